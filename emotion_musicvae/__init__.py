@@ -1,0 +1,19 @@
+"""Melodies that follow a named emotion, from Magenta's MusicVAE."""
+
+import os
+
+# Magenta's cells need the Keras of TensorFlow 1 and 2, and it is chosen when
+# TensorFlow is first imported.
+os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+__version__ = '0.1.0'
+
+
+def __getattr__(name):
+  # Loading TensorFlow takes seconds; what needs it waits until it is asked for.
+  if name == 'EmotionMusicVAE':
+    from emotion_musicvae import generation  # pylint: disable=g-import-not-at-top
+
+    return generation.EmotionMusicVAE
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

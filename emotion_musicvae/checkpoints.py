@@ -1,0 +1,291 @@
+"""Magenta-format checkpoints: found, checked, read and written."""
+
+import contextlib
+import hashlib
+import importlib.resources
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_musicvae import configuration
+from emotion_musicvae import hierdec
+from emotion_musicvae.configuration import UserError
+
+_OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1')
+_NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
+
+
+# 704 MB of weights, three times that with an optimizer, and some room.
+_MAX_UNPACKED_BYTES = 4 * 2**30
+_CHECKPOINT_FILE = re.compile(r'(.+)\.(index|data-\d{5}-of-\d{5})$')
+
+
+def bundled(config, name='model.ckpt'):
+  """Prefix of a checkpoint that the package carries, or None."""
+  root = importlib.resources.files('emotion_musicvae')
+  prefix = os.path.join(str(root), 'models', config, name)
+  return prefix if os.path.exists(prefix + '.index') else None
+
+
+def cache_dir():
+  """Folder for what was trained on demand; $EMOTION_MUSICVAE_CACHE moves it."""
+  default = os.path.join('~', '.cache', 'emotion_musicvae')
+  return os.path.expanduser(os.environ.get('EMOTION_MUSICVAE_CACHE') or default)
+
+
+def actor_dir(fingerprint):
+  """Run folder of the actor of the base model with this fingerprint."""
+  return os.path.join(cache_dir(), 'actors', fingerprint[:16])
+
+
+@contextlib.contextmanager
+def located(config, checkpoint_file=None, run_dir=None):
+  """Finds the base model's checkpoint; unpacks it where it is packed.
+
+  Args:
+    config: name of the model configuration, for the bundled checkpoint.
+    checkpoint_file: a tar, the prefix of a checkpoint, one of its files, or a
+      folder with one.
+    run_dir: folder of a training run, with its checkpoints in `train`.
+
+  Yields:
+    The prefix; what was unpacked is removed afterwards.
+
+  Raises:
+    UserError: both are given, none is needed, or nothing readable is there.
+  """
+  if checkpoint_file and run_dir:
+    raise UserError('--checkpoint_file and --run_dir: give one of them')
+  with tempfile.TemporaryDirectory() as folder:
+    if run_dir:
+      prefix = latest(run_dir) or _in_folder(run_dir)
+      if not prefix:
+        raise UserError(f'--run_dir: no checkpoint in {run_dir!r} or its train')
+    elif checkpoint_file:
+      prefix = _locate_file(os.path.expanduser(checkpoint_file), folder)
+    else:
+      prefix = bundled(config)
+      if not prefix:
+        raise UserError(
+          f'--checkpoint_file: {config} is not bundled; name its checkpoint, '
+          'which Magenta publishes as hierdec-mel_16bar.tar'
+        )
+    yield prefix
+
+
+def _locate_file(path, folder):
+  if os.path.isdir(path):
+    prefix = tf.train.latest_checkpoint(path) or _in_folder(path)
+    if not prefix:
+      raise UserError(f'--checkpoint_file: no checkpoint in folder {path!r}')
+    return prefix
+  if os.path.exists(path + '.index'):
+    return path
+  if not os.path.exists(path):
+    raise UserError(
+      f'--checkpoint_file: {path!r} does not exist; name a .tar, a .ckpt '
+      'prefix or one of its files'
+    )
+  match = _CHECKPOINT_FILE.match(path)
+  if match:
+    return match.group(1)
+  try:
+    is_tar = tarfile.is_tarfile(path)
+  except OSError as e:
+    raise UserError(
+      f'--checkpoint_file: cannot read {path!r} ({e.strerror})'
+    ) from None
+  if not is_tar:
+    raise UserError(
+      f'--checkpoint_file: {path!r} is neither a tar nor a checkpoint'
+    )
+  return _unpack(path, folder)
+
+
+def _in_folder(path):
+  names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+  for name in names:
+    if name.endswith('.index'):
+      return os.path.join(path, name.removesuffix('.index'))
+  return None
+
+
+def _unpack(path, folder):
+  """Takes the files of one checkpoint out of a tar, and nothing else.
+
+  Only regular files are read, and written under their last name component, so
+  that no member can reach outside `folder`.
+  """
+  total = 0
+  try:
+    with tarfile.open(path) as tar:
+      for member in tar:
+        match = _CHECKPOINT_FILE.match(os.path.basename(member.name))
+        if not match or not member.isreg():
+          continue
+        total += member.size
+        if total > _MAX_UNPACKED_BYTES:
+          raise UserError(
+            f'--checkpoint_file: {path!r} unpacks to more than 4 GiB'
+          )
+        target = os.path.join(folder, match.group(0))
+        with tar.extractfile(member) as source, open(target, 'xb') as sink:
+          shutil.copyfileobj(source, sink)
+  except FileExistsError:
+    raise UserError(
+      f'--checkpoint_file: {path!r} holds more than one checkpoint'
+    ) from None
+  except (OSError, EOFError, tarfile.TarError) as e:
+    raise UserError(
+      f'--checkpoint_file: {path!r} does not unpack ({e})'
+    ) from None
+  prefix = _in_folder(folder)
+  if not prefix:
+    raise UserError(f'--checkpoint_file: no checkpoint inside {path!r}')
+  return prefix
+
+
+def load_model(prefix, config):
+  """Reads a base model and checks it against its configuration.
+
+  Args:
+    prefix: prefix of a Magenta-format checkpoint.
+    config: name of the model configuration.
+
+  Returns:
+    Dictionary of Magenta's variable names to float32 arrays.
+
+  Raises:
+    UserError: unreadable, incomplete, of another configuration (which is named
+      where one fits) or not finite.
+  """
+  try:
+    shapes = {
+      name: list(shape)
+      for name, shape in tf.train.load_checkpoint(prefix)
+      .get_variable_to_shape_map()
+      .items()
+    }
+    problem = _mismatch(shapes, config)
+    if problem:
+      fits = [
+        name
+        for name in configuration.config_names()
+        if not _mismatch(shapes, name)
+      ]
+      hint = f'; --config={fits[0]} fits it' if fits else ''
+      raise UserError(
+        f'--checkpoint_file: {prefix!r} is not a checkpoint of {config}: '
+        f'{problem}{hint}'
+      )
+    weights = load_weights(prefix)
+  except (tf.errors.OpError, ValueError, RuntimeError) as e:
+    if isinstance(e, UserError):
+      raise
+    raise UserError(
+      f'--checkpoint_file: cannot read the checkpoint {prefix!r} '
+      f'({str(e).splitlines()[0]})'
+    ) from None
+  for name in sorted(weights):
+    if not np.isfinite(weights[name]).all():
+      raise UserError(f'--checkpoint_file: {name} in {prefix!r} is not finite')
+  return weights
+
+
+def _mismatch(shapes, config):
+  """What first differs from the configuration's variables, or None."""
+  _, h = configuration.load_model_config(config)
+  expected = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
+  for name, shape in sorted(expected.items()):
+    if name not in shapes:
+      return f'{name} is missing'
+    if shapes[name] != shape:
+      return f'{name} has shape {shapes[name]}, expected {shape}'
+  return None
+
+
+def fingerprint(weights):
+  """Hexadecimal digest of a base model, the same for equal weights."""
+  digest = hashlib.sha256()
+  for name in sorted(weights):
+    digest.update(name.encode())
+    digest.update(np.ascontiguousarray(weights[name]))
+  return digest.hexdigest()
+
+
+def latest(run_dir):
+  """Prefix of the newest checkpoint in `run_dir/train`, or None."""
+  return tf.train.latest_checkpoint(os.path.join(run_dir, 'train'))
+
+
+def read(prefix):
+  """All arrays of a checkpoint by name, optimizer and step included."""
+  reader = tf.train.load_checkpoint(prefix)
+  return {
+    name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+  }
+
+
+def load_weights(prefix):
+  """The model's own variables: name to float32 array, nothing else."""
+  return {k: v for k, v in read(prefix).items() if is_weight(k)}
+
+
+def is_weight(name):
+  """Whether a checkpoint's entry is a model variable, not training state."""
+  return name not in _NOT_WEIGHTS and not name.endswith(_OPTIMIZER_SUFFIXES)
+
+
+def save(prefix, arrays):
+  """Writes arrays by name to the files of one checkpoint."""
+  names = sorted(arrays)
+  tf.raw_ops.SaveV2(
+    prefix=prefix,
+    tensor_names=names,
+    shape_and_slices=[''] * len(names),
+    tensors=[tf.convert_to_tensor(arrays[name]) for name in names],
+  )
+
+
+def write(directory, step, arrays, keep=3):
+  """Writes `model.ckpt-<step>` as Magenta's trainer does, whole or not at all.
+
+  The data files appear under their names once complete, and the `checkpoint`
+  index points to them last.
+
+  Args:
+    directory: the folder, made if missing.
+    step: integer in the file's name, stored as `global_step` too.
+    arrays: dictionary of name to array.
+    keep: how many checkpoints to leave in the folder.
+
+  Returns:
+    The prefix written.
+  """
+  os.makedirs(directory, exist_ok=True)
+  prefix = os.path.join(directory, f'model.ckpt-{step}')
+  save(prefix, {**arrays, 'global_step': np.int64(step)})
+  state = tf.train.get_checkpoint_state(directory)
+  paths = [
+    p
+    for p in (state.all_model_checkpoint_paths if state else [])
+    if p != prefix and os.path.exists(p + '.index')
+  ]
+  stale, paths = paths[: 1 - keep], paths[1 - keep :] + [prefix]
+  # Names relative to the folder, so that a run can be moved.
+  lines = [f'model_checkpoint_path: "{os.path.basename(prefix)}"'] + [
+    f'all_model_checkpoint_paths: "{os.path.basename(p)}"' for p in paths
+  ]
+  index = os.path.join(directory, 'checkpoint')
+  with open(index + '.tmp', 'w', encoding='utf-8') as f:
+    f.write('\n'.join(lines) + '\n')
+  os.replace(index + '.tmp', index)
+  for old in stale:
+    for name in tf.io.gfile.glob(old + '.*'):
+      tf.io.gfile.remove(name)
+  return prefix

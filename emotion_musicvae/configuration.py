@@ -1,0 +1,133 @@
+"""Settings: frozen dataclasses, read from YAML, overridden by `a=1,b=2`."""
+
+import dataclasses
+import importlib.resources
+
+import yaml
+
+
+class UserError(ValueError):
+  """A mistake of the caller's, told in one line without a traceback."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelHparams:
+  """Settings of the model and its training, named as Magenta names them."""
+
+  z_size: int = 512
+  enc_rnn_size: tuple = (2048, 2048)
+  dec_rnn_size: tuple = (1024, 1024)
+  free_bits: float = 256.0
+  max_beta: float = 0.2
+  beta_rate: float = 0.0
+  batch_size: int = 512
+  learning_rate: float = 0.001
+  decay_rate: float = 0.9999
+  min_learning_rate: float = 0.00001
+  grad_clip: float = 1.0
+
+
+def config_names():
+  """Names of the model configurations in `configs/`."""
+  return sorted(
+    path.name[: -len('.yaml')]
+    for path in _configs().iterdir()
+    if path.name.startswith('hierdec') and path.name.endswith('.yaml')
+  )
+
+
+def load_yaml(name):
+  """Reads `configs/<name>.yaml` into a dictionary."""
+  with _configs().joinpath(name + '.yaml').open(encoding='utf-8') as f:
+    return yaml.safe_load(f)
+
+
+def load_model_config(name):
+  """Reads the configuration of a model.
+
+  Args:
+    name: a name from `config_names`.
+
+  Returns:
+    `(entry, hparams)`: the whole of `configs/<name>.yaml` as a dictionary, and
+    its `ModelHparams`.
+
+  Raises:
+    UserError: there is no such configuration.
+  """
+  if name not in config_names():
+    raise UserError(
+      f'--config: there is no {name!r}; there are {", ".join(config_names())}'
+    )
+  entry = load_yaml(name)
+  return entry, build(ModelHparams, entry['hparams'], f'configs/{name}.yaml')
+
+
+def build(cls, values, where):
+  """Makes the frozen dataclass `cls` from a dictionary.
+
+  Args:
+    cls: a dataclass whose fields all have defaults.
+    values: dictionary of field to value; lists become tuples.
+    where: what to name in an error, a flag or a file.
+
+  Returns:
+    An instance of `cls`.
+
+  Raises:
+    UserError: a name that is no field, or a value of another type.
+  """
+  fields = {f.name: f for f in dataclasses.fields(cls)}
+  result = {}
+  for name, value in values.items():
+    if name not in fields:
+      raise UserError(
+        f'{where}: no setting is called {name!r}; there are '
+        f'{", ".join(sorted(fields))}'
+      )
+    default = fields[name].default
+    try:
+      if isinstance(default, tuple):
+        kind = type(default[0]) if default else float
+        result[name] = tuple(kind(v) for v in value)
+      elif isinstance(default, bool):
+        if str(value).lower() not in ('true', 'false'):
+          raise ValueError
+        result[name] = str(value).lower() == 'true'
+      else:
+        result[name] = type(default)(value)
+    except (TypeError, ValueError):
+      raise UserError(
+        f'{where}: {name} takes a value like {default!r}, not {value!r}'
+      ) from None
+  return cls(**result)
+
+
+def parse_hparams(text):
+  """Splits `a=1,b=[2,3],c=x` into a dictionary of strings and lists.
+
+  Raises:
+    UserError: a part without `=`.
+  """
+  values = {}
+  rest = text.strip()
+  while rest:
+    name, equals, rest = rest.partition('=')
+    if not equals or not name.strip():
+      raise UserError(f'--hparams: expected name=value,…, got {text!r}')
+    if rest.startswith('['):
+      inside, bracket, rest = rest[1:].partition(']')
+      if not bracket:
+        raise UserError(f'--hparams: a [ is not closed in {text!r}')
+      value = [v.strip() for v in inside.split(',') if v.strip()]
+      rest = rest.lstrip().removeprefix(',')
+    else:
+      value, _, rest = rest.partition(',')
+      value = value.strip()
+    values[name.strip()] = value
+    rest = rest.strip()
+  return values
+
+
+def _configs():
+  return importlib.resources.files('emotion_musicvae.configs')

@@ -1,0 +1,252 @@
+"""The Python API: load a model once, then ask it for emotions."""
+
+import dataclasses
+
+import numpy as np
+
+from emotion_musicvae import actor_critic
+from emotion_musicvae import checkpoints
+from emotion_musicvae import configuration
+from emotion_musicvae import emotions
+from emotion_musicvae import melody
+from emotion_musicvae import musicvae
+from emotion_musicvae import references
+from emotion_musicvae import spectrogram
+from emotion_musicvae.configuration import UserError
+
+MAX_OUTPUTS = 100_000
+_MIDI_QPM = 120.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Melody:
+  """One generated melody.
+
+  Attributes:
+    note_sequence: 16 bars in 4/4 at the emotion's tempo.
+    tokens: [256] uint8 tokens that the stock decoder drew.
+    z: [Z] latent vector it was sung from.
+    measured: what it measures, see `measure`.
+    reference: what was asked for, under the same names.
+  """
+
+  note_sequence: object
+  tokens: np.ndarray
+  z: np.ndarray
+  measured: dict
+  reference: dict
+
+  def record(self):
+    """Measures and references as plain numbers for a JSON."""
+    return {
+      'measured': {k: _plain(v) for k, v in self.measured.items()},
+      'reference': {k: _plain(v) for k, v in self.reference.items()},
+    }
+
+
+class EmotionMusicVAE:
+  """A MusicVAE whose latent vectors are moved towards an emotion.
+
+  Args:
+    config: name of a configuration in `configs/`.
+    prefix: prefix of the base model's checkpoint.
+    fingerprint: of its weights, from `checkpoints.fingerprint`.
+    actor: maps [B, Z] latent vectors and [B, F] features to moved vectors; see
+      `networks.Actor`.
+    max_batch_size: melodies that the decoder sings at once.
+  """
+
+  def __init__(self, config, prefix, fingerprint, actor, max_batch_size):
+    self._config = config
+    self._fingerprint = fingerprint
+    self._actor = actor
+    entry, hparams = configuration.load_model_config(config)
+    self._z_size = hparams.z_size
+    self._stock = musicvae.StockModel(
+      musicvae.magenta_config(entry['base'], entry['hparams']),
+      prefix,
+      max_batch_size,
+    )
+    self._energy = references.EnergyReference(references.load_melodies())
+
+  @classmethod
+  def from_pretrained(
+    cls,
+    config='hierdec-mel_16bar_lite',
+    checkpoint_file=None,
+    run_dir=None,
+    max_batch_size=8,
+    hparams=None,
+    progress=None,
+  ):
+    """Loads a base model and the actor that was trained for it.
+
+    Args:
+      config: name of a configuration in `configs/`.
+      checkpoint_file: the base model's checkpoint: a tar, a prefix or one of
+        its files. The bundled one when None, where the configuration has one.
+      run_dir: folder of a training run of Magenta's or of
+        `emotion_musicvae_pretrain`, in place of `checkpoint_file`.
+      max_batch_size: melodies that the decoder sings at once.
+      hparams: dictionary of settings over `configs/actor_critic.yaml`, for the
+        case that no actor was trained for this checkpoint yet.
+      progress: wraps the iterable of training steps as `tqdm` does then.
+
+    Returns:
+      An `EmotionMusicVAE`.
+
+    Raises:
+      UserError: a checkpoint that is missing, unreadable or of another
+        configuration.
+    """
+    with checkpoints.located(config, checkpoint_file, run_dir) as prefix:
+      weights = checkpoints.load_model(prefix, config)
+      fingerprint = checkpoints.fingerprint(weights)
+      actor = actor_for(config, weights, fingerprint, hparams, progress)
+      return cls(config, prefix, fingerprint, actor, max_batch_size)
+
+  def description(self):
+    """What the model is, as plain values for a JSON."""
+    entry, _ = configuration.load_model_config(self._config)
+    return {
+      'config': self._config,
+      'base': entry['base'],
+      'hparams': entry['hparams'],
+      'fingerprint': self._fingerprint,
+    }
+
+  def generate(self, emotion, n=1, temperature=0.5, seed=0, intensity=1.0):
+    """Composes melodies that follow an emotion.
+
+    Args:
+      emotion: name or alias of one of the nine, or an `emotions.Emotion`.
+      n: how many melodies.
+      temperature: softmax temperature of the decoder, above 0; lower is
+        plainer.
+      seed: integer; melody i of a seed is the same whatever `n` is.
+      intensity: how far the latent vectors go from where they were drawn, from
+        0 (not at all: unconditioned samples) to 1 (all the way).
+
+    Returns:
+      List of n `Melody`.
+
+    Raises:
+      UserError: an argument out of range.
+    """
+    if isinstance(emotion, str):
+      emotion = emotions.find(emotion)
+    if not 1 <= n <= MAX_OUTPUTS:
+      raise UserError(
+        f'--num_outputs: expected 1 to {MAX_OUTPUTS} melodies, got {n}'
+      )
+    if not 0.01 <= temperature <= 10:
+      raise UserError(f'--temperature: expected 0.01 to 10, got {temperature}')
+    if not 0 <= intensity <= 1:
+      raise UserError(f'--intensity: expected 0 to 1, got {intensity}')
+    targets = actor_critic.Targets.of([emotion] * n)
+    start = prior(seed, n, self._z_size)
+    moved = self._actor(start, targets.features()).numpy()
+    z = (1.0 - intensity) * start + intensity * moved
+    tokens = self._stock.decode(
+      z, temperature, [(seed, i, 1) for i in range(n)]
+    )
+    measured = measure(tokens, targets)
+    energy = float(self._energy(emotion.mean_pitch, emotion.onsets_per_bar))
+    reference = {
+      'mean_pitch': emotion.mean_pitch,
+      'onsets_per_bar': emotion.onsets_per_bar,
+      'chord_tone_rate': 1.0,
+      'energy': energy,
+    }
+    return [
+      Melody(
+        _at_tempo(sequence, emotion.qpm),
+        tokens[i],
+        z[i],
+        {name: values[i] for name, values in measured.items()},
+        reference,
+      )
+      for i, sequence in enumerate(self._stock.note_sequences(tokens))
+    ]
+
+
+def prior(seed, n, z_size):
+  """[n, z_size] float32 draws of the prior; row i follows from seed and i."""
+  return np.stack(
+    [
+      np.random.default_rng((seed, i, 0)).standard_normal(z_size)
+      for i in range(n)
+    ]
+  ).astype(np.float32)
+
+
+def measure(tokens, targets):
+  """What melodies measure, each as [N] array.
+
+  Args:
+    tokens: [N, 256] int tokens.
+    targets: `actor_critic.Targets` of N rows, for the chords.
+
+  Returns:
+    Dictionary of `mean_pitch` (MIDI), `onsets_per_bar`, `chord_tone_rate` and
+    `energy` (of a spectrogram frame); NaN where there is no note to measure.
+  """
+  energy = spectrogram.span_energy(melody.one_hot(tokens), melody.NUM_BARS)
+  return {
+    'mean_pitch': melody.mean_pitch(tokens),
+    'onsets_per_bar': melody.onsets_per_bar(tokens),
+    'chord_tone_rate': melody.chord_tone_rate(
+      tokens, targets.fit, targets.sounding
+    ),
+    'energy': energy.numpy()[:, 0],
+  }
+
+
+def actor_for(config, weights, fingerprint, overrides=None, progress=None):
+  """The actor trained for a base model; trains one where there is none yet.
+
+  Looked for beside the bundled model and in the cache folder, by the
+  fingerprint of the weights, so that an actor never meets another model.
+
+  Args:
+    config: name of the model configuration.
+    weights: dictionary of Magenta's variables.
+    fingerprint: of the weights, from `checkpoints.fingerprint`.
+    overrides: dictionary of settings over `configs/actor_critic.yaml`.
+    progress: wraps an iterable of steps as `tqdm` does.
+
+  Returns:
+    A `networks.Actor`.
+  """
+  hparams, num_steps = actor_critic.load_hparams(overrides or {})
+  run_dir = checkpoints.actor_dir(fingerprint)
+  prefix = checkpoints.bundled(config, 'actor.ckpt')
+  if prefix and actor_critic.fingerprint_of(prefix) == fingerprint:
+    return actor_critic.load_actor(prefix)[0]
+  prefix = checkpoints.latest(run_dir)
+  if prefix:
+    actor, steps = actor_critic.load_actor(prefix)
+    if steps >= num_steps:
+      return actor
+  print(
+    f'No actor for this checkpoint yet: training one for {num_steps} steps, '
+    f'kept in {run_dir}. Interrupt it and it goes on from there next time.'
+  )
+  learner = actor_critic.learner_for(weights, hparams, seed=0)
+  actor_critic.train(learner, run_dir, num_steps, progress)
+  return learner.actor
+
+
+def _at_tempo(sequence, qpm):
+  """A NoteSequence of 120 quarter notes a minute at another tempo."""
+  for note in sequence.notes:
+    note.start_time *= _MIDI_QPM / qpm
+    note.end_time *= _MIDI_QPM / qpm
+  sequence.total_time *= _MIDI_QPM / qpm
+  sequence.tempos[0].qpm = qpm
+  return sequence
+
+
+def _plain(value):
+  """A rounded float, or None for NaN, which JSON does not know."""
+  return None if np.isnan(value) else round(float(value), 4)

@@ -1,0 +1,112 @@
+"""Chord symbols to chord tones on the 256-step grid."""
+
+import dataclasses
+
+from note_seq import chord_symbols_lib
+import numpy as np
+
+NUM_BARS = 16
+STEPS_PER_BAR = 16
+NO_CHORD = 'N.C.'
+
+_THIRDS = (3, 4)
+_FIFTHS = (6, 7, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class ToneWeights:
+  """How well a note fits its chord, from 0 (foreign) to 1 (fits wholly)."""
+
+  root: float = 1.0
+  third: float = 1.0
+  fifth: float = 1.0
+  other: float = 0.0  # sevenths, sixths, suspensions and further tensions
+
+  def __post_init__(self):
+    for name, value in dataclasses.asdict(self).items():
+      if not 0.0 <= value <= 1.0:
+        raise ValueError(f'{name}: expected a weight in [0, 1], got {value}')
+
+
+def bars(progression):
+  """Splits a progression into bars of one or two chord symbols.
+
+  Args:
+    progression: chord symbols, one a bar (`C Am F G`), or bars of one or two
+      chords between `|` (`C Am | F G | C`). It is repeated until 16 bars are
+      filled.
+
+  Returns:
+    List of 16 tuples of one or two symbols.
+
+  Raises:
+    ValueError: no chord, more than two in a bar, or a number of bars that does
+      not divide 16.
+  """
+  if '|' in progression:
+    result = [tuple(b.split()) for b in progression.strip(' |').split('|')]
+  else:
+    result = [(symbol,) for symbol in progression.split()]
+  for bar in result:
+    if not 1 <= len(bar) <= 2:
+      raise ValueError(
+        f'chords: a bar takes one or two chords, got {" ".join(bar)!r} in '
+        f'{progression!r}'
+      )
+  if not result or NUM_BARS % len(result):
+    raise ValueError(
+      f'chords: expected 1, 2, 4, 8 or 16 bars, which fill 16 by repeating, '
+      f'got {len(result)} in {progression!r}'
+    )
+  return result * (NUM_BARS // len(result))
+
+
+def chord_tones(progression, weights=ToneWeights()):
+  """How well each pitch class fits at each step.
+
+  Args:
+    progression: see `bars`.
+    weights: `ToneWeights`.
+
+  Returns:
+    `(fit, sounding)`: [256, 12] float32 weights in [0, 1], pitch class 0 being
+    C, and [256] float32 that is 0 where there is no chord (`N.C.`).
+
+  Raises:
+    ValueError: an unknown symbol, which is named, or what `bars` raises.
+  """
+  fit = np.zeros([NUM_BARS * STEPS_PER_BAR, 12], np.float32)
+  sounding = np.zeros([NUM_BARS * STEPS_PER_BAR], np.float32)
+  step = 0
+  for bar in bars(progression):
+    for symbol in bar:
+      length = STEPS_PER_BAR // len(bar)
+      if symbol != NO_CHORD:
+        fit[step : step + length] = _symbol_fit(symbol, weights)
+        sounding[step : step + length] = 1.0
+      step += length
+  return fit, sounding
+
+
+def _symbol_fit(symbol, weights):
+  try:
+    root = chord_symbols_lib.chord_symbol_root(symbol)
+    pitches = chord_symbols_lib.chord_symbol_pitches(symbol)
+  except chord_symbols_lib.ChordSymbolError:
+    raise ValueError(
+      f'chords: {symbol!r} is not a chord symbol; write C, Am, F#dim, Bb7, '
+      f'Dm7b5 or {NO_CHORD}'
+    ) from None
+  fit = np.zeros(12, np.float32)
+  for pitch in pitches:
+    interval = (pitch - root) % 12
+    if interval == 0:
+      value = weights.root
+    elif interval in _THIRDS:
+      value = weights.third
+    elif interval in _FIFTHS:
+      value = weights.fifth
+    else:
+      value = weights.other
+    fit[pitch % 12] = value
+  return fit

@@ -1,0 +1,381 @@
+"""The hierarchical encoder and decoder of MusicVAE as TF2 functions.
+
+Everything here reads one dictionary, `weights`: Magenta's variable names to
+tensors or variables, as `checkpoints.load_weights` returns it. The sizes of the
+layers are those of the arrays.
+
+With the tokens known, the core decoder needs nothing from the bar before but
+its last token, so all 16 bars run side by side: 16 conductor steps and 16 core
+steps in place of 16 + 256. The LSTM layer brings its own gradient, which keeps
+the recurrence down to one product per step and forms the gradient of its kernel
+in a single product outside the loop, which is not even formed where only the
+latent vector is asked for.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+NUM_TOKENS = 90
+NUM_BARS = 16
+STEPS_PER_BAR = 16
+NUM_STEPS = NUM_BARS * STEPS_PER_BAR
+FORGET_BIAS = 1.0  # Magenta's cells add it to the bias they store.
+
+_CONDUCTOR = 'decoder/hierarchical_level_0/'
+_CORE = 'core_decoder/decoder/'
+_ENCODER = 'encoder/cell_%d/bidirectional_rnn/%s/multi_rnn_cell/cell_0/'
+
+
+def variable_shapes(z_size, enc_rnn_size, dec_rnn_size):
+  """Names and shapes of the model's variables, as Magenta's graph has them.
+
+  Args:
+    z_size: size of the latent vector.
+    enc_rnn_size: units of each bidirectional encoder layer.
+    dec_rnn_size: units of each conductor layer and of each core layer.
+
+  Returns:
+    Dictionary of name to shape.
+  """
+  state = 2 * sum(dec_rnn_size)
+  embedding = dec_rnn_size[-1]
+  shapes = {
+    _CONDUCTOR + 'initial_state/kernel': [z_size, state],
+    _CONDUCTOR + 'initial_state/bias': [state],
+    _CORE + 'z_to_initial_state/kernel': [embedding, state],
+    _CORE + 'z_to_initial_state/bias': [state],
+    _CORE + 'output_projection/kernel': [dec_rnn_size[-1], NUM_TOKENS],
+    _CORE + 'output_projection/bias': [NUM_TOKENS],
+    'encoder/mu/kernel': [2 * enc_rnn_size[-1], z_size],
+    'encoder/mu/bias': [z_size],
+    'encoder/sigma/kernel': [2 * enc_rnn_size[-1], z_size],
+    'encoder/sigma/bias': [z_size],
+  }
+
+  def add_cell(scope, depth, units):
+    shapes[scope + 'lstm_cell/kernel'] = [depth + units, 4 * units]
+    shapes[scope + 'lstm_cell/bias'] = [4 * units]
+
+  for scope, depth in (
+    (_CONDUCTOR + 'cell_%d/', 1),
+    (_CORE + 'multi_rnn_cell/cell_%d/', NUM_TOKENS + embedding),
+  ):
+    for layer, units in enumerate(dec_rnn_size):
+      add_cell(scope % layer, depth, units)
+      depth = units
+  for direction in ('fw', 'bw'):
+    depth = NUM_TOKENS
+    for layer, units in enumerate(enc_rnn_size):
+      add_cell(_ENCODER % (layer, direction), depth, units)
+      depth = 2 * units
+  return shapes
+
+
+def initial_weights(shapes, seed):
+  """Fresh weights that let information through from the first step.
+
+  Magenta draws the projections of and onto the latent vector with deviation
+  0.001 and starts every forget gate at sigmoid(1), so that a cell forgets in
+  three steps what the encoder must carry over 256 and the conductor over 16.
+  Here kernels are Glorot-uniform, and the gates' biases make a cell remember
+  for between 1 and as many steps as its layer runs (chrono initialization,
+  Tallec and Ollivier 2018, arXiv 1804.11188).
+
+  Args:
+    shapes: dictionary from `variable_shapes`.
+    seed: integer seed.
+
+  Returns:
+    Dictionary of name to float32 array.
+  """
+  rng = np.random.default_rng(seed)
+  weights = {}
+  for name, shape in sorted(shapes.items()):
+    if name.endswith('lstm_cell/bias'):
+      units = shape[0] // 4
+      steps = NUM_STEPS if name.startswith('encoder/') else STEPS_PER_BAR
+      memory = np.log(rng.uniform(1.0, steps - 1.0, units))
+      value = np.zeros([4, units])  # gates i, c, f, o
+      value[0] = -memory
+      value[2] = memory - FORGET_BIAS
+      value = value.reshape(-1)
+    elif name == 'encoder/sigma/bias':
+      value = np.full(shape, -1.0)  # deviation 0.31: more signal than noise
+    elif name.endswith('/bias'):
+      value = np.zeros(shape)
+    else:
+      limit = np.sqrt(6.0 / sum(shape))
+      value = rng.uniform(-limit, limit, shape)
+    weights[name] = value.astype(np.float32)
+  return weights
+
+
+def z_size(weights):
+  """Size of the latent vector that `weights` decode."""
+  return weights[_CONDUCTOR + 'initial_state/kernel'].shape[0]
+
+
+def encode(weights, tokens):
+  """The posterior of melodies.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    tokens: [B, 256] int tokens.
+
+  Returns:
+    `(mean, deviation)` of the diagonal normal posterior, each [B, Z].
+  """
+  tokens = tf.transpose(tokens)  # [T, B]
+  inputs = None
+  layer = 0
+  while _ENCODER % (layer, 'fw') + 'lstm_cell/kernel' in weights:
+    outputs = []
+    for direction in ('fw', 'bw'):
+      scope = _ENCODER % (layer, direction) + 'lstm_cell/'
+      kernel, bias = weights[scope + 'kernel'], weights[scope + 'bias']
+      units = bias.shape[0] // 4
+      if inputs is None:
+        gates = _token_rows(kernel[:NUM_TOKENS], tokens) + bias
+      else:
+        gates = inputs @ kernel[:-units] + bias
+      if direction == 'bw':
+        gates = gates[::-1]
+      zeros = tf.zeros([tf.shape(tokens)[1], units], bias.dtype)
+      hidden = _lstm(gates, kernel[-units:], zeros, zeros)
+      outputs.append(hidden if direction == 'fw' else hidden[::-1])
+    inputs = tf.concat(outputs, axis=-1)  # [T, B, 2H]
+    layer += 1
+  summary = tf.concat([outputs[0][-1], outputs[1][0]], axis=-1)
+  mean = _dense(weights, 'encoder/mu/', summary)
+  deviation = tf.nn.softplus(_dense(weights, 'encoder/sigma/', summary))
+  return mean, deviation
+
+
+def bar_embeddings(weights, z):
+  """What the conductor says for each bar.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    z: [B, Z] latent vectors.
+
+  Returns:
+    [16, B, E] embeddings.
+  """
+  states = _initial_states(weights, _CONDUCTOR + 'initial_state/', z)
+  inputs = None
+  for layer, (c, h) in enumerate(states):
+    scope = f'{_CONDUCTOR}cell_{layer}/lstm_cell/'
+    kernel, bias = weights[scope + 'kernel'], weights[scope + 'bias']
+    units = bias.shape[0] // 4
+    if inputs is None:  # The conductor's own input is a constant zero.
+      gates = tf.broadcast_to(bias, [NUM_BARS, tf.shape(z)[0], 4 * units])
+    else:
+      gates = inputs @ kernel[:-units] + bias
+    inputs = _lstm(gates, kernel[-units:], c, h)
+  return inputs
+
+
+def teacher_forced_logits(weights, z, tokens):
+  """Logits of every token given those before it, all bars in parallel.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    z: [B, Z] latent vectors.
+    tokens: [B, 256] int tokens; the last one is never read.
+
+  Returns:
+    [B, 256, 90] logits; `softmax` of them are the model's probabilities at
+    temperature 1.
+  """
+  batch = tf.shape(z)[0]
+  embeddings = bar_embeddings(weights, z)  # [16, B, E]
+  embeddings = tf.reshape(embeddings, [-1, embeddings.shape[-1]])
+  # -1 stands for "no token yet", which Magenta feeds as zeros.
+  previous = tf.pad(tokens[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
+  previous = tf.reshape(previous, [batch, NUM_BARS, STEPS_PER_BAR])
+  previous = tf.transpose(previous, [2, 1, 0])  # [step, bar, B]
+  previous = tf.reshape(previous, [STEPS_PER_BAR, -1])  # [16, 16 B]
+
+  states = _initial_states(weights, _CORE + 'z_to_initial_state/', embeddings)
+  inputs = None
+  for layer, (c, h) in enumerate(states):
+    kernel, bias, units = _core_cell(weights, layer)
+    if inputs is None:
+      bar_gates = embeddings @ kernel[NUM_TOKENS:-units] + bias
+      gates = _token_rows(kernel[:NUM_TOKENS], previous) + bar_gates
+    else:
+      gates = inputs @ kernel[:-units] + bias
+    inputs = _lstm(gates, kernel[-units:], c, h)
+  logits = _dense(weights, _CORE + 'output_projection/', inputs)
+  logits = tf.reshape(logits, [STEPS_PER_BAR, NUM_BARS, batch, NUM_TOKENS])
+  logits = tf.transpose(logits, [2, 1, 0, 3])
+  return tf.reshape(logits, [batch, NUM_STEPS, NUM_TOKENS])
+
+
+def sample(weights, z, temperature, seed):
+  """Sings latent vectors step by step, as the stock decoder does.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    z: [B, Z] latent vectors.
+    temperature: softmax temperature, above 0.
+    seed: [2] int seed; equal seeds give equal melodies.
+
+  Returns:
+    [B, 256] int32 tokens.
+  """
+  batch = tf.shape(z)[0]
+  embeddings = bar_embeddings(weights, z)  # [16, B, E]
+  bar_states = _initial_states(
+    weights, _CORE + 'z_to_initial_state/', embeddings
+  )
+  cells = [_core_cell(weights, layer) for layer in range(len(bar_states))]
+  kernel, bias, units = cells[0]
+  bar_gates = embeddings @ kernel[NUM_TOKENS:-units] + bias
+  token_kernel = tf.pad(kernel[:NUM_TOKENS], [[0, 1], [0, 0]])
+  noise = tf.random.stateless_uniform(
+    [NUM_STEPS, batch, NUM_TOKENS], seed, minval=1e-20, maxval=1.0
+  )
+
+  def step(t, token, states, tokens):
+    bar = t // STEPS_PER_BAR
+    first = tf.equal(t % STEPS_PER_BAR, 0)
+    new_states = []
+    x = None
+    for layer, (cell_kernel, cell_bias, cell_units) in enumerate(cells):
+      c, h = (
+        tf.where(first, bar_states[layer][i][bar], states[layer][i])
+        for i in range(2)
+      )
+      if x is None:
+        gates = tf.gather(token_kernel, token) + bar_gates[bar]
+      else:
+        gates = x @ cell_kernel[:-cell_units] + cell_bias
+      gates += h @ cell_kernel[-cell_units:]
+      _, _, _, _, c, _, x = _cell(gates, c)
+      new_states.append((c, x))
+    logits = _dense(weights, _CORE + 'output_projection/', x)
+    # Gumbel's trick: the arg max of these is a draw from the softmax.
+    gumbel = -tf.math.log(-tf.math.log(noise[t]))
+    token = tf.argmax(logits / temperature + gumbel, -1, tf.int32)
+    return t + 1, token, new_states, tokens.write(t, token)
+
+  states = [(c[0], h[0]) for c, h in bar_states]
+  start = tf.fill([batch], NUM_TOKENS)  # The row of zeros.
+  tokens = tf.TensorArray(tf.int32, NUM_STEPS, element_shape=[z.shape[0]])
+  *_, tokens = tf.while_loop(
+    lambda t, *_: t < NUM_STEPS,
+    step,
+    (0, start, states, tokens),
+    maximum_iterations=NUM_STEPS,
+  )
+  return tf.transpose(tokens.stack())
+
+
+def _core_cell(weights, layer):
+  scope = f'{_CORE}multi_rnn_cell/cell_{layer}/lstm_cell/'
+  kernel, bias = weights[scope + 'kernel'], weights[scope + 'bias']
+  return kernel, bias, bias.shape[0] // 4
+
+
+def _dense(weights, scope, x):
+  return x @ weights[scope + 'kernel'] + weights[scope + 'bias']
+
+
+def _initial_states(weights, scope, x):
+  """[(c, h)] of each layer from an embedding, as Magenta lays them out."""
+  state = tf.tanh(_dense(weights, scope, x))
+  core = scope.startswith(_CORE)
+  sizes = []
+  while True:
+    cell = f'multi_rnn_cell/cell_{len(sizes)}' if core else f'cell_{len(sizes)}'
+    name = (_CORE if core else _CONDUCTOR) + cell + '/lstm_cell/bias'
+    if name not in weights:
+      break
+    sizes.append(weights[name].shape[0] // 4)
+  parts = tf.split(state, [s for size in sizes for s in (size, size)], axis=-1)
+  return list(zip(parts[::2], parts[1::2]))
+
+
+def _token_rows(kernel, tokens):
+  """Rows of `kernel` [90, D] for `tokens` [...]; zeros for token -1."""
+  # A product rather than a gather: its gradient is one product too, where that
+  # of a gather adds row by row.
+  return tf.one_hot(tokens, NUM_TOKENS, dtype=kernel.dtype) @ kernel
+
+
+def _cell(gates, c):
+  """One step of Magenta's LSTMBlockCell from its summed gates."""
+  i, j, f, o = tf.split(gates, 4, axis=-1)
+  i, j, f, o = (
+    tf.sigmoid(i),
+    tf.tanh(j),
+    tf.sigmoid(f + FORGET_BIAS),
+    tf.sigmoid(o),
+  )
+  c = f * c + i * j
+  tanh_c = tf.tanh(c)
+  return i, j, f, o, c, tanh_c, o * tanh_c
+
+
+@tf.custom_gradient
+def _lstm(gates, kernel, c0, h0):
+  """An LSTM layer over a whole sequence, its input products already made.
+
+  Args:
+    gates: [T, B, 4H] products of the inputs with their kernel, plus bias.
+    kernel: [H, 4H] recurrent kernel; gate order i, c, f, o.
+    c0: [B, H] first cell state.
+    h0: [B, H] first output.
+
+  Returns:
+    [T, B, H] outputs.
+  """
+  steps = gates.shape[0]
+
+  def arrays(count):
+    return [tf.TensorArray(gates.dtype, steps) for _ in range(count)]
+
+  def forward(t, c, h, written):
+    values = _cell(gates[t] + h @ kernel, c)
+    written = [a.write(t, v) for a, v in zip(written, values)]
+    return t + 1, values[4], values[6], written
+
+  *_, written = tf.while_loop(
+    lambda t, *_: t < steps,
+    forward,
+    (0, c0, h0, arrays(7)),
+    maximum_iterations=steps,
+  )
+  i, j, f, o, c, tanh_c, h = (a.stack() for a in written)
+
+  def gradient(dh):
+    # Every factor that does not depend on later steps, for all steps at once.
+    before = tf.concat([c0[None], c[:-1]], axis=0)
+    by_o = tanh_c * o * (1.0 - o)
+    by_c = o * (1.0 - tanh_c * tanh_c)
+    by_i = j * i * (1.0 - i)
+    by_j = i * (1.0 - j * j)
+    by_f = before * f * (1.0 - f)
+    transposed = tf.transpose(kernel)
+
+    def backward(t, dc, dh_later, array):
+      total = dh[t] + dh_later
+      dc += total * by_c[t]
+      dgates = tf.concat(
+        [dc * by_i[t], dc * by_j[t], dc * by_f[t], total * by_o[t]], axis=-1
+      )
+      return t - 1, dc * f[t], dgates @ transposed, array.write(t, dgates)
+
+    _, dc, dh_first, array = tf.while_loop(
+      lambda t, *_: t >= 0,
+      backward,
+      (steps - 1, tf.zeros_like(c0), tf.zeros_like(h0), arrays(1)[0]),
+      maximum_iterations=steps,
+    )
+    dgates = array.stack()
+    outputs_before = tf.concat([h0[None], h[:-1]], axis=0)
+    dkernel = tf.einsum('tbh,tbg->hg', outputs_before, dgates)
+    return dgates, dkernel, dc, dh_first
+
+  return h, gradient

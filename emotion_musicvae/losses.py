@@ -1,0 +1,173 @@
+"""The two losses of the paper, on expected notes.
+
+Both take token probabilities [B, 256, 90] and return one value per melody, so
+that a one-hot input gives exactly what the decoded melody measures.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_musicvae import melody
+from emotion_musicvae import spectrogram
+
+_EPSILON = 1e-6
+# Silence has a finite logarithm, far below any reference.
+ENERGY_FLOOR = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+  """What melodies are asked for, one row per melody.
+
+  Attributes:
+    mean_pitch: [B] reference mean pitch, MIDI.
+    energy: [B] reference spectrogram energy of a frame, from
+      `references.EnergyReference`.
+    fit: [B, 256, 12] chord-tone weights in [0, 1], from `harmony.chord_tones`.
+    sounding: [B, 256], 0 where there is no chord.
+  """
+
+  mean_pitch: tf.Tensor
+  energy: tf.Tensor
+  fit: tf.Tensor
+  sounding: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class PitchLoss:
+  """Fitness of each note: chord tones earn, others pay; register to reference.
+
+  `chord` is the mean over notes of `1 - fit`: 0 when every note is a chord tone
+  of full weight, 1 when none is. `register` is the squared distance of the mean
+  pitch from the reference in units of `register_scale` semitones.
+
+  Attributes:
+    register_scale: semitones off the reference that cost as much as a melody
+      with no chord tone.
+    strong_beat: additional weight of notes on the first and third beat; 0
+      weighs all notes alike.
+  """
+
+  register_scale: float = 3.0
+  strong_beat: float = 0.0
+
+  def __post_init__(self):
+    if self.register_scale <= 0:
+      raise ValueError(
+        f'register_scale: expected semitones above 0, got {self.register_scale}'
+      )
+    if self.strong_beat < 0:
+      raise ValueError(
+        f'strong_beat: expected a weight of at least 0, got {self.strong_beat}'
+      )
+
+  def __call__(self, probabilities, condition):
+    """Dictionary of `chord` and `register`, each [B]."""
+    _check(probabilities)
+    onsets = melody.expected_onsets(probabilities)
+    # [B, 256, 88]: what a note of this pitch costs at this step.
+    pitch_class = melody.PITCHES.astype(np.int32) % 12
+    cost = 1.0 - tf.gather(condition.fit, pitch_class, axis=2)
+    emphasis = np.ones(melody.NUM_STEPS, np.float32)
+    emphasis[:: melody.STEPS_PER_BAR // 2] += self.strong_beat
+    counted = onsets * (condition.sounding * emphasis)[..., None]
+    chord = tf.reduce_sum(counted * cost, [1, 2]) / (
+      tf.reduce_sum(counted, [1, 2]) + _EPSILON
+    )
+    # Measured from the reference, so that a melody without notes is at it.
+    away = melody.PITCHES - condition.mean_pitch[:, None]
+    distance = tf.reduce_sum(onsets * away[:, None], [1, 2]) / (
+      tf.reduce_sum(onsets, [1, 2]) + _EPSILON
+    )
+    return {
+      'chord': chord,
+      'register': tf.square(distance / self.register_scale),
+    }
+
+  def of_forecast(self, pitch_classes, mean_pitch, condition):
+    """The same of a forecast, notes taken as spread evenly over half bars.
+
+    Args:
+      pitch_classes: [B, 32, 12] probabilities of a note's pitch class.
+      mean_pitch: [B] MIDI.
+      condition: `Condition`.
+
+    Returns:
+      Dictionary of `chord` and `register`, each [B].
+    """
+    half_bar = melody.STEPS_PER_BAR // 2
+    fit = condition.fit[:, ::half_bar]
+    sounding = condition.sounding[:, ::half_bar]
+    cost = tf.reduce_sum(pitch_classes * (1.0 - fit), axis=2)
+    away = mean_pitch - condition.mean_pitch
+    return {
+      'chord': tf.reduce_sum(cost * sounding, axis=1)
+      / (tf.reduce_sum(sounding, axis=1) + _EPSILON),
+      'register': tf.square(away / self.register_scale),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class DensityLoss:
+  """Spectrogram energy over spans of time against the reference.
+
+  `density` is the squared log ratio of the whole melody's energy to the
+  reference, in units of `scale`; `evenness` the same of each span, beyond a
+  tolerance that leaves room for phrasing.
+
+  Attributes:
+    span_bars: bars in a span, a divisor of 16.
+    scale: natural log of an energy ratio that costs 1.
+    tolerance: natural log of the ratio within which a span may stray for free.
+  """
+
+  span_bars: int = 4
+  scale: float = 0.3
+  tolerance: float = 0.3
+
+  def __post_init__(self):
+    if self.span_bars < 1 or melody.NUM_BARS % self.span_bars:
+      raise ValueError(
+        f'span_bars: expected a divisor of 16, got {self.span_bars}'
+      )
+    if self.scale <= 0:
+      raise ValueError(f'scale: expected a value above 0, got {self.scale}')
+    if self.tolerance < 0:
+      raise ValueError(
+        f'tolerance: expected a value of at least 0, got {self.tolerance}'
+      )
+
+  def __call__(self, probabilities, condition):
+    """Dictionary of `density` and `evenness`, each [B]."""
+    _check(probabilities)
+    return self.of_energy(
+      spectrogram.span_energy(probabilities, self.span_bars), condition
+    )
+
+  def of_energy(self, energy, condition):
+    """The same of [B, spans] energies of a frame."""
+    reference = tf.math.log(condition.energy + ENERGY_FLOOR)
+    spans = tf.math.log(energy + ENERGY_FLOOR) - reference[:, None]
+    mean = tf.reduce_mean(energy, axis=1)
+    whole = tf.math.log(mean + ENERGY_FLOOR) - reference
+    beyond = tf.maximum(tf.abs(spans) - self.tolerance, 0.0)
+    return {
+      'density': tf.square(whole / self.scale),
+      'evenness': tf.reduce_mean(tf.square(beyond / self.scale), axis=1),
+    }
+
+
+def _check(probabilities):
+  shape = probabilities.shape
+  expected = (melody.NUM_STEPS, melody.NUM_TOKENS)
+  if shape.rank != 3 or tuple(shape[1:]) != expected:
+    raise ValueError(
+      f'probabilities: expected shape [B, 256, 90], got {shape.as_list()}'
+    )
+  # Inside a compiled step the learner watches for non-finite losses instead.
+  if tf.executing_eagerly() and not bool(
+    tf.reduce_all(tf.math.is_finite(probabilities))
+  ):
+    raise ValueError('probabilities: expected finite values, got NaN or inf')

@@ -1,0 +1,123 @@
+"""Melodies as tokens: expected notes, differentiable, and plain statistics.
+
+Tokens are Magenta's: 0 goes on (hold), 1 ends the note, i >= 2 begins a note at
+MIDI pitch i + 19. A melody has 256 steps, sixteenths of 16 bars in 4/4.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+HOLD, NOTE_OFF, FIRST_ONSET = 0, 1, 2
+NUM_TOKENS = 90
+MIN_PITCH, MAX_PITCH = 21, 108
+NUM_PITCHES = MAX_PITCH - MIN_PITCH + 1
+NUM_BARS = 16
+STEPS_PER_BAR = 16
+NUM_STEPS = NUM_BARS * STEPS_PER_BAR
+
+PITCHES = np.arange(MIN_PITCH, MAX_PITCH + 1, dtype=np.float32)
+
+
+def expected_onsets(probabilities):
+  """Expected number of notes that begin at each step and pitch.
+
+  Args:
+    probabilities: [B, 256, 90] float, rows summing to 1.
+
+  Returns:
+    [B, 256, 88], pitches from MIDI 21 to 108.
+  """
+  return probabilities[:, :, FIRST_ONSET:]
+
+
+def expected_sounding(probabilities, decay=None):
+  """Expected sounding notes, each fading from its onset on.
+
+  A note sounds at its onset and through every hold after it. With one-hot
+  `probabilities` and no decay this is the melody's piano roll.
+
+  Args:
+    probabilities: [B, 256, 90] float, rows summing to 1.
+    decay: [88] what is left of a note after one step, in [0, 1]; nothing fades
+      when None.
+
+  Returns:
+    [B, 256, 88], at most 1 each.
+  """
+  onsets = tf.transpose(expected_onsets(probabilities), [1, 0, 2])
+  holds = tf.transpose(probabilities[:, :, HOLD])[..., None]  # [T, B, 1]
+  kept = holds * (1.0 if decay is None else decay)
+  sounding = tf.scan(
+    lambda before, x: x[0] + x[1] * before,
+    (onsets, kept * tf.ones_like(onsets)),
+    initializer=tf.zeros_like(onsets[0]),
+  )
+  return tf.transpose(sounding, [1, 0, 2])
+
+
+def one_hot(tokens):
+  """[B, 256] tokens as [B, 256, 90] float32 probabilities."""
+  return tf.one_hot(tokens, NUM_TOKENS)
+
+
+def transpose_to(tokens, mean_pitch):
+  """Transposes melodies by whole semitones to the nearest mean pitch.
+
+  Args:
+    tokens: [B, 256] int tokens.
+    mean_pitch: [B] MIDI pitch; a melody that would leave the model's range is
+      moved only as far as it fits.
+
+  Returns:
+    [B, 256] int32 tokens.
+  """
+  tokens = np.asarray(tokens, np.int32)
+  onset = tokens >= FIRST_ONSET
+  count = np.maximum(onset.sum(axis=1), 1)
+  mean = (
+    np.where(onset, tokens - FIRST_ONSET + MIN_PITCH, 0).sum(axis=1) / count
+  )
+  lowest = np.where(onset, tokens, NUM_TOKENS).min(axis=1)
+  highest = np.where(onset, tokens, 0).max(axis=1)
+  shift = np.round(mean_pitch - mean).astype(np.int32)
+  shift = np.clip(shift, FIRST_ONSET - lowest, NUM_TOKENS - 1 - highest)
+  return np.where(onset, tokens + shift[:, None], tokens)
+
+
+def mean_pitch(tokens):
+  """Mean MIDI pitch of the notes of each melody; NaN where there are none.
+
+  Args:
+    tokens: [B, 256] int array.
+
+  Returns:
+    [B] float64.
+  """
+  onset = tokens >= FIRST_ONSET
+  total = np.where(onset, tokens - FIRST_ONSET + MIN_PITCH, 0).sum(axis=1)
+  count = onset.sum(axis=1)
+  return np.where(count, total / np.maximum(count, 1), np.nan)
+
+
+def onsets_per_bar(tokens):
+  """Notes begun in an average bar: [B, 256] tokens to [B] float64."""
+  return (tokens >= FIRST_ONSET).sum(axis=1) / NUM_BARS
+
+
+def chord_tone_rate(tokens, fit, sounding):
+  """Share of the notes that belong to the chord they begin over.
+
+  Args:
+    tokens: [B, 256] int array.
+    fit: [256, 12] from `harmony.chord_tones`; above 0 counts as belonging.
+    sounding: [256], 0 where there is no chord; notes there do not count.
+
+  Returns:
+    [B] float64; NaN where no note begins over a chord.
+  """
+  onset = (tokens >= FIRST_ONSET) & (sounding > 0)
+  pitch_class = (tokens - FIRST_ONSET + MIN_PITCH) % 12
+  belongs = fit[np.arange(tokens.shape[1])[None], pitch_class] > 0
+  count = onset.sum(axis=1)
+  total = (onset & belongs).sum(axis=1)
+  return np.where(count, total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,166 @@
+"""Magenta: its configurations, its TrainedModel, NoteSequences and tokens.
+
+The only module that imports Magenta.
+"""
+
+import copy
+import warnings
+
+from emotion_musicvae.configuration import UserError
+
+try:
+  with warnings.catch_warnings():
+    # pydub looks for ffmpeg, which nothing here uses.
+    warnings.simplefilter('ignore')
+    from magenta.models.music_vae import base_model
+    from magenta.models.music_vae import configs
+    from magenta.models.music_vae import lstm_models
+    from magenta.models.music_vae import trained_model
+except ModuleNotFoundError as e:
+  if e.name != 'magenta':
+    raise
+  raise UserError(
+    'magenta is not installed; type: pip install --no-deps magenta==2.1.4'
+  ) from None
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from emotion_musicvae import melody
+
+
+def magenta_config(base, hparams):
+  """Magenta's Config of an entry of its CONFIG_MAP, with other sizes.
+
+  Args:
+    base: name in CONFIG_MAP, `hierdec-mel_16bar`.
+    hparams: dictionary of hyperparameters over Magenta's own.
+
+  Returns:
+    A fresh `configs.Config`.
+  """
+  config = copy.deepcopy(configs.CONFIG_MAP[base])
+  config.hparams.override_from_dict(hparams)
+  return config
+
+
+class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
+  """Magenta's core decoder, drawing its tokens from noise that is given.
+
+  Magenta draws from a random operation inside the graph, which cannot be
+  seeded from outside and lets one melody depend on its neighbours in the
+  batch. Here the noise is an input: the arg max of logits plus Gumbel noise is
+  a draw from their softmax, so that only where randomness comes from differs.
+  """
+
+  def build(self, hparams, output_depth, is_training=True):
+    super().build(hparams, output_depth, is_training)
+    # Not a saved variable: the checkpoint knows nothing of it.
+    self.noise = tf.get_variable(
+      'gumbel_noise',
+      [hparams.batch_size, melody.NUM_STEPS, output_depth],
+      initializer=tf.zeros_initializer(),
+      trainable=False,
+      collections=[tf.GraphKeys.LOCAL_VARIABLES],
+      use_resource=True,
+    )
+    self._bar = -1
+
+  def _decode(self, z, helper, input_shape, max_length=None):
+    # The bars are built one after the other, and each runs its own loop.
+    self._bar += 1
+    draw = helper._sample_fn
+
+    def draw_at(time, outputs, state):
+      self._step = self._bar * melody.STEPS_PER_BAR + time
+      return draw(time, outputs, state)
+
+    helper._sample_fn = draw_at
+    return super()._decode(z, helper, input_shape, max_length)
+
+  def _sample(self, rnn_output, temperature=1.0):
+    noisy = rnn_output / temperature + self.noise[:, self._step]
+    return tf.one_hot(tf.argmax(noisy, axis=-1), noisy.shape[-1])
+
+
+class StockModel:
+  """Magenta's `TrainedModel` of one checkpoint, with a seed for each melody.
+
+  Args:
+    config: from `magenta_config`.
+    checkpoint: prefix of a Magenta-format checkpoint.
+    batch_size: melodies that are decoded at once.
+  """
+
+  def __init__(self, config, checkpoint, batch_size):
+    model = base_model.MusicVAE(
+      lstm_models.BidirectionalLstmEncoder(),
+      lstm_models.HierarchicalLstmDecoder(
+        _SeededDecoder(),
+        level_lengths=[melody.NUM_BARS, melody.STEPS_PER_BAR],
+        disable_autoregression=True,
+      ),
+    )
+    self.batch_size = batch_size
+    self._converter = config.data_converter
+    with warnings.catch_warnings():
+      # Building warns about the age of Magenta's layers.
+      warnings.simplefilter('ignore')
+      self._model = trained_model.TrainedModel(
+        config._replace(model=model),
+        batch_size=batch_size,
+        checkpoint_dir_or_path=checkpoint,
+      )
+    # TrainedModel builds a copy of the model that it is given.
+    self._core = self._model._config.model.decoder._core_decoder
+    with self._model._sess.graph.as_default():
+      self._noise = tf.placeholder(tf.float32, self._core.noise.shape)
+      self._set_noise = tf.assign(self._core.noise, self._noise)
+
+  def decode(self, z, temperature, seeds):
+    """Sings latent vectors.
+
+    Args:
+      z: [N, Z] latent vectors.
+      temperature: softmax temperature, above 0.
+      seeds: N sequences of integers, one per melody; a melody depends on its
+        own latent vector and seed only.
+
+    Returns:
+      [N, 256] uint8 tokens.
+    """
+    tokens = []
+    for i in range(0, len(z), self.batch_size):
+      batch = slice(i, i + self.batch_size)
+      noise = np.zeros(self._core.noise.shape, np.float32)
+      for row, seed in zip(noise, seeds[batch]):
+        row[:] = np.random.default_rng(seed).gumbel(size=row.shape)
+      self._model._sess.run(self._set_noise, {self._noise: noise})
+      one_hot = self._model.decode_to_tensors(
+        np.asarray(z[batch], np.float32),
+        length=melody.NUM_STEPS,
+        temperature=temperature,
+      )
+      tokens.append(np.argmax(one_hot, axis=-1))
+    return np.concatenate(tokens).astype(np.uint8)
+
+  def encode(self, tokens):
+    """Posterior of [N, 256] tokens: `(mean, deviation)`, each [N, Z]."""
+    one_hot = np.eye(melody.NUM_TOKENS, dtype=np.float32)[tokens]
+    _, mean, deviation = self._model.encode_tensors(
+      list(one_hot), [melody.NUM_STEPS] * len(tokens)
+    )
+    return mean, deviation
+
+  def note_sequences(self, tokens):
+    """[N, 256] tokens as NoteSequences at 120 quarter notes a minute."""
+    one_hot = np.eye(melody.NUM_TOKENS, dtype=bool)[tokens]
+    return self._converter.from_tensors(one_hot)
+
+
+def versions():
+  """Versions of what decides the result, by package name."""
+  import importlib.metadata  # pylint: disable=g-import-not-at-top
+
+  names = ('magenta', 'note-seq', 'numpy', 'tensorflow')
+  return {name: importlib.metadata.version(name) for name in names}

@@ -1,0 +1,234 @@
+"""Trains the base model itself: MusicVAE's loss over `hierdec`.
+
+The objective is Magenta's: reconstruction in nats plus beta times the KL
+divergence above `free_bits`, Adam with a decaying rate and gradients clipped by
+their global norm (Roberts et al. 2018, arXiv 1803.05428).
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_musicvae import checkpoints
+from emotion_musicvae import hierdec
+from emotion_musicvae import melody
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusHparams:
+  """How tunes become training windows; see configs/ for the meaning."""
+
+  slowdowns: tuple = (0.5, 1.0, 2.0, 4.0)
+  hop_bars: int = 8
+  onsets_per_bar: tuple = (2.0, 13.0)
+  density_balance: float = 0.9
+  mean_pitch: tuple = (57.0, 79.0)
+  held_out: int = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+  """16-bar windows and how often each is drawn.
+
+  Attributes:
+    tokens: [N, 256] uint8.
+    probabilities: [N] float64, summing to 1.
+  """
+
+  tokens: np.ndarray
+  probabilities: np.ndarray
+
+  @classmethod
+  def balanced(cls, tokens, density_balance):
+    """Draws windows of rare densities more often; see `CorpusHparams`."""
+    density = np.round(
+      (tokens >= melody.FIRST_ONSET).sum(axis=1) / hierdec.NUM_BARS
+    )
+    _, inverse, counts = np.unique(
+      density, return_inverse=True, return_counts=True
+    )
+    share = counts[inverse] ** -density_balance
+    return cls(tokens, share / share.sum())
+
+  def batch(self, size, mean_pitch, seed, step):
+    """Draws [size, 256] int32 tokens, each window freshly transposed.
+
+    Depends on nothing but the arguments, so that training resumes with the
+    batches it would have seen.
+    """
+    rng = np.random.default_rng([seed, step])
+    index = rng.choice(len(self.tokens), size, p=self.probabilities)
+    tokens = self.tokens[index].astype(np.int32)
+    return melody.transpose_to(tokens, rng.uniform(*mean_pitch, size))
+
+
+class Pretrainer:
+  """Learns the weights of the hierarchical VAE.
+
+  Args:
+    hparams: `configuration.ModelHparams`.
+    weights: dictionary of name to array to start from.
+    seed: integer; every random draw follows from it and the step.
+  """
+
+  def __init__(self, hparams, weights, seed):
+    self._hparams = hparams
+    self._seed = seed
+    self.step_number = 0
+    self.weights = {k: tf.Variable(v, name=k) for k, v in weights.items()}
+    self._names = sorted(self.weights)
+    self._trainable = [self.weights[name] for name in self._names]
+    self._optimizer = tf.keras.optimizers.Adam(hparams.learning_rate)
+    self._optimizer.build(self._trainable)
+    self._slots = dict(self._optimizer_slots())
+
+  def _optimizer_slots(self):
+    # The names that TF1's Adam, and so Magenta's own trainer, gives them.
+    for name, m, v in zip(
+      self._names, self._optimizer._momentums, self._optimizer._velocities
+    ):
+      yield name + '/Adam', m
+      yield name + '/Adam_1', v
+
+  def save(self, run_dir):
+    """Writes weights and optimizer to `run_dir/train`."""
+    arrays = {**self.weights, **self._slots}
+    return checkpoints.write(
+      os.path.join(run_dir, 'train'),
+      self.step_number,
+      {name: value.numpy() for name, value in arrays.items()},
+    )
+
+  def restore(self, prefix):
+    """Takes up training where the checkpoint left it."""
+    arrays = checkpoints.read(prefix)
+    for name, variable in {**self.weights, **self._slots}.items():
+      variable.assign(arrays[name])
+    self.step_number = int(arrays['global_step'])
+    self._optimizer.iterations.assign(self.step_number)
+
+  def step(self, tokens):
+    """One update.
+
+    Args:
+      tokens: [B, 256] int32.
+
+    Returns:
+      Dictionary of scalar name to float, named as Magenta's summaries.
+    """
+    h = self._hparams
+    rate = (
+      h.learning_rate - h.min_learning_rate
+    ) * h.decay_rate**self.step_number + h.min_learning_rate
+    beta = h.max_beta * (1.0 - h.beta_rate**self.step_number)
+    if not h.beta_rate:
+      beta = h.max_beta
+    self._optimizer.learning_rate.assign(rate)
+    scalars = self._update(
+      tf.constant(tokens),
+      tf.constant(beta, tf.float32),
+      tf.constant([self._seed, self.step_number]),
+    )
+    self.step_number += 1
+    return {'learning_rate': rate, **{k: float(v) for k, v in scalars.items()}}
+
+  @tf.function(jit_compile=True)
+  def _update(self, tokens, beta, seed):
+    with tf.GradientTape() as tape:
+      losses, _ = vae_losses(self.weights, tokens, seed)
+      free_nats = self._hparams.free_bits * np.log(2.0)
+      kl_cost = tf.reduce_mean(tf.maximum(losses['kl'] - free_nats, 0.0))
+      r_loss = tf.reduce_mean(losses['r_loss'])
+      loss = r_loss + beta * kl_cost
+    gradients = tape.gradient(loss, self._trainable)
+    gradients, norm = tf.clip_by_global_norm(gradients, self._hparams.grad_clip)
+    self._optimizer.apply_gradients(zip(gradients, self._trainable))
+    return {
+      'loss': loss,
+      'losses/r_loss': r_loss,
+      'losses/kl_bits': tf.reduce_mean(losses['kl']) / np.log(2.0),
+      'global_norm': norm,
+    }
+
+
+def vae_losses(weights, tokens, seed):
+  """The two terms of the VAE's loss, and the logits.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    tokens: [B, 256] int32.
+    seed: [2] int seed of the posterior sample.
+
+  Returns:
+    `({'r_loss': [B], 'kl': [B]}, logits [B, 256, 90])`, losses in nats.
+  """
+  mean, deviation = hierdec.encode(weights, tokens)
+  z = mean + deviation * tf.random.stateless_normal(tf.shape(mean), seed)
+  logits = hierdec.teacher_forced_logits(weights, z, tokens)
+  r_loss = tf.reduce_sum(
+    tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits), axis=1
+  )
+  kl = tf.reduce_sum(
+    0.5 * (tf.square(mean) + tf.square(deviation) - 1.0)
+    - tf.math.log(deviation),
+    axis=1,
+  )
+  return {'r_loss': r_loss, 'kl': kl}, logits
+
+
+def evaluate(weights, tokens, seed, batch_size=32):
+  """What the model makes of melodies it may or may not have seen.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    tokens: [N, 256] int tokens.
+    seed: integer seed.
+    batch_size: melodies at once.
+
+  Returns:
+    Dictionary of floats: teacher-forced accuracy over all tokens and over
+    onsets, reconstruction from the posterior mean near temperature 0 of tokens
+    and of onset pitches, the losses in nats, and the onsets a bar of the
+    melodies and of as many samples of the prior at temperature 1.
+  """
+  weights = {k: tf.convert_to_tensor(v) for k, v in weights.items()}
+
+  @tf.function(jit_compile=True)
+  def measure(batch, batch_seed):
+    losses, logits = vae_losses(weights, batch, batch_seed)
+    mean, _ = hierdec.encode(weights, batch)
+    z = tf.random.stateless_normal(tf.shape(mean), batch_seed + 1)
+    return {
+      **losses,
+      'teacher_forced': tf.argmax(logits, -1, tf.int32),
+      'reconstruction': hierdec.sample(weights, mean, 1e-3, batch_seed),
+      'prior': hierdec.sample(weights, z, 1.0, batch_seed),
+    }
+
+  collected = {}
+  for i in range(0, len(tokens) - batch_size + 1, batch_size):
+    batch = tf.constant(tokens[i : i + batch_size], tf.int32)
+    result = measure(batch, tf.constant([seed, i], tf.int32))
+    for name, value in {**result, 'target': batch}.items():
+      collected.setdefault(name, []).append(value.numpy())
+  r = {name: np.concatenate(values) for name, values in collected.items()}
+  target, onset = r['target'], r['target'] >= melody.FIRST_ONSET
+
+  def onsets_per_bar(x):
+    return float(
+      (x >= melody.FIRST_ONSET).sum(axis=1).mean() / hierdec.NUM_BARS
+    )
+
+  scores = {
+    'r_loss': float(r['r_loss'].mean()),
+    'kl': float(r['kl'].mean()),
+    'target_onsets_per_bar': onsets_per_bar(target),
+    'prior_onsets_per_bar': onsets_per_bar(r['prior']),
+  }
+  for name in ('teacher_forced', 'reconstruction'):
+    equal = r[name] == target
+    scores[f'{name}_tokens'] = float(equal.mean())
+    scores[f'{name}_onsets'] = float(equal[onset].mean())
+  return scores

@@ -1,0 +1,85 @@
+"""The commands. What they share: flags and errors told in one line."""
+
+import logging
+import os
+import sys
+
+from absl import app
+from absl import flags
+
+from emotion_musicvae.configuration import UserError
+
+
+def run(module, main):
+  """Runs a command: exit status 2 and one line for a mistake of the user's.
+
+  Args:
+    module: name of the module whose flags `--help` shows.
+    main: what to run once the flags are parsed, without arguments.
+  """
+  for stream in (sys.stdout, sys.stderr):
+    # A terminal that cannot show Korean shows its escapes.
+    stream.reconfigure(errors='backslashreplace')
+
+  def parse(argv):
+    if {'--help', '-help', '-h'} & set(argv[1:]):
+      print(sys.modules[module].__doc__.strip())
+      print(flags.FLAGS.module_help(sys.modules[module]))
+      sys.exit(0)
+    try:
+      rest = flags.FLAGS(argv)
+    except flags.Error as e:
+      _fail(e)
+    if len(rest) > 1:
+      _fail(f'unexpected {rest[1]!r}; every option is a flag, see --help')
+    return rest
+
+  def guarded(argv):
+    del argv
+    try:
+      main()
+    except UserError as e:
+      _fail(e)
+    except FloatingPointError as e:
+      print(f'Error: {e}', file=sys.stderr)
+      sys.exit(1)
+    except KeyboardInterrupt:
+      print('Interrupted.', file=sys.stderr)
+      sys.exit(130)
+    except BrokenPipeError:
+      # Nobody reads any more; keep Python from saying so once again.
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+      sys.exit(141)
+
+  app.run(guarded, flags_parser=parse)
+
+
+def check_range(flag, value, low, high):
+  """Refuses a flag's value outside `low` to `high`.
+
+  Raises:
+    UserError: names the flag and the range.
+  """
+  if not low <= value <= high:
+    raise UserError(f'--{flag}: expected {low} to {high}, got {value}')
+
+
+def set_log(level):
+  """Sets what Magenta and TensorFlow log.
+
+  Raises:
+    UserError: no such level.
+  """
+  levels = ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL')
+  if level not in levels:
+    raise UserError(
+      f'--log: expected one of {", ".join(levels)}, got {level!r}'
+    )
+  # TensorFlow's own C++ messages count from 0 (all) to 3 (fatal only).
+  os.environ['TF_CPP_MIN_LOG_LEVEL'] = str(max(levels.index(level) - 1, 0))
+  logging.getLogger('tensorflow').setLevel(getattr(logging, level))
+
+
+def _fail(message):
+  print(f'Error: {" ".join(str(message).split())}', file=sys.stderr)
+  sys.exit(2)

@@ -1,0 +1,133 @@
+"""Composes melodies that follow an emotion, as MIDI files.
+
+emotion_musicvae_generate --emotion=peaceful
+"""
+
+import dataclasses
+import secrets
+
+from absl import flags
+
+from emotion_musicvae import configuration
+from emotion_musicvae import emotions
+from emotion_musicvae import scripts
+from emotion_musicvae.configuration import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+  'emotion', None, 'Emotion, in Korean or English; --list_emotions lists them.'
+)
+flags.DEFINE_bool('list_emotions', False, 'List the emotions and stop.')
+flags.DEFINE_string(
+  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
+)
+flags.DEFINE_string(
+  'checkpoint_file',
+  None,
+  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
+  'The bundled one if neither this nor --run_dir is given.',
+)
+flags.DEFINE_string(
+  'run_dir', None, 'Folder of a training run to take the checkpoint from.'
+)
+flags.DEFINE_integer('num_outputs', 3, 'How many melodies.')
+flags.DEFINE_float(
+  'temperature', 0.5, 'Softmax temperature; lower is plainer, higher wilder.'
+)
+flags.DEFINE_float(
+  'intensity', 1.0, 'How far to follow the emotion, 0 (not at all) to 1.'
+)
+flags.DEFINE_integer('max_batch_size', 8, 'Melodies that are sung at once.')
+flags.DEFINE_integer(
+  'seed', None, 'Same seed, same melodies. Drawn and written down if not given.'
+)
+flags.DEFINE_string('output_dir', 'out', 'Folder for the files.')
+flags.DEFINE_string(
+  'hparams', '', 'Settings of the actor-critic, should it have to be trained.'
+)
+flags.DEFINE_string(
+  'log', 'WARN', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+
+def main():
+  if FLAGS.list_emotions:
+    if FLAGS.emotion:
+      raise UserError('--emotion and --list_emotions: give one of them')
+    print_emotions()
+    return
+  if not FLAGS.emotion:
+    raise UserError(
+      '--emotion: name one, as in --emotion=peaceful; --list_emotions lists '
+      'them'
+    )
+  emotion = emotions.find(FLAGS.emotion)
+  scripts.check_range('num_outputs', FLAGS.num_outputs, 1, 100_000)
+  scripts.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
+  scripts.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
+  scripts.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
+  seed = secrets.randbelow(2**31) if FLAGS.seed is None else FLAGS.seed
+  scripts.check_range('seed', seed, 0, 2**63 - 1)
+  scripts.set_log(FLAGS.log)
+  configuration.load_model_config(FLAGS.config)
+  overrides = configuration.parse_hparams(FLAGS.hparams)
+
+  from emotion_musicvae import outputs
+
+  outputs.check_directory(FLAGS.output_dir)
+
+  import tqdm
+
+  from emotion_musicvae import generation
+  from emotion_musicvae import musicvae
+
+  model = generation.EmotionMusicVAE.from_pretrained(
+    FLAGS.config,
+    FLAGS.checkpoint_file,
+    FLAGS.run_dir,
+    min(FLAGS.max_batch_size, FLAGS.num_outputs),
+    overrides,
+    tqdm.tqdm,
+  )
+  melodies = model.generate(emotion, FLAGS.num_outputs, FLAGS.temperature, seed)
+  paths, record = outputs.write_run(
+    FLAGS.output_dir,
+    FLAGS.config,
+    emotions.spelled(FLAGS.emotion),
+    melodies,
+    {
+      'emotion': dataclasses.asdict(emotion),
+      'seed': seed,
+      'temperature': FLAGS.temperature,
+      'intensity': FLAGS.intensity,
+      'model': model.description(),
+      'versions': musicvae.versions(),
+    },
+  )
+  for path, melody in zip(paths, melodies):
+    m = melody.measured
+    print(
+      f'{path}  mean pitch {m["mean_pitch"]:.1f} ({emotion.mean_pitch}), '
+      f'onsets a bar {m["onsets_per_bar"]:.1f} ({emotion.onsets_per_bar}), '
+      f'chord tones {m["chord_tone_rate"]:.0%}'
+    )
+  print(f'{record}  what was asked for and what each melody measures')
+
+
+def print_emotions():
+  """A table of the emotions and what each stands for."""
+  print('name  alias        mean pitch  onsets a bar  mode   qpm  chords')
+  for e in emotions.load():
+    print(
+      f'{e.name}\t{e.alias:12} {e.mean_pitch:10} {e.onsets_per_bar:13}  '
+      f'{e.mode:5} {e.qpm:5g}  {e.chords}'
+    )
+
+
+def console_entry_point():
+  scripts.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

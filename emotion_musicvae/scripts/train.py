@@ -1,0 +1,75 @@
+"""Trains the actor and the critic for a base model.
+
+emotion_musicvae_train --config=hierdec-mel_16bar --checkpoint_file=my.ckpt
+"""
+
+from absl import flags
+
+from emotion_musicvae import configuration
+from emotion_musicvae import scripts
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
+)
+flags.DEFINE_string(
+  'checkpoint_file',
+  None,
+  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
+  'The bundled one if neither this nor --base_run_dir is given.',
+)
+flags.DEFINE_string(
+  'base_run_dir', None, 'Folder of a base training run, in place of it.'
+)
+flags.DEFINE_string(
+  'run_dir',
+  None,
+  'Folder for the checkpoints and TensorBoard scalars of the actor. Where '
+  'emotion_musicvae_generate looks for it if not given.',
+)
+flags.DEFINE_integer(
+  'num_steps', None, 'Updates in all, resumed ones included.'
+)
+flags.DEFINE_integer('seed', 0, 'Seed of networks, conditions and noise.')
+flags.DEFINE_string(
+  'hparams', '', 'Settings over configs/actor_critic.yaml: a=1,b=2.'
+)
+flags.DEFINE_string(
+  'log', 'WARN', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+
+def main():
+  overrides = configuration.parse_hparams(FLAGS.hparams)
+  configuration.load_model_config(FLAGS.config)
+  if FLAGS.num_steps is not None:
+    scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
+  scripts.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
+  scripts.set_log(FLAGS.log)
+
+  import tqdm
+
+  from emotion_musicvae import actor_critic
+  from emotion_musicvae import checkpoints
+
+  hparams, num_steps = actor_critic.load_hparams(overrides)
+  num_steps = FLAGS.num_steps or num_steps
+  with checkpoints.located(
+    FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir
+  ) as prefix:
+    weights = checkpoints.load_model(prefix, FLAGS.config)
+  run_dir = FLAGS.run_dir or checkpoints.actor_dir(
+    checkpoints.fingerprint(weights)
+  )
+  learner = actor_critic.learner_for(weights, hparams, FLAGS.seed)
+  actor_critic.train(learner, run_dir, num_steps, tqdm.tqdm)
+  print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
+
+
+def console_entry_point():
+  scripts.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

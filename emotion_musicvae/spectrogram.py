@@ -1,0 +1,84 @@
+"""Spectrogram energy of a melody, differentiable.
+
+Each note is a struck or plucked string: at its onset every partial starts at
+full strength and fades, higher notes faster, until the note ends. The energy of
+a melody therefore grows with the number of its onsets rather than with the
+length of its notes. A frame is one sixteenth at 120 quarter notes a minute,
+0.125 s, whatever the tempo of the written file.
+"""
+
+import librosa
+import numpy as np
+import tensorflow as tf
+
+from emotion_musicvae import melody
+
+FRAME_SECONDS = 0.125
+NUM_PARTIALS = 8
+# The energy of middle C falls to 1/e in this time, that of a note two octaves
+# higher in half of it: a plucked, damped string.
+DECAY_SECONDS = 0.08
+NUM_BANDS = 64
+MIN_HZ = 27.5
+MAX_HZ = 14080.0
+
+
+def decay_per_frame():
+  """[88] float32 share of a note's energy that is left one frame later."""
+  seconds = DECAY_SECONDS * 2.0 ** (-(melody.PITCHES - 60.0) / 24.0)
+  return np.exp(-FRAME_SECONDS / seconds).astype(np.float32)
+
+
+def templates():
+  """Energy of one note of each pitch in each mel band at its onset.
+
+  Partial k of a note has the energy 1 / k^2 and falls to the mel bands around
+  its frequency; the whole of a note is 1, so that no pitch counts more than
+  another.
+
+  Returns:
+    [88, 64] float32, rows summing to 1.
+  """
+  hz = librosa.midi_to_hz(melody.PITCHES)[:, None] * np.arange(
+    1, NUM_PARTIALS + 1
+  )
+  energy = 1.0 / np.arange(1, NUM_PARTIALS + 1) ** 2
+  mel = librosa.hz_to_mel(hz)
+  low, high = librosa.hz_to_mel(MIN_HZ), librosa.hz_to_mel(MAX_HZ)
+  position = (mel - low) / (high - low) * (NUM_BANDS - 1)
+  # A triangle one band wide to each side, as mel filters have.
+  closeness = 1.0 - np.abs(position[..., None] - np.arange(NUM_BANDS))
+  result = (np.maximum(closeness, 0.0) * energy[:, None]).sum(axis=1)
+  return (result / result.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def spectrogram(probabilities):
+  """Expected energy of a melody by frame and mel band.
+
+  Args:
+    probabilities: [B, 256, 90] float, rows summing to 1.
+
+  Returns:
+    [B, 256, 64] energies; a note of full strength adds 1 to its first frame.
+  """
+  sounding = melody.expected_sounding(probabilities, decay_per_frame())
+  return tf.einsum('btp,pf->btf', sounding, templates())
+
+
+def span_energy(probabilities, span_bars):
+  """Mean spectrogram energy of a frame, span by span.
+
+  Args:
+    probabilities: [B, 256, 90] float, rows summing to 1.
+    span_bars: length of a span in bars, a divisor of 16.
+
+  Returns:
+    [B, 16 / span_bars] energies.
+  """
+  # The templates sum to 1, so a frame's energy over all bands is that of the
+  # notes themselves: the bands need not be formed to be summed again.
+  sounding = melody.expected_sounding(probabilities, decay_per_frame())
+  frames = tf.reduce_sum(sounding, axis=-1)
+  spans = melody.NUM_BARS // span_bars
+  frames = tf.reshape(frames, [-1, spans, span_bars * melody.STEPS_PER_BAR])
+  return tf.reduce_mean(frames, axis=-1)

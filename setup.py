@@ -1,0 +1,52 @@
+"""Installs emotion_musicvae; see README.md.
+
+Magenta itself is not among the requirements: its pins cannot be met on a
+current Python, so it is installed beside them with `--no-deps`.
+"""
+
+import setuptools
+
+setuptools.setup(
+  name='emotion_musicvae',
+  version='0.1.0',
+  description="Melodies that follow a named emotion, from Magenta's MusicVAE",
+  license='Apache-2.0',
+  python_requires='>=3.11',
+  packages=[
+    'emotion_musicvae',
+    'emotion_musicvae.configs',
+    'emotion_musicvae.scripts',
+  ],
+  # The configurations stand at the top of the repository, where people look.
+  package_dir={'emotion_musicvae.configs': 'configs'},
+  package_data={
+    'emotion_musicvae': ['melodies.npz', 'models/*/*'],
+    'emotion_musicvae.configs': ['*.yaml'],
+  },
+  install_requires=[
+    'absl-py',
+    'librosa',
+    'note-seq==0.0.5',
+    'numpy',
+    'pyyaml',
+    'six',
+    'tensorboard',
+    'tensorflow>=2.19',
+    'tensorflow-datasets',
+    'tensorflow-probability',
+    'tf-keras',
+    'tf-slim',
+    'tqdm',
+  ],
+  extras_require={
+    'pretrain': ['music21'],
+    'test': ['mido', 'music21', 'pytest', 'ruff'],
+  },
+  entry_points={
+    'console_scripts': [
+      f'emotion_musicvae_{name} = '
+      f'emotion_musicvae.scripts.{name}:console_entry_point'
+      for name in ('evaluate', 'generate', 'pretrain', 'train')
+    ],
+  },
+)

@@ -1,0 +1,51 @@
+"""What several tests share: a small base model and its stock decoder."""
+
+import numpy as np
+import pytest
+
+from emotion_musicvae import checkpoints
+from emotion_musicvae import hierdec
+from emotion_musicvae import musicvae
+
+SMALL = {'z_size': 12, 'enc_rnn_size': [24, 16], 'dec_rnn_size': [20, 28]}
+
+
+@pytest.fixture(scope='session')
+def small_weights():
+  """Random weights of unequal layer sizes, loud enough to sing varied notes."""
+  weights = hierdec.initial_weights(hierdec.variable_shapes(**SMALL), seed=3)
+  return {
+    name: value * (4.0 if name.endswith('output_projection/kernel') else 1.5)
+    for name, value in weights.items()
+  }
+
+
+@pytest.fixture(scope='session')
+def small_checkpoint(small_weights, tmp_path_factory):
+  """Prefix of a Magenta-format checkpoint of `small_weights`."""
+  folder = str(tmp_path_factory.mktemp('small'))
+  return checkpoints.write(folder, 7, small_weights)
+
+
+@pytest.fixture(scope='session')
+def stock(small_checkpoint):
+  """Magenta's own model of `small_weights`, 8 melodies at once."""
+  config = musicvae.magenta_config('hierdec-mel_16bar', SMALL)
+  return musicvae.StockModel(config, small_checkpoint, batch_size=8)
+
+
+@pytest.fixture(scope='session')
+def random_tokens():
+  """1,000 token sequences with many holds, note-offs and repeated pitches."""
+  rng = np.random.default_rng(0)
+  tokens = rng.integers(2, 90, [1000, 256])
+  kind = rng.random(tokens.shape)
+  hold = rng.uniform(0.1, 0.95, [1000, 1])
+  tokens[kind < hold] = 0
+  tokens[kind > 1 - 0.1 * (1 - hold)] = 1
+  repeat = rng.random(tokens.shape) < 0.2
+  repeat[:, 0] = False
+  rows, columns = np.nonzero(repeat)
+  tokens[rows, columns] = tokens[rows, columns - 1]
+  tokens[:, :3][rng.random([1000, 3]) < 0.3] = 0
+  return tokens.astype(np.uint8)

@@ -1,0 +1,153 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emotion_musicvae import actor_critic
+from emotion_musicvae import checkpoints
+from emotion_musicvae import emotions
+from emotion_musicvae import melody
+from emotion_musicvae import references
+from emotion_musicvae import spectrogram
+from emotion_musicvae.configuration import UserError
+
+HPARAMS = actor_critic.Hparams(
+  units=32, batch_size=8, replay_size=32, replay_batch_size=16, policy=0.01
+)
+
+
+@pytest.fixture(scope='module')
+def learner_of(small_weights):
+  tokens = references.load_melodies()[:64]
+  real = references.encode(small_weights, tokens)
+  energy = references.EnergyReference(tokens)
+  sampler = actor_critic.TargetSampler(emotions.load(), HPARAMS)
+
+  def make(seed=0, hparams=HPARAMS):
+    return actor_critic.ActorCritic(
+      small_weights, real, energy, sampler, hparams, seed
+    )
+
+  return make
+
+
+def _weights(learner):
+  return {
+    v.name: v.numpy()
+    for m in (learner.actor, learner.critic)
+    for v in m.trainable_variables
+  }
+
+
+@pytest.fixture(scope='module')
+def run(learner_of, tmp_path_factory):
+  """Five steps: the learner, its weights before and after, its scalars."""
+  learner = learner_of()
+  before = _weights(learner)
+  scalars = [learner.step() for _ in range(3)]
+  prefix = learner.save(str(tmp_path_factory.mktemp('run')))
+  at_three = _weights(learner)
+  scalars += [learner.step() for _ in range(2)]
+  return {
+    'before': before,
+    'at_three': at_three,
+    'after': _weights(learner),
+    'scalars': scalars,
+    'prefix': prefix,
+    'learner': learner,
+  }
+
+
+def test_both_networks_learn_and_every_term_is_logged(run):
+  assert not [
+    k for k in run['before'] if (run['before'][k] == run['after'][k]).all()
+  ]
+  for scalars in run['scalars']:
+    assert all(np.isfinite(v) for v in scalars.values())
+    for term in actor_critic.TERMS:
+      for way in ('measured', 'expected', 'foreseen'):
+        assert f'{way}/{term}' in scalars
+
+
+def test_a_resumed_run_is_the_unbroken_run(learner_of, run):
+  second = learner_of(seed=0)
+  second.restore(run['prefix'])
+  assert second.step_number == 3
+  assert [second.step() for _ in range(2)] == run['scalars'][3:]
+  for name, value in _weights(second).items():
+    np.testing.assert_array_equal(value, run['after'][name])
+
+
+def test_the_saved_actor_is_the_trained_actor(run):
+  actor, steps = actor_critic.load_actor(run['prefix'])
+  assert steps == 3
+  assert (
+    actor_critic.fingerprint_of(run['prefix']) == run['learner'].fingerprint
+  )
+  for variable in actor.trainable_variables:
+    np.testing.assert_array_equal(
+      variable.numpy(), run['at_three'][variable.name]
+    )
+
+
+def test_the_critic_learns_to_foresee_what_melodies_measure(learner_of):
+  hparams = dataclasses.replace(
+    HPARAMS, critic_updates=8, critic_learning_rate=0.003
+  )
+  learner = learner_of(hparams=hparams)
+  scalars = [learner.step() for _ in range(40)]
+
+  def mean(name, part):
+    return np.mean([s[name] for s in part])
+
+  for name in ('critic/pitch_classes', 'critic/mean_pitch', 'critic/energy'):
+    assert mean(name, scalars[-5:]) < mean(name, scalars[:3]), name
+
+
+def test_an_actor_of_another_model_is_refused(learner_of, tmp_path):
+  learner = learner_of()
+  learner.save(str(tmp_path))
+  learner.fingerprint = 'another'
+  with pytest.raises(UserError, match='actor of another base model'):
+    actor_critic.train(learner, str(tmp_path), 2, None)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(
+  learner_of, tmp_path, monkeypatch
+):
+  learner = learner_of()
+  good = learner.save(str(tmp_path))
+  monkeypatch.setattr(learner, 'step', lambda: {'actor/loss': float('nan')})
+  with pytest.raises(
+    FloatingPointError, match='actor/loss not finite .* last good state'
+  ):
+    actor_critic.train(learner, str(tmp_path), 1, None)
+  assert checkpoints.latest(str(tmp_path)) == good
+
+
+def test_energy_reference_is_what_real_melodies_measure():
+  tokens = references.load_melodies()
+  energy = references.EnergyReference(tokens[::2])
+  other = tokens[1::2]
+  measured = spectrogram.span_energy(melody.one_hot(other), 16)[:, 0]
+  foreseen = energy(melody.mean_pitch(other), melody.onsets_per_bar(other))
+  error = np.abs(np.log(measured / foreseen))
+  assert np.median(error) < 0.05
+  # More notes, more energy; higher notes fade faster.
+  assert np.all(np.diff(energy(66.0, np.linspace(2.5, 11.5, 20))) > 0)
+  assert energy(72.0, 6.0) < energy(60.0, 6.0)
+
+
+def test_free_conditions_are_the_emotions_progressions_in_other_keys():
+  wanted = emotions.load()
+  hparams = dataclasses.replace(HPARAMS, emotion_share=0.0, batch_size=400)
+  targets = actor_critic.TargetSampler(wanted, hparams)(
+    np.random.default_rng(0)
+  )
+  known = actor_critic.Targets.of(wanted).fit
+  keys = {np.roll(fit, k, axis=1).tobytes() for fit in known for k in range(12)}
+  assert {fit.tobytes() for fit in targets.fit} <= keys
+  assert len({fit.tobytes() for fit in targets.fit}) > 50
+  low, high = hparams.onsets_per_bar
+  assert low <= targets.onsets_per_bar.min() < low + 0.5
+  assert high - 0.5 < targets.onsets_per_bar.max() <= high

@@ -1,0 +1,174 @@
+import io
+import os
+import tarfile
+
+import numpy as np
+import pytest
+
+from emotion_musicvae import checkpoints
+from emotion_musicvae import configuration
+from emotion_musicvae import hierdec
+from emotion_musicvae.configuration import UserError
+
+LITE = 'hierdec-mel_16bar_lite'
+
+
+@pytest.fixture(scope='module')
+def lite(tmp_path_factory):
+  """Prefix of a checkpoint of the bundled model's sizes, random weights."""
+  _, h = configuration.load_model_config(LITE)
+  shapes = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
+  folder = tmp_path_factory.mktemp('run') / 'train'
+  return checkpoints.write(str(folder), 5, hierdec.initial_weights(shapes, 0))
+
+
+def _located(**kwargs):
+  with checkpoints.located(LITE, **kwargs) as prefix:
+    return checkpoints.load_model(prefix, LITE)
+
+
+def _tar(path, members):
+  with tarfile.open(path, 'w') as tar:
+    for name, content in members:
+      info = tarfile.TarInfo(name)
+      info.size = len(content)
+      tar.addfile(info, io.BytesIO(content))
+  return str(path)
+
+
+def _packed(lite, path, folder=''):
+  files = [lite + '.index', lite + '.data-00000-of-00001']
+  return _tar(
+    path, [(folder + os.path.basename(f), open(f, 'rb').read()) for f in files]
+  )
+
+
+def test_full_size_variables_have_the_published_shapes():
+  """As users dumped them from Magenta's checkpoint, 176,061,530 floats."""
+  shapes = hierdec.variable_shapes(512, [2048, 2048], [1024, 1024])
+  assert sum(np.prod(s) for s in shapes.values()) == 176_061_530
+  core = 'core_decoder/decoder/multi_rnn_cell/cell_0/lstm_cell/kernel'
+  assert shapes[core] == [2138, 4096]
+  encoder = (
+    'encoder/cell_1/bidirectional_rnn/bw/multi_rnn_cell/cell_0/lstm_cell/kernel'
+  )
+  assert shapes[encoder] == [6144, 8192]
+
+
+def test_every_way_to_name_a_checkpoint_gives_the_same_weights(lite, tmp_path):
+  run_dir = os.path.dirname(os.path.dirname(lite))
+  expected = checkpoints.fingerprint(checkpoints.load_weights(lite))
+  ways = [
+    {'checkpoint_file': lite},
+    {'checkpoint_file': lite + '.index'},
+    {'checkpoint_file': lite + '.data-00000-of-00001'},
+    {'checkpoint_file': os.path.dirname(lite)},
+    {'checkpoint_file': _packed(lite, tmp_path / 'flat.tar')},
+    {'checkpoint_file': _packed(lite, tmp_path / 'deep.tar', 'a/b/')},
+    {'run_dir': run_dir},
+  ]
+  for way in ways:
+    assert checkpoints.fingerprint(_located(**way)) == expected, way
+
+
+def test_what_was_unpacked_is_gone_afterwards(lite, tmp_path):
+  with checkpoints.located(LITE, _packed(lite, tmp_path / 'a.tar')) as prefix:
+    assert os.path.exists(prefix + '.index')
+  assert not os.path.exists(os.path.dirname(prefix))
+
+
+def test_a_tar_cannot_write_outside_its_folder(lite, tmp_path):
+  files = [lite + '.index', lite + '.data-00000-of-00001']
+  members = [
+    ('../../escaped/' + os.path.basename(f), open(f, 'rb').read())
+    for f in files
+  ]
+  members.append(('/etc/escaped.index.txt', b'x'))
+  path = _tar(tmp_path / 'hostile.tar', members)
+  with checkpoints.located(LITE, path) as prefix:
+    assert set(os.listdir(os.path.dirname(prefix))) == {
+      os.path.basename(f) for f in files
+    }
+  assert not (tmp_path.parent / 'escaped').exists()
+
+
+def test_links_in_a_tar_are_not_followed(tmp_path):
+  path = tmp_path / 'links.tar'
+  with tarfile.open(path, 'w') as tar:
+    info = tarfile.TarInfo('model.ckpt.index')
+    info.type = tarfile.SYMTYPE
+    info.linkname = '/etc/passwd'
+    tar.addfile(info)
+  with pytest.raises(UserError, match='no checkpoint inside'):
+    _located(checkpoint_file=str(path))
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b'', 'neither a tar nor a checkpoint'),
+    (b'not a tar at all', 'neither a tar nor a checkpoint'),
+  ],
+)
+def test_files_that_are_no_checkpoint(tmp_path, content, message):
+  path = tmp_path / 'x.tar'
+  path.write_bytes(content)
+  with pytest.raises(UserError, match=message):
+    _located(checkpoint_file=str(path))
+
+
+def test_a_tar_cut_short(lite, tmp_path):
+  whole = _packed(lite, tmp_path / 'whole.tar')
+  cut = tmp_path / 'cut.tar'
+  cut.write_bytes(open(whole, 'rb').read()[:-2_000_000])
+  with pytest.raises(UserError, match='--checkpoint_file: '):
+    _located(checkpoint_file=str(cut))
+
+
+def test_a_damaged_checkpoint(lite, tmp_path):
+  for suffix in ('.index', '.data-00000-of-00001'):
+    data = bytearray(open(lite + suffix, 'rb').read())
+    (tmp_path / ('model.ckpt' + suffix)).write_bytes(data[: len(data) // 2])
+  with pytest.raises(UserError, match='cannot read the checkpoint'):
+    _located(checkpoint_file=str(tmp_path / 'model.ckpt'))
+
+
+def test_missing_files_are_named(tmp_path):
+  with pytest.raises(UserError, match="nowhere.tar' does not exist"):
+    _located(checkpoint_file=str(tmp_path / 'nowhere.tar'))
+  with pytest.raises(UserError, match='--run_dir: no checkpoint'):
+    _located(run_dir=str(tmp_path))
+  with pytest.raises(UserError, match='give one of them'):
+    _located(run_dir=str(tmp_path), checkpoint_file='x')
+
+
+def test_another_configuration_is_named(lite):
+  with pytest.raises(UserError, match=f'shape.*--config={LITE} fits it'):
+    checkpoints.load_model(lite, 'hierdec-mel_16bar')
+
+
+def test_weights_that_are_not_finite_are_named(lite, tmp_path):
+  weights = checkpoints.load_weights(lite)
+  weights['encoder/mu/bias'] = np.full_like(weights['encoder/mu/bias'], np.nan)
+  prefix = checkpoints.write(str(tmp_path), 1, weights)
+  with pytest.raises(UserError, match='encoder/mu/bias .* not finite'):
+    checkpoints.load_model(prefix, LITE)
+
+
+def test_only_the_newest_checkpoints_stay_and_the_folder_can_move(tmp_path):
+  for step in range(1, 6):
+    checkpoints.write(str(tmp_path / 'a' / 'train'), step, {'x': np.ones(2)})
+  os.rename(tmp_path / 'a', tmp_path / 'b')
+  prefix = checkpoints.latest(str(tmp_path / 'b'))
+  assert checkpoints.read(prefix)['global_step'] == 5
+  kept = {
+    n.split('.')[1] for n in os.listdir(tmp_path / 'b' / 'train') if '.' in n
+  }
+  assert kept == {'ckpt-3', 'ckpt-4', 'ckpt-5'}
+
+
+def test_training_state_is_no_weight(lite, tmp_path):
+  weights = checkpoints.load_weights(lite)
+  state = {name + '/Adam': value for name, value in weights.items()}
+  prefix = checkpoints.write(str(tmp_path), 1, {**weights, **state})
+  assert set(checkpoints.load_weights(prefix)) == set(weights)

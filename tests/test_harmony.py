@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from emotion_musicvae import harmony
+
+
+def test_one_chord_a_bar_repeats_until_sixteen_bars_are_filled():
+  bars = harmony.bars('C Am F G')
+  assert bars == [('C',), ('Am',), ('F',), ('G',)] * 4
+
+
+def test_two_chords_share_a_bar():
+  fit, _ = harmony.chord_tones('C Am | F G')
+  assert np.flatnonzero(fit[7]).tolist() == [0, 4, 7]  # C E G
+  assert np.flatnonzero(fit[8]).tolist() == [0, 4, 9]  # A C E
+  assert np.flatnonzero(fit[16]).tolist() == [0, 5, 9]  # F A C
+
+
+@pytest.mark.parametrize(
+  ('symbol', 'classes'),
+  [
+    ('Am', [0, 4, 9]),
+    ('F#dim', [0, 6, 9]),
+    ('Dm7b5', [2, 5, 8]),  # the seventh is no root, third or fifth
+    ('Bb', [2, 5, 10]),
+    ('Caug', [0, 4, 8]),
+    ('G7', [2, 7, 11]),
+  ],
+)
+def test_root_third_and_fifth_are_the_chord_tones(symbol, classes):
+  fit, sounding = harmony.chord_tones(symbol)
+  assert np.flatnonzero(fit[100]).tolist() == classes
+  assert sounding.all()
+
+
+def test_each_weight_lands_on_its_tone():
+  weights = harmony.ToneWeights(root=1.0, third=0.75, fifth=0.5, other=0.25)
+  fit, _ = harmony.chord_tones('G7', weights)
+  assert fit[0, [7, 11, 2, 5]].tolist() == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_no_chord_judges_nothing():
+  fit, sounding = harmony.chord_tones('C N.C.')
+  assert not fit[16:32].any()
+  assert not sounding[16:32].any()
+  assert sounding[:16].all()
+
+
+def test_unknown_symbol_is_named():
+  with pytest.raises(ValueError, match="'H7x' is not a chord symbol"):
+    harmony.chord_tones('C H7x F G')
+
+
+@pytest.mark.parametrize('progression', ['', 'C F G', 'C F | | G', 'C D E | F'])
+def test_progressions_that_do_not_fill_sixteen_bars(progression):
+  with pytest.raises(ValueError, match='chords: '):
+    harmony.bars(progression)
+
+
+def test_negative_weight_is_named():
+  with pytest.raises(ValueError, match=r'third: expected a weight in \[0, 1\]'):
+    harmony.ToneWeights(third=-0.1)

@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+from scipy import stats
+import tensorflow as tf
+
+from emotion_musicvae import hierdec
+from emotion_musicvae import losses
+from emotion_musicvae import melody
+from emotion_musicvae import references
+
+
+@pytest.fixture
+def z():
+  return np.random.default_rng(1).standard_normal([8, 12]).astype(np.float32)
+
+
+def _stock_logits_and_tokens(stock, z, temperature=1.0):
+  model = stock._model
+  results = model._sess.run(
+    model._decoder_results,
+    {
+      model._z_input: z,
+      model._temperature: temperature,
+      model._max_length: 256,
+    },
+  )
+  return results.rnn_output, np.argmax(results.samples, axis=-1)
+
+
+def test_variables_are_those_of_magentas_graph(stock, small_weights):
+  graph = stock._model._sess.graph
+  names = {
+    v.name.removesuffix(':0'): v.shape.as_list()
+    for v in graph.get_collection('variables')
+  }
+  del names['global_step']
+  assert names == {k: list(v.shape) for k, v in small_weights.items()}
+
+
+def test_logits_equal_the_stock_decoders(stock, small_weights, z):
+  stock.decode(z, 1.0, range(8))  # leaves noise behind, so that tokens vary
+  logits, tokens = _stock_logits_and_tokens(stock, z)
+  assert len(np.unique(tokens)) > 20
+  ours = hierdec.teacher_forced_logits(small_weights, z, tokens)
+  np.testing.assert_allclose(ours, logits, atol=1e-4)
+
+
+def test_posterior_equals_the_stock_encoders(
+  stock, small_weights, random_tokens
+):
+  tokens = random_tokens[:8]
+  for ours, theirs in zip(
+    hierdec.encode(small_weights, tokens.astype(np.int32)), stock.encode(tokens)
+  ):
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_encoding_in_batches_is_encoding(small_weights, random_tokens):
+  tokens = random_tokens[:10]
+  batched = references.encode(small_weights, tokens, batch_size=4)
+  whole = hierdec.encode(small_weights, tokens.astype(np.int32))
+  for ours, theirs in zip(batched, whole):
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_near_temperature_zero_samples_agree_token_for_token(
+  stock, small_weights, z
+):
+  theirs = stock.decode(z + 0.5, 1e-6, range(8))
+  ours = hierdec.sample(small_weights, z + 0.5, 1e-6, tf.constant([1, 2]))
+  np.testing.assert_array_equal(ours, theirs)
+
+
+def test_token_frequencies_agree_at_temperature_one(stock, small_weights):
+  """Chi-squared test of homogeneity over the tokens of 2,000 samples.
+
+  Tokens of one melody depend on one another, so each melody gives one token: a
+  different step of it, which makes the draws independent.
+  """
+  z = np.random.default_rng(2).standard_normal([2000, 12]).astype(np.float32)
+  theirs = stock.decode(z, 1.0, [(0, i) for i in range(2000)])
+  ours = tf.function(
+    lambda x: hierdec.sample(small_weights, x, 1.0, tf.constant([3, 4]))
+  )(tf.constant(z)).numpy()
+  step = np.arange(2000) % 256
+  counts = np.stack(
+    [
+      np.bincount(t[np.arange(2000), step], minlength=90)
+      for t in (theirs, ours)
+    ]
+  )
+  frequent = counts.sum(axis=0) >= 20
+  assert frequent.sum() > 10
+  assert stats.chi2_contingency(counts[:, frequent]).pvalue > 0.001
+
+
+def test_equal_seeds_give_equal_melodies(small_weights, z):
+  first, again, other = (
+    hierdec.sample(small_weights, z, 1.0, tf.constant(seed)).numpy()
+    for seed in ([1, 2], [1, 2], [1, 3])
+  )
+  np.testing.assert_array_equal(first, again)
+  assert (first != other).any()
+
+
+def _loss(weights, z, tokens):
+  logits = hierdec.teacher_forced_logits(weights, z, tokens)
+  onsets = melody.expected_onsets(tf.nn.softmax(logits))
+  return tf.reduce_sum(onsets * tf.cast(melody.PITCHES, onsets.dtype) / 100.0)
+
+
+def test_gradient_of_z_is_that_of_central_differences(
+  small_weights, random_tokens
+):
+  rng = np.random.default_rng(5)
+  weights = {k: tf.constant(v, tf.float64) for k, v in small_weights.items()}
+  tokens = random_tokens[:3].astype(np.int32)
+  z = tf.constant(rng.standard_normal([3, 12]))
+  with tf.GradientTape() as tape:
+    tape.watch(z)
+    loss = _loss(weights, z, tokens)
+  gradient = tape.gradient(loss, z)
+  for _ in range(5):
+    direction = rng.standard_normal([3, 12])
+    numeric = (
+      _loss(weights, z + 1e-5 * direction, tokens)
+      - _loss(weights, z - 1e-5 * direction, tokens)
+    ) / 2e-5
+    exact = tf.reduce_sum(gradient * direction)
+    assert float(exact) == pytest.approx(float(numeric), rel=1e-6)
+
+
+def test_gradients_of_weights_are_those_of_plain_differentiation(small_weights):
+  """The layer's own gradient against TensorFlow's, step by step."""
+  rng = np.random.default_rng(6)
+  shapes = ([7, 3, 20], [5, 20], [3, 5], [3, 5])
+  arguments = [tf.constant(rng.standard_normal(s)) for s in shapes]
+  scale = rng.standard_normal([7, 3, 5])
+
+  def unrolled(gates, kernel, c, h):
+    outputs = []
+    for t in range(7):
+      *_, c, _, h = hierdec._cell(gates[t] + h @ kernel, c)
+      outputs.append(h)
+    return tf.stack(outputs)
+
+  results = []
+  for layer in (unrolled, hierdec._lstm):
+    with tf.GradientTape() as tape:
+      tape.watch(arguments)
+      total = tf.reduce_sum(layer(*arguments) * scale)
+    results.append(tape.gradient(total, arguments))
+  for plain, own in zip(*results):
+    np.testing.assert_allclose(own, plain, atol=1e-12)
+
+
+def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
+  tokens = random_tokens[:4].astype(np.int32)
+  condition = losses.Condition(
+    tf.fill([4], 66.0),
+    tf.fill([4], 0.5),
+    tf.ones([4, 256, 12]) * np.resize([1, 0, 0, 1, 0], 12).astype(np.float32),
+    tf.ones([4, 256]),
+  )
+  z = tf.random.stateless_normal([4, 12], [1, 2])
+  for loss in (losses.PitchLoss(), losses.DensityLoss()):
+    with tf.GradientTape(persistent=True) as tape:
+      tape.watch(z)
+      logits = hierdec.teacher_forced_logits(small_weights, z, tokens)
+      terms = loss(tf.nn.softmax(logits), condition)
+    for name, value in terms.items():
+      gradient = tape.gradient(value, z).numpy()
+      assert np.isfinite(gradient).all(), name
+      assert (np.abs(gradient).sum(axis=1) > 0).all(), name

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from emotion_musicvae import harmony
+from emotion_musicvae import melody
+
+
+def _piano_roll(sequence):
+  roll = np.zeros([256, 88], np.float32)
+  for note in sequence.notes:
+    start, end = (round(t / 0.125) for t in (note.start_time, note.end_time))
+    roll[start:end, note.pitch - melody.MIN_PITCH] = 1.0
+  return roll
+
+
+def test_sounding_notes_are_the_decoded_piano_roll(stock, random_tokens):
+  sequences = stock.note_sequences(random_tokens)
+  for i in range(0, 1000, 100):
+    sounding = melody.expected_sounding(
+      melody.one_hot(random_tokens[i : i + 100])
+    ).numpy()
+    expected = np.stack([_piano_roll(s) for s in sequences[i : i + 100]])
+    np.testing.assert_array_equal(sounding, expected)
+
+
+def test_statistics_are_those_of_the_notes(stock, random_tokens):
+  tokens = random_tokens[:100]
+  for sequence, pitch, density in zip(
+    stock.note_sequences(tokens),
+    melody.mean_pitch(tokens),
+    melody.onsets_per_bar(tokens),
+  ):
+    pitches = [note.pitch for note in sequence.notes]
+    assert density == len(pitches) / 16
+    assert pitch == pytest.approx(np.mean(pitches))
+
+
+def test_silence_has_no_mean_pitch():
+  silence = np.zeros([1, 256], np.uint8)
+  assert np.isnan(melody.mean_pitch(silence)[0])
+  assert melody.onsets_per_bar(silence)[0] == 0
+
+
+def test_chord_tone_rate_counts_notes_over_chords():
+  fit, sounding = harmony.chord_tones('C N.C.')
+  tokens = np.zeros([1, 256], np.uint8)
+  # C and D in the bar of C major, C sharp where there is no chord.
+  tokens[0, [0, 8, 16]] = np.array([60, 62, 61]) - 19
+  assert melody.chord_tone_rate(tokens, fit, sounding)[0] == 0.5
+
+
+def test_transposition_keeps_rhythm_and_intervals():
+  tokens = np.zeros([1, 256], np.uint8)
+  tokens[0, [0, 4, 9]] = np.array([60, 64, 62]) - 19
+  tokens[0, 12] = melody.NOTE_OFF
+  moved = melody.transpose_to(tokens, np.array([67.0]))
+  assert moved[0, [0, 4, 9]].tolist() == [65 - 19, 69 - 19, 67 - 19]
+  assert moved[0, 12] == melody.NOTE_OFF
+  assert (moved > 1).sum() == 3
+
+
+def test_transposition_stays_on_the_keyboard():
+  tokens = np.zeros([1, 256], np.uint8)
+  tokens[0, [0, 4]] = 2, 89  # the lowest and the highest note
+  np.testing.assert_array_equal(
+    melody.transpose_to(tokens, np.array([40.0])), tokens
+  )

@@ -1,0 +1,17 @@
+import numpy as np
+
+
+def _z(n):
+  return np.random.default_rng(1).standard_normal([n, 12]).astype(np.float32)
+
+
+def test_a_melody_depends_on_its_own_vector_and_seed_only(stock):
+  z = _z(11)
+  together = stock.decode(z, 1.0, [(5, i) for i in range(11)])
+  alone = np.concatenate(
+    [stock.decode(z[i : i + 1], 1.0, [(5, i)]) for i in range(11)]
+  )
+  np.testing.assert_array_equal(together, alone)
+  assert len(np.unique(together, axis=0)) == 11
+  other = stock.decode(z, 1.0, [(6, i) for i in range(11)])
+  assert (together != other).any(axis=1).all()

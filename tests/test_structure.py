@@ -1,0 +1,58 @@
+"""The house keeps its shape: imports run downward, Magenta in one room."""
+
+import ast
+import pathlib
+
+PACKAGE = pathlib.Path(__file__).parent.parent / 'emotion_musicvae'
+
+# From the top of the house to its ground; a module imports only from below.
+ROOMS = (
+  'evaluation',
+  'generation',
+  'outputs',
+  'actor_critic',
+  'networks',
+  'losses',
+  'pretraining',
+  'corpus',
+  'references',
+  'spectrogram',
+  'musicvae',
+  'checkpoints',
+  'melody',
+  'hierdec',
+  'harmony',
+  'emotions',
+  'configuration',
+)
+
+
+def _imports(path):
+  for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      yield node.module
+      yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def test_every_module_has_its_room():
+  modules = {path.stem for path in PACKAGE.glob('*.py')} - {'__init__'}
+  assert modules == set(ROOMS)
+
+
+def test_imports_run_down_the_house():
+  for position, room in enumerate(ROOMS):
+    for name in _imports(PACKAGE / f'{room}.py'):
+      other = name.removeprefix('emotion_musicvae.')
+      if other in ROOMS:
+        assert ROOMS.index(other) > position, f'{room} imports {other}'
+
+
+def test_only_one_module_names_magenta():
+  naming = {
+    path.stem
+    for path in PACKAGE.rglob('*.py')
+    if any(name.split('.')[0] == 'magenta' for name in _imports(path))
+  }
+  assert naming == {'musicvae'}

@@ -1,0 +1,70 @@
+"""Puts what was trained into the package, without the optimizers' state.
+
+python tools/bundle.py --base_run_dir=RUN
+python tools/bundle.py --actor_run_dir=RUN
+"""
+
+import os
+
+from absl import app
+from absl import flags
+import numpy as np
+
+from emotion_musicvae import actor_critic
+from emotion_musicvae import checkpoints
+from emotion_musicvae import configuration
+from emotion_musicvae import pretraining
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string('config', 'hierdec-mel_16bar_lite', 'Which model it is.')
+flags.DEFINE_string('base_run_dir', None, 'A run of emotion_musicvae_pretrain.')
+flags.DEFINE_string('actor_run_dir', None, 'A run of emotion_musicvae_train.')
+flags.DEFINE_integer(
+  'num_melodies', 1536, 'Real melodies to go with the model.'
+)
+
+PACKAGE = os.path.dirname(os.path.abspath(configuration.__file__))
+
+
+def main(argv):
+  del argv
+  directory = os.path.join(PACKAGE, 'models', FLAGS.config)
+  os.makedirs(directory, exist_ok=True)
+  if FLAGS.base_run_dir:
+    arrays = checkpoints.read(checkpoints.latest(FLAGS.base_run_dir))
+    checkpoints.save(
+      os.path.join(directory, 'model.ckpt'),
+      {
+        name: value
+        for name, value in arrays.items()
+        if checkpoints.is_weight(name) or name == 'global_step'
+      },
+    )
+    entry, _ = configuration.load_model_config(FLAGS.config)
+    corpus = configuration.build(
+      pretraining.CorpusHparams, entry['corpus'], FLAGS.config
+    )
+    with np.load(os.path.join(FLAGS.base_run_dir, 'windows.npz')) as windows:
+      melodies = pretraining.Windows.balanced(
+        windows['train'], corpus.density_balance
+      ).batch(FLAGS.num_melodies, corpus.mean_pitch, seed=0, step=0)
+    np.savez_compressed(
+      os.path.join(PACKAGE, 'melodies.npz'), tokens=melodies.astype(np.uint8)
+    )
+  if FLAGS.actor_run_dir:
+    arrays = checkpoints.read(checkpoints.latest(FLAGS.actor_run_dir))
+    kept = ('actor/', 'critic/')
+    checkpoints.save(
+      os.path.join(directory, 'actor.ckpt'),
+      {
+        name: value
+        for name, value in arrays.items()
+        if name in ('global_step', actor_critic.FINGERPRINT)
+        or (name.startswith(kept) and checkpoints.is_weight(name))
+      },
+    )
+
+
+if __name__ == '__main__':
+  app.run(main)
