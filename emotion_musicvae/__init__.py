@@ -1,11 +1,15 @@
 """Melodies that follow a named emotion, from Magenta's MusicVAE."""
 
 import os
+import warnings
 
 # Magenta's cells need the Keras of TensorFlow 1 and 2, and it is chosen when
 # TensorFlow is first imported.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# note_seq imports pydub, which looks for ffmpeg; nothing here uses it.
+warnings.filterwarnings('ignore', "Couldn't find ffmpeg", RuntimeWarning)
 
 __version__ = '0.1.0'
 

@@ -1,15 +1,13 @@
 """The learner: retrains latent vectors by an actor and a critic.
 
 Each step the actor moves a batch of latent vectors and the decoder sings them.
-The losses come back to the actor by three ways:
+The losses come back to the actor by two ways:
 
   forecast: through the critic, which foresees from the vector what the melody
     measures; smooth, and sees across the whole latent space;
   pathwise: d/dz loss(p(. | z, tokens so far)) through the decoder, what each
     token's distribution owes to z; exact, but blind to what later tokens owe to
-    the earlier ones that were drawn;
-  policy:   (loss(tokens) - forecast) d/dz log p(tokens | z), which is that
-    debt (REINFORCE, the critic's forecast as its baseline).
+    the earlier ones that were drawn.
 
 The critic learns at the same time, from the melodies just sung and a replay of
 earlier ones: to foresee what they measure, and to tell the actor's vectors from
@@ -46,18 +44,17 @@ class Hparams:
   """Settings of the learner; see configs/ for what they do."""
 
   units: int = 512
-  batch_size: int = 32
-  learning_rate: float = 0.0003
-  critic_learning_rate: float = 0.0003
-  temperature: float = 0.7
-  chord: float = 4.0
+  batch_size: int = 16
+  learning_rate: float = 0.0005
+  critic_learning_rate: float = 0.0005
+  temperature: float = 0.5
+  chord: float = 8.0
   register: float = 1.0
   density: float = 1.0
   evenness: float = 0.2
   forecast: float = 1.0
   pathwise: float = 1.0
-  policy: float = 0.0
-  realism: float = 0.1
+  realism: float = 0.2
   distance: float = 0.1
   gradient_penalty: float = 10.0
   replay_size: int = 4096
@@ -325,15 +322,9 @@ class ActorCritic:
       expected = self._measure(tf.nn.softmax(logits), wanted)  # [B, 4]
       measured = self._measure(melody.one_hot(tokens), wanted)  # [B, 4]
       foreseen = self._forecast(z, wanted)  # [B, 4]
-      advantage = tf.stop_gradient(self._cost(measured) - self._cost(foreseen))
-      advantage -= tf.reduce_mean(advantage)
-      log_probability = -tf.reduce_sum(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits), axis=1
-      )
       parts = {
         'forecast': tf.reduce_mean(self._cost(foreseen)),
         'pathwise': tf.reduce_mean(self._cost(expected)),
-        'policy': tf.reduce_mean(advantage * log_probability),
         'realism': tf.reduce_mean(tf.nn.softplus(-self.critic.realism(z))),
         'distance': tf.reduce_mean(tf.math.log1p(tf.square(z - start))),
       }
@@ -475,8 +466,15 @@ def load_actor(prefix):
 
 
 def fingerprint_of(prefix):
-  """Fingerprint of the base model that a checkpoint's actor was trained for."""
-  return tf.train.load_variable(prefix, FINGERPRINT).decode()
+  """Fingerprint of the base model that a checkpoint's actor was trained for.
+
+  Raises:
+    UserError: it is no checkpoint of an actor.
+  """
+  reader = tf.train.load_checkpoint(prefix)
+  if not reader.has_tensor(FINGERPRINT):
+    raise configuration.UserError(f'{prefix!r} is no checkpoint of an actor')
+  return reader.get_tensor(FINGERPRINT).decode()
 
 
 def train(learner, run_dir, num_steps, progress):

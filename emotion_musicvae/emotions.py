@@ -81,8 +81,15 @@ def find(text, emotions=None):
 
 
 def spelled(text):
-  """The name for files: the one that the user typed, in its own spelling."""
+  """The name for files: the one that the user typed, in its own spelling.
+
+  The alias where the file system's encoding has no Korean.
+  """
   emotion = find(text)
+  try:
+    emotion.name.encode(sys.getfilesystemencoding())
+  except UnicodeEncodeError:
+    return emotion.alias
   typed = normalize(text)
   return emotion.alias if typed == normalize(emotion.alias) else emotion.name
 

@@ -76,6 +76,7 @@ class EmotionMusicVAE:
     checkpoint_file=None,
     run_dir=None,
     max_batch_size=8,
+    actor_dir=None,
     hparams=None,
     progress=None,
   ):
@@ -88,6 +89,8 @@ class EmotionMusicVAE:
       run_dir: folder of a training run of Magenta's or of
         `emotion_musicvae_pretrain`, in place of `checkpoint_file`.
       max_batch_size: melodies that the decoder sings at once.
+      actor_dir: run folder of `emotion_musicvae_train` to take the actor from,
+        in place of the one that was trained for this checkpoint by default.
       hparams: dictionary of settings over `configs/actor_critic.yaml`, for the
         case that no actor was trained for this checkpoint yet.
       progress: wraps the iterable of training steps as `tqdm` does then.
@@ -97,12 +100,15 @@ class EmotionMusicVAE:
 
     Raises:
       UserError: a checkpoint that is missing, unreadable or of another
-        configuration.
+        configuration, or an actor of another checkpoint.
     """
     with checkpoints.located(config, checkpoint_file, run_dir) as prefix:
       weights = checkpoints.load_model(prefix, config)
       fingerprint = checkpoints.fingerprint(weights)
-      actor = actor_for(config, weights, fingerprint, hparams, progress)
+      if actor_dir:
+        actor = actor_of(actor_dir, fingerprint)
+      else:
+        actor = actor_for(config, weights, fingerprint, hparams, progress)
       return cls(config, prefix, fingerprint, actor, max_batch_size)
 
   def description(self):
@@ -200,6 +206,22 @@ def measure(tokens, targets):
     ),
     'energy': energy.numpy()[:, 0],
   }
+
+
+def actor_of(run_dir, fingerprint):
+  """The actor of a training run, however long it was trained.
+
+  Raises:
+    UserError: there is none, or it was trained for another base model.
+  """
+  prefix = checkpoints.latest(run_dir)
+  if not prefix:
+    raise UserError(f'--actor_dir: no checkpoint in {run_dir!r}/train')
+  if actor_critic.fingerprint_of(prefix) != fingerprint:
+    raise UserError(
+      f'--actor_dir: the actor in {run_dir!r} belongs to another base model'
+    )
+  return actor_critic.load_actor(prefix)[0]
 
 
 def actor_for(config, weights, fingerprint, overrides=None, progress=None):

@@ -109,15 +109,18 @@ def chord_tone_rate(tokens, fit, sounding):
 
   Args:
     tokens: [B, 256] int array.
-    fit: [256, 12] from `harmony.chord_tones`; above 0 counts as belonging.
-    sounding: [256], 0 where there is no chord; notes there do not count.
+    fit: [B, 256, 12], or [256, 12] for all, from `harmony.chord_tones`; above 0
+      counts as belonging.
+    sounding: [B, 256] or [256], 0 where there is no chord; notes there do not
+      count.
 
   Returns:
     [B] float64; NaN where no note begins over a chord.
   """
   onset = (tokens >= FIRST_ONSET) & (sounding > 0)
-  pitch_class = (tokens - FIRST_ONSET + MIN_PITCH) % 12
-  belongs = fit[np.arange(tokens.shape[1])[None], pitch_class] > 0
+  pitch_class = (tokens.astype(np.int32) - FIRST_ONSET + MIN_PITCH) % 12
+  fit = np.broadcast_to(fit, [*tokens.shape, 12])
+  belongs = np.take_along_axis(fit, pitch_class[..., None], axis=2)[..., 0] > 0
   count = onset.sum(axis=1)
   total = (onset & belongs).sum(axis=1)
   return np.where(count, total / np.maximum(count, 1), np.nan)

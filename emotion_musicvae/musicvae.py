@@ -9,15 +9,12 @@ import warnings
 from emotion_musicvae.configuration import UserError
 
 try:
-  with warnings.catch_warnings():
-    # pydub looks for ffmpeg, which nothing here uses.
-    warnings.simplefilter('ignore')
-    from magenta.models.music_vae import base_model
-    from magenta.models.music_vae import configs
-    from magenta.models.music_vae import lstm_models
-    from magenta.models.music_vae import trained_model
+  from magenta.models.music_vae import base_model
+  from magenta.models.music_vae import configs
+  from magenta.models.music_vae import lstm_models
+  from magenta.models.music_vae import trained_model
 except ModuleNotFoundError as e:
-  if e.name != 'magenta':
+  if e.name.partition('.')[0] != 'magenta':
     raise
   raise UserError(
     'magenta is not installed; type: pip install --no-deps magenta==2.1.4'

@@ -12,7 +12,7 @@ from emotion_musicvae import spectrogram
 from emotion_musicvae.configuration import UserError
 
 HPARAMS = actor_critic.Hparams(
-  units=32, batch_size=8, replay_size=32, replay_batch_size=16, policy=0.01
+  units=32, batch_size=8, replay_size=32, replay_batch_size=16
 )
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import tempfile
 
 from absl import app
 from absl import flags
@@ -65,7 +66,7 @@ def check_range(flag, value, low, high):
 
 
 def set_log(level):
-  """Sets what Magenta and TensorFlow log.
+  """Sets what Magenta and TensorFlow log, before TensorFlow is loaded.
 
   Raises:
     UserError: no such level.
@@ -76,8 +77,28 @@ def set_log(level):
       f'--log: expected one of {", ".join(levels)}, got {level!r}'
     )
   # TensorFlow's own C++ messages count from 0 (all) to 3 (fatal only).
-  os.environ['TF_CPP_MIN_LOG_LEVEL'] = str(max(levels.index(level) - 1, 0))
+  os.environ['TF_CPP_MIN_LOG_LEVEL'] = str(min(levels.index(level), 3))
   logging.getLogger('tensorflow').setLevel(getattr(logging, level))
+
+
+def load_tensorflow():
+  """Imports TensorFlow, quietly unless asked for more.
+
+  It prints lines on loading and on looking for a GPU that no setting of its own
+  holds back.
+  """
+  sys.stderr.flush()
+  stderr = os.dup(2)
+  with tempfile.TemporaryFile() as hidden:
+    if int(os.environ['TF_CPP_MIN_LOG_LEVEL']) >= 3:
+      os.dup2(hidden.fileno(), 2)
+    try:
+      import tensorflow as tf  # pylint: disable=g-import-not-at-top
+
+      tf.config.list_physical_devices()
+    finally:
+      os.dup2(stderr, 2)
+      os.close(stderr)
 
 
 def _fail(message):

@@ -23,6 +23,12 @@ flags.DEFINE_string(
 flags.DEFINE_string(
   'run_dir', None, 'Folder of a training run to take the checkpoint from.'
 )
+flags.DEFINE_string(
+  'actor_dir',
+  None,
+  'Run folder of emotion_musicvae_train to take the actor from, not the '
+  'one that belongs to the checkpoint.',
+)
 flags.DEFINE_integer('num_outputs', 32, 'Melodies per emotion and arm.')
 flags.DEFINE_float('temperature', 0.5, 'Softmax temperature of the decoder.')
 flags.DEFINE_integer('max_batch_size', 32, 'Melodies that are sung at once.')
@@ -31,7 +37,7 @@ flags.DEFINE_string(
   'output_file', None, 'JSON file for the scores, besides the table.'
 )
 flags.DEFINE_string(
-  'log', 'WARN', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
 
 
@@ -47,6 +53,8 @@ def main():
       f'--output_file: {FLAGS.output_file!r} exists; name another'
     )
 
+  scripts.load_tensorflow()
+
   import tqdm
 
   from emotion_musicvae import evaluation
@@ -57,6 +65,7 @@ def main():
     FLAGS.checkpoint_file,
     FLAGS.run_dir,
     FLAGS.max_batch_size,
+    FLAGS.actor_dir,
     progress=tqdm.tqdm,
   )
   result = evaluation.evaluate(

@@ -31,6 +31,12 @@ flags.DEFINE_string(
 flags.DEFINE_string(
   'run_dir', None, 'Folder of a training run to take the checkpoint from.'
 )
+flags.DEFINE_string(
+  'actor_dir',
+  None,
+  'Run folder of emotion_musicvae_train to take the actor from, not the '
+  'one that belongs to the checkpoint.',
+)
 flags.DEFINE_integer('num_outputs', 3, 'How many melodies.')
 flags.DEFINE_float(
   'temperature', 0.5, 'Softmax temperature; lower is plainer, higher wilder.'
@@ -47,7 +53,7 @@ flags.DEFINE_string(
   'hparams', '', 'Settings of the actor-critic, should it have to be trained.'
 )
 flags.DEFINE_string(
-  'log', 'WARN', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
 
 
@@ -77,6 +83,8 @@ def main():
 
   outputs.check_directory(FLAGS.output_dir)
 
+  scripts.load_tensorflow()
+
   import tqdm
 
   from emotion_musicvae import generation
@@ -87,6 +95,7 @@ def main():
     FLAGS.checkpoint_file,
     FLAGS.run_dir,
     min(FLAGS.max_batch_size, FLAGS.num_outputs),
+    FLAGS.actor_dir,
     overrides,
     tqdm.tqdm,
   )

@@ -30,7 +30,7 @@ flags.DEFINE_integer('eval_every', 1000, 'Updates between checkpoints.')
 flags.DEFINE_integer('seed', 0, 'Seed of weights, batches and noise.')
 flags.DEFINE_string('hparams', '', 'Settings over the config: a=1,b=[2,3].')
 flags.DEFINE_string(
-  'log', 'WARN', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
 
 
@@ -53,6 +53,8 @@ def main():
   hparams = configuration.build(
     configuration.ModelHparams, {**config['hparams'], **overrides}, '--hparams'
   )
+
+  scripts.load_tensorflow()
 
   import numpy as np
   import tensorflow as tf

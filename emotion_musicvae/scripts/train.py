@@ -36,7 +36,7 @@ flags.DEFINE_string(
   'hparams', '', 'Settings over configs/actor_critic.yaml: a=1,b=2.'
 )
 flags.DEFINE_string(
-  'log', 'WARN', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
 
 
@@ -47,6 +47,8 @@ def main():
     scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
   scripts.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
   scripts.set_log(FLAGS.log)
+
+  scripts.load_tensorflow()
 
   import tqdm
 

@@ -1,0 +1,229 @@
+"""The command as a user runs it."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import unicodedata
+
+import mido
+import pytest
+
+from emotion_musicvae import emotions
+
+SEED = '--seed=11'
+
+
+def _run(*flags, module='generate', **kwargs):
+  env = {**os.environ, **kwargs.pop('env', {})}
+  return subprocess.run(
+    [sys.executable, '-m', f'emotion_musicvae.scripts.{module}', *flags],
+    capture_output=True,
+    text=True,
+    encoding='utf-8',
+    env=env,
+    **kwargs,
+  )
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory):
+  """Three peaceful melodies, asked for in Korean."""
+  folder = tmp_path_factory.mktemp('out')
+  result = _run('--emotion=평화로움', SEED, f'--output_dir={folder}')
+  assert result.returncode == 0, result.stderr
+  return folder, result
+
+
+def _record(folder):
+  (path,) = (n for n in os.listdir(folder) if n.endswith('.json'))
+  with open(os.path.join(folder, path), encoding='utf-8') as f:
+    return json.load(f)
+
+
+def test_files_are_named_as_magenta_names_them(out):
+  folder, result = out
+  names = sorted(unicodedata.normalize('NFC', n) for n in os.listdir(folder))
+  stem = names[-1].removesuffix('.json')
+  assert stem.startswith('hierdec-mel_16bar_lite_평화로움_20')
+  assert names == [f'{stem}-{i:03d}-of-003.mid' for i in range(3)] + [
+    stem + '.json'
+  ]
+  for name in names:
+    assert name in unicodedata.normalize('NFC', result.stdout)
+
+
+def test_the_record_tells_request_reference_and_measures(out):
+  record = _record(out[0])
+  assert record['emotion']['alias'] == 'peaceful'
+  assert record['seed'] == 11
+  assert record['model']['config'] == 'hierdec-mel_16bar_lite'
+  assert record['versions']['magenta'] == '2.1.4'
+  assert len(record['melodies']) == 3
+  for entry in record['melodies']:
+    assert set(entry['measured']) == set(entry['reference'])
+    assert entry['reference']['mean_pitch'] == 67.2
+    assert 0 <= entry['measured']['chord_tone_rate'] <= 1
+
+
+def test_the_midi_has_the_notes_that_were_measured(out):
+  folder, _ = out
+  for entry in _record(folder)['melodies']:
+    midi = mido.MidiFile(os.path.join(folder, entry['file']))
+    pitches, end = [], 0.0
+    for message in midi:
+      end += message.time
+      if message.type == 'note_on' and message.velocity:
+        pitches.append(message.note)
+    measured = entry['measured']
+    assert len(pitches) / 16 == measured['onsets_per_bar']
+    assert sum(pitches) / len(pitches) == pytest.approx(
+      measured['mean_pitch'], abs=1e-3
+    )
+    # 64 quarter notes at the emotion's 84 a minute, at most.
+    assert end <= 64 * 60 / 84 + 0.01
+    tempi = [m.tempo for t in midi.tracks for m in t if m.type == 'set_tempo']
+    assert mido.tempo2bpm(tempi[0]) == pytest.approx(84, abs=0.01)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_overwrites_nothing(out):
+  folder, _ = out
+  before = {n: (folder / n).read_bytes() for n in os.listdir(folder)}
+  # Decomposed Korean in another locale, and another batch size: nothing of
+  # that changes the music.
+  decomposed = unicodedata.normalize('NFD', '평화로움')
+  result = _run(
+    f'--emotion={decomposed}',
+    SEED,
+    f'--output_dir={folder}',
+    '--max_batch_size=3',
+    env={'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'},
+  )
+  assert result.returncode == 0, result.stderr
+  after = {n: (folder / n).read_bytes() for n in os.listdir(folder)}
+  assert {n: after[n] for n in before} == before
+  new = {n: c for n, c in after.items() if n not in before and '.mid' in n}
+  assert len(new) == 3
+  old = [c for n, c in sorted(before.items()) if n.endswith('.mid')]
+  assert [c for _, c in sorted(new.items())] == old
+
+
+def test_emotions_are_listed_within_a_second_of_work():
+  def seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+  before = seconds()
+  result = _run('--list_emotions')
+  assert result.returncode == 0
+  for emotion in emotions.load():
+    assert emotion.name in result.stdout
+    assert emotion.alias in result.stdout
+  assert seconds() - before < 1.0
+
+
+def test_help_shows_the_flags():
+  for module in ('generate', 'train', 'pretrain', 'evaluate'):
+    result = _run('--help', module=module)
+    assert result.returncode == 0
+    assert '--config' in result.stdout
+    assert 'tensorflow' not in result.stderr.lower()
+
+
+def test_without_magenta_one_line_says_what_to_type(tmp_path):
+  code = (
+    'import sys; sys.modules["magenta"] = None; '
+    'from emotion_musicvae.scripts import generate; '
+    'generate.console_entry_point()'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code, '--emotion=gloomy'],
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+    check=False,
+  )
+  assert result.returncode == 2
+  (line,) = result.stderr.splitlines()
+  assert 'pip install --no-deps magenta==2.1.4' in line
+
+
+def _unwritable(tmp_path):
+  path = tmp_path / 'file'
+  path.write_text('in the way')
+  return str(path)
+
+
+@pytest.mark.parametrize(
+  ('module', 'flags', 'message'),
+  [
+    ('generate', [], '--emotion: name one'),
+    ('generate', ['--emotion=평화로음'], 'did you mean 평화로움 (peaceful)?'),
+    ('generate', ['--emotion='], '--list_emotions'),
+    ('generate', ['--emotion=gloomy', '--num_outputs=0'], '--num_outputs'),
+    ('generate', ['--emotion=gloomy', '--num_outputs=-3'], '--num_outputs'),
+    ('generate', ['--emotion=gloomy', '--num_outputs=many'], 'num_outputs'),
+    ('generate', ['--emotion=gloomy', '--temperature=0'], '--temperature'),
+    ('generate', ['--emotion=gloomy', '--temperature=nan'], '--temperature'),
+    ('generate', ['--emotion=gloomy', '--intensity=1.5'], '--intensity'),
+    ('generate', ['--emotion=gloomy', '--max_batch_size=0'], '--max_batch'),
+    ('generate', ['--emotion=gloomy', '--seed=-1'], '--seed'),
+    ('generate', ['--emotion=gloomy', '--log=LOUD'], '--log'),
+    ('generate', ['--emotion=gloomy', '--config=x'], 'hierdec-mel_16bar_lite'),
+    ('generate', ['--emotion=gloomy', '--hparams=chord'], 'name=value'),
+    ('generate', ['--emotion=gloomy', '--tempo=3'], 'tempo'),
+    ('generate', ['gloomy'], "unexpected 'gloomy'"),
+    ('generate', ['--list_emotions', '--emotion=gloomy'], 'give one of them'),
+    ('generate', ['--emotion=gloomy', '--output_dir={file}/x'], '--output_dir'),
+    ('generate', ['--emotion=gloomy', '--output_dir={file}'], '--output_dir'),
+    (
+      'generate',
+      ['--emotion=gloomy', '--config=hierdec-mel_16bar'],
+      '--checkpoint_file: hierdec-mel_16bar is not bundled',
+    ),
+    (
+      'generate',
+      ['--emotion=gloomy', '--checkpoint_file=nowhere.tar'],
+      "--checkpoint_file: 'nowhere.tar' does not exist",
+    ),
+    (
+      'generate',
+      ['--emotion=gloomy', '--checkpoint_file={file}'],
+      'neither a tar nor a checkpoint',
+    ),
+    (
+      'generate',
+      ['--emotion=gloomy', '--checkpoint_file=x', '--run_dir=y'],
+      'give one of them',
+    ),
+    (
+      'generate',
+      ['--emotion=gloomy', '--actor_dir=nowhere'],
+      "--actor_dir: no checkpoint in 'nowhere'",
+    ),
+    ('train', ['--num_steps=0'], '--num_steps'),
+    ('train', ['--hparams=loudness=3'], "no setting is called 'loudness'"),
+    ('train', ['--hparams=chord=high'], 'chord takes a value like'),
+    ('pretrain', [], '--run_dir'),
+    ('pretrain', ['--run_dir={file}/x'], '--run_dir'),
+    ('pretrain', ['--run_dir=r', '--config=hierdec-mel_16bar'], '--config'),
+    ('evaluate', ['--num_outputs=1'], '--num_outputs'),
+    ('evaluate', ['--output_file={file}'], '--output_file'),
+  ],
+)
+def test_bad_input_ends_in_one_line(tmp_path, module, flags, message):
+  path = _unwritable(tmp_path)
+  result = _run(
+    *(f.replace('{file}', path) for f in flags), module=module, cwd=tmp_path
+  )
+  assert result.returncode == 2, result.stderr
+  (line,) = result.stderr.splitlines()
+  assert message in line
+  left = set(os.listdir(tmp_path)) - {'file', 'out', 'r'}
+  assert not left
+  for folder in ('out', 'r'):
+    if (tmp_path / folder).exists():
+      assert not os.listdir(tmp_path / folder)
+  with open(path) as f:
+    assert f.read() == 'in the way'
