@@ -54,8 +54,8 @@ class Hparams:
   evenness: float = 0.2
   forecast: float = 1.0
   pathwise: float = 1.0
-  realism: float = 0.2
-  distance: float = 0.1
+  realism: float = 1.0
+  distance: float = 0.3
   gradient_penalty: float = 10.0
   replay_size: int = 4096
   replay_batch_size: int = 256

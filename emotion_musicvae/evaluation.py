@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from emotion_musicvae import melody
+
 PITCH_TOLERANCE = 1.5  # semitones
 DENSITY_TOLERANCE = 0.1  # of the reference,
 DENSITY_TOLERANCE_ONSETS = 0.5  # or onsets a bar, whichever is wider
@@ -22,8 +24,9 @@ def scores(melodies):
     the mean pitch from the reference in semitones; `density_error`, that of the
     onsets a bar as a share of the reference; `energy_error`, that of the
     spectrogram energy likewise; `hit_rate`, the share of melodies that meet
-    pitch, density and chords at once; `diversity`, the mean share of steps in
-    which two of them differ. Melodies without notes meet nothing and are left
+    pitch, density and chords at once; `repeated_notes`, the share of notes that
+    repeat the one before; `diversity`, the mean share of steps in which two of
+    them differ. Melodies without notes meet nothing and are left
     out of the means.
   """
   measured = {
@@ -53,6 +56,7 @@ def scores(melodies):
     ),
     'energy_error': float(off['energy'].mean() / reference['energy']),
     'hit_rate': float(hit.mean()),
+    'repeated_notes': float(np.nanmean(melody.repeated_notes(tokens))),
     'diversity': float(differ[pairs].mean()),
   }
 

@@ -104,6 +104,25 @@ def onsets_per_bar(tokens):
   return (tokens >= FIRST_ONSET).sum(axis=1) / NUM_BARS
 
 
+def repeated_notes(tokens):
+  """Share of the notes that repeat the pitch of the note before.
+
+  About one in ten in the bundled tunes; near 1, a melody drones.
+
+  Args:
+    tokens: [B, 256] int array.
+
+  Returns:
+    [B] float64; NaN where there are fewer than two notes.
+  """
+  rates = []
+  for row in tokens:
+    pitches = row[row >= FIRST_ONSET]
+    same = pitches[1:] == pitches[:-1]
+    rates.append(same.mean() if len(same) else np.nan)
+  return np.array(rates)
+
+
 def chord_tone_rate(tokens, fit, sounding):
   """Share of the notes that belong to the chord they begin over.
 

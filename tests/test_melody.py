@@ -41,6 +41,13 @@ def test_silence_has_no_mean_pitch():
   assert melody.onsets_per_bar(silence)[0] == 0
 
 
+def test_repeated_notes_are_those_at_the_pitch_before():
+  tokens = np.zeros([2, 256], np.uint8)
+  tokens[0, [0, 4, 8, 12, 16]] = 40, 40, 45, 45, 40
+  assert melody.repeated_notes(tokens)[0] == 0.5
+  assert np.isnan(melody.repeated_notes(tokens)[1])
+
+
 def test_chord_tone_rate_counts_notes_over_chords():
   fit, sounding = harmony.chord_tones('C N.C.')
   tokens = np.zeros([1, 256], np.uint8)
