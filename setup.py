@@ -11,7 +11,6 @@ setuptools.setup(
   version='0.1.0',
   description="Melodies that follow a named emotion, from Magenta's MusicVAE",
   license='Apache-2.0',
-  python_requires='>=3.11',
   packages=[
     'emotion_musicvae',
     'emotion_musicvae.configs',

@@ -31,7 +31,7 @@ from emotion_musicvae import networks
 from emotion_musicvae import references
 from emotion_musicvae import spectrogram
 
-TERMS = ('chord', 'register', 'density', 'evenness')
+TERMS = ('chord', 'register', 'motion', 'density', 'evenness')
 # Chord tones by half bar, mean pitch and density.
 CONDITION_SIZE = 2 * melody.NUM_BARS * 12 + 2
 SUMMARY_EVERY = 10
@@ -50,6 +50,7 @@ class Hparams:
   temperature: float = 0.5
   chord: float = 8.0
   register: float = 1.0
+  motion: float = 1.0
   density: float = 1.0
   evenness: float = 0.2
   forecast: float = 1.0
@@ -182,6 +183,7 @@ class ActorCritic:
         ('z', [z_size]),
         ('pitch_classes', [networks.NUM_HALF_BARS, 12]),
         ('mean_pitch', []),
+        ('repeats', []),
         ('log_energy', [spans]),
       )
     }
@@ -248,7 +250,8 @@ class ActorCritic:
   def _remember(self, position, z, music):
     index = (position + np.arange(len(z))) % self._hparams.replay_size
     self._replay['z'][index] = z
-    for name, rows in zip(('pitch_classes', 'mean_pitch', 'log_energy'), music):
+    names = ('pitch_classes', 'mean_pitch', 'repeats', 'log_energy')
+    for name, rows in zip(names, music):
       self._replay[name][index] = rows
 
   @tf.function(jit_compile=True)
@@ -282,11 +285,12 @@ class ActorCritic:
     return (
       tf.reduce_sum(by_class, axis=2),
       mean,
+      melody.expected_repeats(probabilities),
       tf.math.log(energy + losses.ENERGY_FLOOR),
     )
 
   def _measure(self, probabilities, wanted):
-    """[B, 4] losses in the order of TERMS."""
+    """[B, 5] losses in the order of TERMS."""
     return _stack(
       {
         **self._pitch_loss(probabilities, wanted),
@@ -295,19 +299,19 @@ class ActorCritic:
     )
 
   def _forecast(self, z, wanted):
-    """[B, 4] losses that the critic foresees."""
-    classes, mean_pitch, log_energy = self.critic.music(z)
+    """[B, 5] losses that the critic foresees."""
+    classes, mean_pitch, repeats, log_energy = self.critic.music(z)
     return _stack(
       {
         **self._pitch_loss.of_forecast(
-          tf.nn.softmax(classes), mean_pitch, wanted
+          tf.nn.softmax(classes), mean_pitch, repeats, wanted
         ),
         **self._density_loss.of_energy(tf.exp(log_energy), wanted),
       }
     )
 
   def _cost(self, terms):
-    """[B] weighted sum of [B, 4] losses."""
+    """[B] weighted sum of [B, 5] losses."""
     shares = tf.constant([getattr(self._hparams, name) for name in TERMS])
     # A melody far off must not outweigh the rest of the batch.
     return tf.reduce_sum(shares * _soft(terms), axis=1)
@@ -319,9 +323,9 @@ class ActorCritic:
     with tf.GradientTape() as tape:
       z = self.actor(start, features)
       tokens, logits = self._sing(z, seed)
-      expected = self._measure(tf.nn.softmax(logits), wanted)  # [B, 4]
-      measured = self._measure(melody.one_hot(tokens), wanted)  # [B, 4]
-      foreseen = self._forecast(z, wanted)  # [B, 4]
+      expected = self._measure(tf.nn.softmax(logits), wanted)  # [B, 5]
+      measured = self._measure(melody.one_hot(tokens), wanted)  # [B, 5]
+      foreseen = self._forecast(z, wanted)  # [B, 5]
       parts = {
         'forecast': tf.reduce_mean(self._cost(foreseen)),
         'pathwise': tf.reduce_mean(self._cost(expected)),
@@ -341,13 +345,16 @@ class ActorCritic:
   @tf.function(jit_compile=True)
   def _update_critic(self, heard, real, fake, seed):
     with tf.GradientTape() as tape:
-      classes, mean_pitch, log_energy = self.critic.music(heard['z'])
+      classes, mean_pitch, repeats, log_energy = self.critic.music(heard['z'])
       notes = heard['pitch_classes']  # [B, 32, 12]
       surprise = -tf.reduce_sum(notes * tf.nn.log_softmax(classes)) / (
         tf.reduce_sum(notes) + 1e-6
       )
       pitch_error = tf.reduce_mean(
         tf.square((mean_pitch - heard['mean_pitch']) / 3.0)
+      )
+      repeats_error = tf.reduce_mean(
+        tf.square((repeats - heard['repeats']) / 0.1)
       )
       energy_error = tf.reduce_mean(
         tf.square((log_energy - heard['log_energy']) / 0.3)
@@ -361,6 +368,7 @@ class ActorCritic:
       loss = (
         surprise
         + pitch_error
+        + repeats_error
         + energy_error
         + realism
         + self._hparams.gradient_penalty * penalty
@@ -373,6 +381,7 @@ class ActorCritic:
     return {
       'critic/pitch_classes': surprise,
       'critic/mean_pitch': pitch_error,
+      'critic/repeats': repeats_error,
       'critic/energy': energy_error,
       'critic/realism': realism,
       'critic/accuracy': accuracy,

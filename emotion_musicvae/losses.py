@@ -37,21 +37,29 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class PitchLoss:
-  """Fitness of each note: chord tones earn, others pay; register to reference.
+  """Fitness of the notes: chord tones earn, others pay; register; motion.
 
   `chord` is the mean over notes of `1 - fit`: 0 when every note is a chord tone
   of full weight, 1 when none is. `register` is the squared distance of the mean
-  pitch from the reference in units of `register_scale` semitones.
+  pitch from the reference in units of `register_scale` semitones. `motion`
+  keeps a melody from meeting both by droning on one chord tone: the squared
+  share of notes that repeat the one before, beyond `free_repeats`, in units of
+  `repeats_scale`.
 
   Attributes:
     register_scale: semitones off the reference that cost as much as a melody
       with no chord tone.
     strong_beat: additional weight of notes on the first and third beat; 0
       weighs all notes alike.
+    free_repeats: share of repeated notes that costs nothing; real tunes have
+      one in ten.
+    repeats_scale: share beyond it that costs 1.
   """
 
   register_scale: float = 3.0
   strong_beat: float = 0.0
+  free_repeats: float = 0.1
+  repeats_scale: float = 0.2
 
   def __post_init__(self):
     if self.register_scale <= 0:
@@ -62,9 +70,17 @@ class PitchLoss:
       raise ValueError(
         f'strong_beat: expected a weight of at least 0, got {self.strong_beat}'
       )
+    if not 0 <= self.free_repeats <= 1:
+      raise ValueError(
+        f'free_repeats: expected a share in [0, 1], got {self.free_repeats}'
+      )
+    if self.repeats_scale <= 0:
+      raise ValueError(
+        f'repeats_scale: expected a share above 0, got {self.repeats_scale}'
+      )
 
   def __call__(self, probabilities, condition):
-    """Dictionary of `chord` and `register`, each [B]."""
+    """Dictionary of `chord`, `register` and `motion`, each [B]."""
     _check(probabilities)
     onsets = melody.expected_onsets(probabilities)
     # [B, 256, 88]: what a note of this pitch costs at this step.
@@ -84,18 +100,24 @@ class PitchLoss:
     return {
       'chord': chord,
       'register': tf.square(distance / self.register_scale),
+      'motion': self._motion(melody.expected_repeats(probabilities)),
     }
 
-  def of_forecast(self, pitch_classes, mean_pitch, condition):
+  def _motion(self, repeats):
+    beyond = tf.maximum(repeats - self.free_repeats, 0.0)
+    return tf.square(beyond / self.repeats_scale)
+
+  def of_forecast(self, pitch_classes, mean_pitch, repeats, condition):
     """The same of a forecast, notes taken as spread evenly over half bars.
 
     Args:
       pitch_classes: [B, 32, 12] probabilities of a note's pitch class.
       mean_pitch: [B] MIDI.
+      repeats: [B] share of notes that repeat the one before.
       condition: `Condition`.
 
     Returns:
-      Dictionary of `chord` and `register`, each [B].
+      Dictionary of `chord`, `register` and `motion`, each [B].
     """
     half_bar = melody.STEPS_PER_BAR // 2
     fit = condition.fit[:, ::half_bar]
@@ -106,6 +128,7 @@ class PitchLoss:
       'chord': tf.reduce_sum(cost * sounding, axis=1)
       / (tf.reduce_sum(sounding, axis=1) + _EPSILON),
       'register': tf.square(away / self.register_scale),
+      'motion': self._motion(repeats),
     }
 
 

@@ -55,6 +55,31 @@ def expected_sounding(probabilities, decay=None):
   return tf.transpose(sounding, [1, 0, 2])
 
 
+def expected_repeats(probabilities):
+  """Expected share of the notes that repeat the pitch of the note before.
+
+  With one-hot `probabilities` this is `repeated_notes`; 0 where there are fewer
+  than two notes.
+
+  Args:
+    probabilities: [B, 256, 90] float, rows summing to 1.
+
+  Returns:
+    [B] shares.
+  """
+  onsets = tf.transpose(expected_onsets(probabilities), [1, 0, 2])
+  any_onset = tf.reduce_sum(onsets, axis=2, keepdims=True)
+  # [T, B, 88]: the distribution of the last note begun up to each step.
+  last = tf.scan(
+    lambda before, x: x[0] + (1.0 - x[1]) * before,
+    (onsets, any_onset),
+    initializer=tf.zeros_like(onsets[0]),
+  )
+  repeats = tf.reduce_sum(onsets[1:] * last[:-1], axis=[0, 2])
+  pairs = tf.reduce_sum(any_onset, axis=[0, 2]) - 1.0
+  return repeats / tf.maximum(pairs, 1.0)
+
+
 def one_hot(tokens):
   """[B, 256] tokens as [B, 256, 90] float32 probabilities."""
   return tf.one_hot(tokens, NUM_TOKENS)

@@ -92,7 +92,7 @@ class Critic(tf.Module):
     self._num_spans = num_spans
     self._realism = Mlp([z_size, units, units, 1], rng, 0.1, 'critic/realism')
     self._music = Mlp(
-      [z_size, units, units, NUM_HALF_BARS * 12 + 1 + num_spans],
+      [z_size, units, units, NUM_HALF_BARS * 12 + 2 + num_spans],
       rng,
       0.1,
       'critic/music',
@@ -113,16 +113,18 @@ class Critic(tf.Module):
       z: [B, Z] latent vectors.
 
     Returns:
-      `(pitch_classes, mean_pitch, log_energy)`: [B, 32, 12] logits of the pitch
-      class of a note in each half bar, [B] MIDI, and [B, num_spans] natural log
-      of the energy of a frame.
+      `(pitch_classes, mean_pitch, repeats, log_energy)`: [B, 32, 12] logits of
+      the pitch class of a note in each half bar, [B] MIDI, [B] share of notes
+      that repeat the one before, and [B, num_spans] natural log of the energy
+      of a frame.
     """
     out = self._music(z)
-    classes, pitch, energy = tf.split(
-      out, [NUM_HALF_BARS * 12, 1, self._num_spans], axis=1
+    classes, pitch, repeats, energy = tf.split(
+      out, [NUM_HALF_BARS * 12, 1, 1, self._num_spans], axis=1
     )
     return (
       tf.reshape(classes, [-1, NUM_HALF_BARS, 12]),
       66.0 + 6.0 * pitch[:, 0],
+      tf.sigmoid(repeats[:, 0]),
       energy - 1.0,
     )

@@ -66,6 +66,14 @@ def test_register_is_the_squared_distance_in_units_of_its_scale():
   assert terms['register'] == pytest.approx(4.0, rel=1e-4)
 
 
+def test_a_drone_costs_and_a_tune_does_not():
+  drone = _pitch(
+    _tokens([60]), _condition(), free_repeats=0.1, repeats_scale=0.3
+  )
+  assert drone['motion'] == pytest.approx(9.0, rel=1e-4)
+  assert _pitch(_tokens([60, 64, 67]), _condition())['motion'] == 0.0
+
+
 def test_a_foreign_note_on_a_strong_beat_costs_more_when_asked_to():
   strong, weak = _tokens([60]), _tokens([60])
   strong[0, 0] = weak[0, 4] = 61 - 19
@@ -165,6 +173,8 @@ def test_bad_probabilities_are_refused(loss):
   [
     (lambda: losses.PitchLoss(register_scale=0), 'register_scale'),
     (lambda: losses.PitchLoss(strong_beat=-1), 'strong_beat'),
+    (lambda: losses.PitchLoss(free_repeats=2), 'free_repeats'),
+    (lambda: losses.PitchLoss(repeats_scale=0), 'repeats_scale'),
     (lambda: losses.DensityLoss(span_bars=3), 'span_bars'),
     (lambda: losses.DensityLoss(scale=-1), 'scale'),
     (lambda: losses.DensityLoss(tolerance=-1), 'tolerance'),

@@ -72,3 +72,10 @@ def test_transposition_stays_on_the_keyboard():
   np.testing.assert_array_equal(
     melody.transpose_to(tokens, np.array([40.0])), tokens
   )
+
+
+def test_expected_repeats_are_the_count_on_decoded_melodies(random_tokens):
+  expected = melody.expected_repeats(melody.one_hot(random_tokens))
+  np.testing.assert_allclose(
+    expected, melody.repeated_notes(random_tokens), atol=1e-5
+  )
