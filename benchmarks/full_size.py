@@ -20,6 +20,8 @@ import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+import numpy as np
+
 from emotion_musicvae import checkpoints
 from emotion_musicvae import configuration
 from emotion_musicvae import hierdec
@@ -33,7 +35,7 @@ def make_tar(folder):
   shapes = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
   prefix = os.path.join(folder, CONFIG + '.ckpt')
   checkpoints.save(
-    prefix, {**hierdec.initial_weights(shapes, 0), 'global_step': 1}
+    prefix, {**hierdec.initial_weights(shapes, 0), 'global_step': np.int64(1)}
   )
   path = os.path.join(folder, CONFIG + '.tar')
   with tarfile.open(path, 'w') as tar:
@@ -69,7 +71,7 @@ def main():
         *model,
         f'--run_dir={actor}',
         '--num_steps=2',
-        '--hparams=batch_size=2,replay_size=4',
+        '--hparams=batch_size=2,replay_size=4,real_melodies=8',
       ),
       'generate, 1 melody': run(
         'generate',

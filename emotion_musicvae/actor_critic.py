@@ -57,6 +57,7 @@ class Hparams:
   pathwise: float = 1.0
   realism: float = 1.0
   distance: float = 0.3
+  real_melodies: int = 1536
   gradient_penalty: float = 10.0
   replay_size: int = 4096
   replay_batch_size: int = 256
@@ -453,7 +454,7 @@ def learner_for(weights, hparams, seed):
   tokens = references.load_melodies()
   return ActorCritic(
     weights,
-    references.encode(weights, tokens),
+    references.encode(weights, tokens[: hparams.real_melodies]),
     references.EnergyReference(tokens),
     TargetSampler(emotions.load(), hparams),
     hparams,

@@ -80,6 +80,7 @@ def encode(weights, tokens, batch_size=64):
   Returns:
     `(mean, deviation)`, [N, Z] float32 arrays.
   """
+  batch_size = min(batch_size, len(tokens))
   run = tf.function(lambda x: hierdec.encode(weights, x), jit_compile=True)
   padded = np.pad(tokens, [(0, -len(tokens) % batch_size), (0, 0)])
   parts = [
