@@ -28,6 +28,7 @@ setuptools.setup(
     'note-seq==0.0.5',
     'numpy',
     'pyyaml',
+    'scipy',
     'six',
     'tensorboard',
     'tensorflow>=2.19',

@@ -13,6 +13,8 @@ import warnings
 import zlib
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
 
 STEPS_PER_QUARTER = 4
 STEPS_PER_BAR = 16
@@ -20,6 +22,9 @@ WINDOW_STEPS = 256
 
 FOLK_COLLECTIONS = ('airdsAirs', 'oneills1850', 'ryansMammoth')
 _DUPLE_METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
+# Variants of a tune share successions of this many intervals, this share of
+# them at least.
+_RUN, _SHARED_RUNS = 8, 0.2
 _HOLD, _NOTE_OFF, _FIRST_ONSET, _MIN_PITCH = 0, 1, 2, 21
 
 
@@ -185,14 +190,60 @@ def tune_windows(tune, slowdown=1, hop_bars=8):
   return np.stack(windows)
 
 
-def is_held_out(tune, one_in):
-  """Whether a tune belongs to the held-out set, the same on every machine.
+def families(tunes):
+  """Groups variants of one tune, whatever name or key they go under.
 
-  Decided by how the tune begins, so that one tune under several names, or in
-  several keys, falls on one side.
+  Two tunes are variants where they share a fifth of the shorter one's
+  successions of eight intervals.
+
+  Args:
+    tunes: sequence of `Tune`.
+
+  Returns:
+    [N] int array, equal for tunes of one family.
   """
-  intervals = np.diff(tune.notes[:12, 2]).astype(np.int8)
-  return zlib.crc32(intervals.tobytes()) % one_in == 0
+  columns, rows, cols = {}, [], []
+  for row, tune in enumerate(tunes):
+    intervals = np.diff(tune.notes[:, 2]).astype(np.int8)
+    starts = range(len(intervals) - _RUN + 1)
+    runs = {intervals[i : i + _RUN].tobytes() for i in starts}
+    rows += [row] * len(runs)
+    cols += [columns.setdefault(run, len(columns)) for run in sorted(runs)]
+  shape = [len(tunes), max(len(columns), 1)]
+  has = sparse.csr_array((np.ones(len(rows)), (rows, cols)), shape=shape)
+  shared = (has @ has.T).tocoo()
+  runs = has.sum(axis=1)
+  shorter = np.minimum(runs[shared.row], runs[shared.col])
+  near = shared.data >= _SHARED_RUNS * shorter
+  graph = sparse.coo_array(
+    (near[near], (shared.row[near], shared.col[near])), shape=[len(tunes)] * 2
+  )
+  return csgraph.connected_components(graph, directed=False)[1]
+
+
+def are_held_out(tunes, one_in):
+  """Which tunes belong to the held-out set, the same on every machine.
+
+  Decided by how a tune begins. A tune with a variant on the training side is
+  on that side too, so that nothing held out has been heard under another name.
+
+  Args:
+    tunes: sequence of `Tune`.
+    one_in: about one tune in this many is held out.
+
+  Returns:
+    [N] bool array.
+  """
+  drawn = np.array(
+    [
+      zlib.crc32(np.diff(tune.notes[:12, 2]).astype(np.int8).tobytes()) % one_in
+      == 0
+      for tune in tunes
+    ],
+    bool,
+  )
+  family = families(tunes)
+  return ~np.isin(family, family[~drawn])
 
 
 def folk_windows(hparams, progress):
@@ -219,7 +270,7 @@ def folk_windows(hparams, progress):
 def split_windows(tunes, hparams):
   """Cuts tunes into windows, split by tune; see `folk_windows`."""
   parts = {False: [], True: []}
-  for tune in tunes:
+  for tune, held_out in zip(tunes, are_held_out(tunes, hparams.held_out)):
     windows = [
       tune_windows(tune, slowdown, hparams.hop_bars)
       for slowdown in hparams.slowdowns
@@ -230,5 +281,5 @@ def split_windows(tunes, hparams):
     )
     low, high = hparams.onsets_per_bar
     windows = windows[(density >= low) & (density <= high)]
-    parts[is_held_out(tune, hparams.held_out)].append(windows)
+    parts[held_out].append(windows)
   return np.concatenate(parts[False]), np.concatenate(parts[True])

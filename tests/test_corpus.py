@@ -67,15 +67,39 @@ def test_notes_too_short_for_the_grid_leave_the_tune_out():
   assert len(corpus.tune_windows(corpus.Tune('fast', notes, 8.0))) == 0
 
 
-def test_a_tune_in_two_keys_falls_on_one_side():
+def _random_tunes(count):
   rng = np.random.default_rng(0)
-  for _ in range(50):
+  for i in range(count):
     notes = np.stack(
-      [np.arange(20), np.ones(20), rng.integers(60, 80, 20)], axis=1
-    ).astype(np.float32)
-    tune = corpus.Tune('a', notes, 20.0)
-    higher = dataclasses.replace(tune, notes=notes + np.float32([0, 0, 5]))
-    assert corpus.is_held_out(tune, 3) == corpus.is_held_out(higher, 3)
+      [np.arange(40), np.ones(40), rng.integers(60, 80, 40)], axis=1
+    )
+    yield corpus.Tune(f'tune {i}', notes.astype(np.float32), 40.0)
+
+
+def _with_notes(tune, notes):
+  return dataclasses.replace(tune, name=tune.name + "'", notes=notes)
+
+
+def test_a_tune_in_two_keys_is_one_family():
+  tunes = list(_random_tunes(20))
+  higher = [_with_notes(t, t.notes + np.float32([0, 0, 5])) for t in tunes]
+  family = corpus.families(tunes + higher)
+  assert len(set(family)) == 20
+  np.testing.assert_array_equal(family[:20], family[20:])
+
+
+def test_nothing_held_out_has_a_variant_on_the_training_side():
+  tunes = list(_random_tunes(200))
+  # Variants begin on another note, so each would fall on a side of its own.
+  variants = []
+  for tune in tunes:
+    notes = tune.notes.copy()
+    notes[0, 2] += 1
+    variants.append(_with_notes(tune, notes))
+  held_out = corpus.are_held_out(tunes + variants, 3)
+  np.testing.assert_array_equal(held_out[:200], held_out[200:])
+  alone = corpus.are_held_out(tunes, 3)
+  assert 0 < held_out[:200].sum() < alone.sum() < 100
 
 
 def test_the_bundled_corpus_reads_one_collection_nearly_whole():

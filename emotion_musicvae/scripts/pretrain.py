@@ -22,6 +22,12 @@ flags.DEFINE_string(
 flags.DEFINE_enum(
   'mode', 'train', ['train', 'eval'], 'Train, or measure the held-out tunes.'
 )
+flags.DEFINE_string(
+  'init_checkpoint',
+  None,
+  'Checkpoint to start from: a .tar, a .ckpt prefix or one of its files; '
+  'fresh weights if not given.',
+)
 flags.DEFINE_enum('dataset', 'folk', ['folk'], 'Corpus to train on.')
 flags.DEFINE_integer(
   'num_steps', 20000, 'Updates in all, resumed ones included.'
@@ -104,7 +110,11 @@ def main():
   shapes = hierdec.variable_shapes(
     hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
   )
-  weights = hierdec.initial_weights(shapes, FLAGS.seed)
+  if FLAGS.init_checkpoint and not prefix:
+    with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as initial:
+      weights = checkpoints.load_model(initial, FLAGS.config)
+  else:
+    weights = hierdec.initial_weights(shapes, FLAGS.seed)
   pretrainer = pretraining.Pretrainer(hparams, weights, FLAGS.seed)
   if prefix:
     pretrainer.restore(prefix)
