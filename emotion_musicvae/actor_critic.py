@@ -449,6 +449,29 @@ def load_hparams(overrides=()):
   return hparams, int(entry['num_steps'])
 
 
+def beyond_training(emotion):
+  """Which targets of an emotion lie outside what actors are trained for.
+
+  Args:
+    emotion: `emotions.Emotion`.
+
+  Returns:
+    List of sentences that name the target and the range; empty when it lies
+    inside.
+  """
+  hparams, _ = load_hparams()
+  said = []
+  for name in ('mean_pitch', 'onsets_per_bar'):
+    low, high = getattr(hparams, name)
+    value = getattr(emotion, name)
+    if not low <= value <= high:
+      said.append(
+        f'{name} {value:g} lies outside {low:g} to {high:g}, which the actor '
+        'was trained to reach'
+      )
+  return said
+
+
 def learner_for(weights, hparams, seed):
   """An `ActorCritic` on the bundled melodies and the nine emotions."""
   tokens = references.load_melodies()

@@ -103,8 +103,35 @@ def build(cls, values, where):
   return cls(**result)
 
 
-def parse_hparams(text):
+def read_yaml(path, where):
+  """Reads a YAML file of the user's.
+
+  Args:
+    path: the file.
+    where: what to name in an error.
+
+  Raises:
+    UserError: there is no such file, or it is not YAML in UTF-8.
+  """
+  try:
+    with open(path, encoding='utf-8') as f:
+      return yaml.safe_load(f)
+  except OSError as e:
+    raise UserError(f'{where}: cannot be read ({e.strerror})') from None
+  except UnicodeDecodeError:
+    raise UserError(f'{where}: not UTF-8; save it as UTF-8') from None
+  except yaml.YAMLError as e:
+    mark = getattr(e, 'problem_mark', None)
+    line = f' (line {mark.line + 1})' if mark else ''
+    raise UserError(f'{where}: not YAML{line}') from None
+
+
+def parse_settings(text, flag='--hparams'):
   """Splits `a=1,b=[2,3],c=x` into a dictionary of strings and lists.
+
+  Args:
+    text: the settings.
+    flag: the flag to name in an error.
 
   Raises:
     UserError: a part without `=`.
@@ -114,11 +141,11 @@ def parse_hparams(text):
   while rest:
     name, equals, rest = rest.partition('=')
     if not equals or not name.strip():
-      raise UserError(f'--hparams: expected name=value,…, got {text!r}')
+      raise UserError(f'{flag}: expected name=value,…, got {text!r}')
     if rest.startswith('['):
       inside, bracket, rest = rest[1:].partition(']')
       if not bracket:
-        raise UserError(f'--hparams: a [ is not closed in {text!r}')
+        raise UserError(f'{flag}: a [ is not closed in {text!r}')
       value = [v.strip() for v in inside.split(',') if v.strip()]
       rest = rest.lstrip().removeprefix(',')
     else:

@@ -125,7 +125,8 @@ class EmotionMusicVAE:
     """Composes melodies that follow an emotion.
 
     Args:
-      emotion: name or alias of one of the nine, or an `emotions.Emotion`.
+      emotion: name or alias of one of the nine, a blend of them (see
+        `emotions.parse`), or an `emotions.Emotion`.
       n: how many melodies.
       temperature: softmax temperature of the decoder, above 0; lower is
         plainer.
@@ -140,7 +141,7 @@ class EmotionMusicVAE:
       UserError: an argument out of range.
     """
     if isinstance(emotion, str):
-      emotion = emotions.find(emotion)
+      emotion = emotions.parse(emotion)
     if not 1 <= n <= MAX_OUTPUTS:
       raise UserError(
         f'--num_outputs: expected 1 to {MAX_OUTPUTS} melodies, got {n}'

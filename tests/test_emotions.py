@@ -1,3 +1,4 @@
+import dataclasses
 import unicodedata
 
 import pytest
@@ -65,10 +66,120 @@ def test_unknown_emotion_says_how_to_list_them():
 
 
 def test_files_are_named_as_the_user_typed():
-  assert emotions.spelled('PEACEFUL') == 'peaceful'
-  assert (
-    emotions.spelled(unicodedata.normalize('NFD', '평화로움')) == '평화로움'
+  peaceful = emotions.find('peaceful')
+  assert emotions.spelled(peaceful, 'PEACEFUL') == 'peaceful'
+  decomposed = unicodedata.normalize('NFD', '평화로움')
+  assert emotions.spelled(peaceful, decomposed) == '평화로움'
+  mine = dataclasses.replace(peaceful, name='../a b', alias='')
+  assert emotions.spelled(mine, '../a b') == '..-a-b'
+
+
+def test_a_blend_lies_between_its_emotions():
+  intense, gloomy = emotions.find('intense'), emotions.find('gloomy')
+  last = None
+  for share in (0.2, 0.5, 0.8):
+    blend = emotions.parse(f'격렬함:{share},gloomy:{1 - share}')
+    assert gloomy.mean_pitch < blend.mean_pitch < intense.mean_pitch
+    assert gloomy.onsets_per_bar < blend.onsets_per_bar < intense.onsets_per_bar
+    if last:
+      assert blend.onsets_per_bar > last.onsets_per_bar
+    last = blend
+  assert last.chords == intense.chords
+
+
+def test_weights_of_a_blend_count_in_proportion():
+  one = emotions.parse('bright:3,clear:1')
+  other = emotions.parse('bright:0.75,clear:0.25')
+  assert one == dataclasses.replace(other, basis=one.basis)
+  # Equal shares of two densities meet at their geometric mean.
+  middle = emotions.parse('bright:1,clear:1')
+  assert middle.onsets_per_bar == pytest.approx((8.8 * 5.3) ** 0.5)
+
+
+@pytest.mark.parametrize(
+  'text',
+  ['bright:0.5,clear', 'bright:a', 'bright:-1,clear:2', ':1', 'bright:inf'],
+)
+def test_a_blend_takes_weights_from_zero(text):
+  with pytest.raises(UserError, match='name:weight'):
+    emotions.parse(text)
+
+
+def test_a_blend_of_nothing_is_refused():
+  with pytest.raises(UserError, match='all 0'):
+    emotions.parse('bright:0,clear:0')
+
+
+def test_targets_replace_those_of_the_emotion():
+  emotion = emotions.with_targets(
+    emotions.find('gloomy'), 'mean_pitch=70,chords=C Am F G'
   )
+  assert emotion.mean_pitch == 70
+  assert emotion.chords == 'C Am F G'
+  assert emotion.onsets_per_bar == emotions.find('gloomy').onsets_per_bar
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('onsets_per_bar=40', 'onsets_per_bar 40, expected 0.1 to 16'),
+    ('mean_pitch=20', 'mean_pitch 20, expected 21 to 108'),
+    ('mean_pitch=nan', 'mean_pitch nan'),
+    ('mode=lydian', 'major or minor'),
+    ('name=x', "no target is called 'name'"),
+    ('mean_pitch=high', 'mean_pitch takes a value like'),
+    ('mean_pitch', 'name=value'),
+  ],
+)
+def test_bad_targets_are_named(text, message):
+  with pytest.raises(UserError, match='--target: .*' + message):
+    emotions.with_targets(emotions.find('gloomy'), text)
+
+
+OWN = """
+emotions:
+  - name: 그리움
+    alias: longing
+    mean_pitch: 65
+    onsets_per_bar: 4
+    mode: minor
+    chords: Am | Dm G | C
+"""
+
+
+def test_a_file_of_the_users_own(tmp_path):
+  path = tmp_path / 'mine.yaml'
+  path.write_text(OWN, encoding='utf-8')
+  (emotion,) = emotions.load(str(path))
+  assert emotions.parse('그리움', [emotion]).mean_pitch == 65
+  with pytest.raises(UserError, match="no emotion 'gloomy'"):
+    emotions.parse('gloomy', [emotion])
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b'', 'a list under'),
+    (b'emotions: 3', 'a list under'),
+    (b'a: [', r'not YAML \(line'),
+    (b'\xb1\xd7', 'not UTF-8'),
+    (b'emotions: [{alias: x}]', 'without a name'),
+    (b'emotions: [{name: a}, {name: A}]', 'twice'),
+    (b'emotions: [{name: a, pitch: 3}]', "no setting is called 'pitch'"),
+    (b'emotions: [{name: a, onsets_per_bar: 0}]', 'a: onsets_per_bar 0'),
+    (b'emotions: [{name: a, mean_pitch: low}]', 'mean_pitch takes'),
+  ],
+)
+def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, content, message):
+  path = tmp_path / 'mine.yaml'
+  path.write_bytes(content)
+  with pytest.raises(UserError, match='mine.yaml.*' + message):
+    emotions.load(str(path))
+
+
+def test_a_missing_file_is_named():
+  with pytest.raises(UserError, match="'nowhere.yaml'.*cannot be read"):
+    emotions.load('nowhere.yaml')
 
 
 def test_every_progression_fills_sixteen_bars_in_its_mode():

@@ -1,5 +1,6 @@
 """The command as a user runs it."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import unicodedata
 import mido
 import pytest
 
+from emotion_musicvae import actor_critic
 from emotion_musicvae import emotions
 
 SEED = '--seed=11'
@@ -109,6 +111,34 @@ def test_the_same_seed_gives_the_same_bytes_and_overwrites_nothing(out):
   assert [c for _, c in sorted(new.items())] == old
 
 
+def test_intensity_leaves_the_latent_vectors_where_they_were_drawn(
+  out, tmp_path
+):
+  result = _run(
+    '--emotion=peaceful:1', SEED, '--intensity=0', f'--output_dir={tmp_path}'
+  )
+  assert result.returncode == 0, result.stderr
+  moved, still = _record(out[0]), _record(tmp_path)
+  assert still['emotion']['mean_pitch'] == 67.2
+  assert still['intensity'] == 0
+
+  def pitch_errors(record):
+    return sum(
+      abs(m['measured']['mean_pitch'] - m['reference']['mean_pitch'])
+      for m in record['melodies']
+    )
+
+  assert pitch_errors(still) > pitch_errors(moved)
+
+
+def test_targets_beyond_the_trained_range_are_warned_about():
+  emotion = dataclasses.replace(emotions.find('gloomy'), onsets_per_bar=1.5)
+  (said,) = actor_critic.beyond_training(emotion)
+  assert 'onsets_per_bar 1.5 lies outside' in said
+  for emotion in emotions.load():
+    assert not actor_critic.beyond_training(emotion)
+
+
 def test_emotions_are_listed_within_a_second_of_work():
   def seconds():
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -173,6 +203,11 @@ def _unwritable(tmp_path):
     ('generate', ['--emotion=gloomy', '--config=x'], 'hierdec-mel_16bar_lite'),
     ('generate', ['--emotion=gloomy', '--hparams=chord'], 'name=value'),
     ('generate', ['--emotion=gloomy', '--tempo=3'], 'tempo'),
+    ('generate', ['--emotion=gloomy:x'], 'name:weight'),
+    ('generate', ['--target=onsets_per_bar=40'], 'expected 0.1 to 16'),
+    ('generate', ['--target=chords=C H'], "--target: target: chords: 'H' is"),
+    ('generate', ['--emotions_file=no.yaml', '--emotion=a'], "'no.yaml'"),
+    ('generate', ['--emotions_file={file}', '--emotion=a'], 'a list under'),
     ('generate', ['gloomy'], "unexpected 'gloomy'"),
     ('generate', ['--list_emotions', '--emotion=gloomy'], 'give one of them'),
     ('generate', ['--emotion=gloomy', '--output_dir={file}/x'], '--output_dir'),

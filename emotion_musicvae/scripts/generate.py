@@ -5,6 +5,7 @@ emotion_musicvae_generate --emotion=peaceful
 
 import dataclasses
 import secrets
+import sys
 
 from absl import flags
 
@@ -16,7 +17,21 @@ from emotion_musicvae.configuration import UserError
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string(
-  'emotion', None, 'Emotion, in Korean or English; --list_emotions lists them.'
+  'emotion',
+  None,
+  'Emotion, in Korean or English, or a blend: peaceful:0.7,mysterious:0.3. '
+  '--list_emotions lists them.',
+)
+flags.DEFINE_string(
+  'emotions_file',
+  None,
+  'YAML file of your own emotions, laid out as configs/emotions.yaml.',
+)
+flags.DEFINE_string(
+  'target',
+  None,
+  'Targets over those of the emotion, or alone: mean_pitch=70,'
+  'onsets_per_bar=6,chords=C Am F G; also mode and qpm.',
 )
 flags.DEFINE_bool('list_emotions', False, 'List the emotions and stop.')
 flags.DEFINE_string(
@@ -63,12 +78,7 @@ def main():
       raise UserError('--emotion and --list_emotions: give one of them')
     print_emotions()
     return
-  if not FLAGS.emotion:
-    raise UserError(
-      '--emotion: name one, as in --emotion=peaceful; --list_emotions lists '
-      'them'
-    )
-  emotion = emotions.find(FLAGS.emotion)
+  emotion = wanted_emotion()
   scripts.check_range('num_outputs', FLAGS.num_outputs, 1, 100_000)
   scripts.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
   scripts.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
@@ -77,16 +87,23 @@ def main():
   scripts.check_range('seed', seed, 0, 2**63 - 1)
   scripts.set_log(FLAGS.log)
   configuration.load_model_config(FLAGS.config)
-  overrides = configuration.parse_hparams(FLAGS.hparams)
+  overrides = configuration.parse_settings(FLAGS.hparams)
 
+  from emotion_musicvae import harmony
   from emotion_musicvae import outputs
 
+  try:
+    harmony.chord_tones(emotion.chords)
+  except ValueError as e:
+    where = '--target' if FLAGS.target else '--emotions_file'
+    raise UserError(f'{where}: {emotion.name}: {e}') from None
   outputs.check_directory(FLAGS.output_dir)
 
   scripts.load_tensorflow()
 
   import tqdm
 
+  from emotion_musicvae import actor_critic
   from emotion_musicvae import generation
   from emotion_musicvae import musicvae
 
@@ -99,11 +116,15 @@ def main():
     overrides,
     tqdm.tqdm,
   )
-  melodies = model.generate(emotion, FLAGS.num_outputs, FLAGS.temperature, seed)
+  for sentence in actor_critic.beyond_training(emotion):
+    print(f'Warning: {sentence}.', file=sys.stderr)
+  melodies = model.generate(
+    emotion, FLAGS.num_outputs, FLAGS.temperature, seed, FLAGS.intensity
+  )
   paths, record = outputs.write_run(
     FLAGS.output_dir,
     FLAGS.config,
-    emotions.spelled(FLAGS.emotion),
+    emotions.spelled(emotion, FLAGS.emotion or ''),
     melodies,
     {
       'emotion': dataclasses.asdict(emotion),
@@ -124,10 +145,26 @@ def main():
   print(f'{record}  what was asked for and what each melody measures')
 
 
+def wanted_emotion():
+  """The emotion that --emotion, --emotions_file and --target ask for."""
+  if not FLAGS.emotion and not FLAGS.target:
+    raise UserError(
+      '--emotion: name one, as in --emotion=peaceful; --list_emotions lists '
+      'them'
+    )
+  known = emotions.load(FLAGS.emotions_file)
+  emotion = emotions.Emotion(name='target', alias='target')
+  if FLAGS.emotion:
+    emotion = emotions.parse(FLAGS.emotion, known)
+  if FLAGS.target:
+    emotion = emotions.with_targets(emotion, FLAGS.target)
+  return emotion
+
+
 def print_emotions():
   """A table of the emotions and what each stands for."""
   print('name  alias        mean pitch  onsets a bar  mode   qpm  chords')
-  for e in emotions.load():
+  for e in emotions.load(FLAGS.emotions_file):
     print(
       f'{e.name}\t{e.alias:12} {e.mean_pitch:10} {e.onsets_per_bar:13}  '
       f'{e.mode:5} {e.qpm:5g}  {e.chords}'

@@ -55,7 +55,7 @@ def main():
       f'--config: {FLAGS.config} says nothing of a corpus to train on; '
       'hierdec-mel_16bar_lite does'
     )
-  overrides = configuration.parse_hparams(FLAGS.hparams)
+  overrides = configuration.parse_settings(FLAGS.hparams)
   hparams = configuration.build(
     configuration.ModelHparams, {**config['hparams'], **overrides}, '--hparams'
   )

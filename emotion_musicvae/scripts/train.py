@@ -41,7 +41,7 @@ flags.DEFINE_string(
 
 
 def main():
-  overrides = configuration.parse_hparams(FLAGS.hparams)
+  overrides = configuration.parse_settings(FLAGS.hparams)
   configuration.load_model_config(FLAGS.config)
   if FLAGS.num_steps is not None:
     scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
