@@ -17,6 +17,7 @@ from emotion_musicvae import hierdec
 from emotion_musicvae.configuration import UserError
 
 _OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1')
+HEAD = 'auxiliary/'  # variables that training needs and the model does not
 _NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
 
 
@@ -238,7 +239,11 @@ def load_weights(prefix):
 
 def is_weight(name):
   """Whether a checkpoint's entry is a model variable, not training state."""
-  return name not in _NOT_WEIGHTS and not name.endswith(_OPTIMIZER_SUFFIXES)
+  return not (
+    name in _NOT_WEIGHTS
+    or name.startswith(HEAD)
+    or name.endswith(_OPTIMIZER_SUFFIXES)
+  )
 
 
 def save(prefix, arrays):

@@ -12,7 +12,13 @@ class UserError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class ModelHparams:
-  """Settings of the model and its training, named as Magenta names them."""
+  """Settings of the model and its training.
+
+  All but the last two are Magenta's, under its names. `latched`: start with
+  clocks and latches, and hold the clocks still (see `latches`). `sounding`:
+  weight at the start of the loss that the bar embeddings alone answer for (see
+  `pretraining`).
+  """
 
   z_size: int = 512
   enc_rnn_size: tuple = (2048, 2048)
@@ -25,6 +31,8 @@ class ModelHparams:
   decay_rate: float = 0.9999
   min_learning_rate: float = 0.00001
   grad_clip: float = 1.0
+  latched: bool = False
+  sounding: float = 0.0
 
 
 def config_names():
@@ -60,7 +68,8 @@ def load_model_config(name):
       f'--config: there is no {name!r}; there are {", ".join(config_names())}'
     )
   entry = load_yaml(name)
-  return entry, build(ModelHparams, entry['hparams'], f'configs/{name}.yaml')
+  values = {**entry['hparams'], **entry.get('training', {})}
+  return entry, build(ModelHparams, values, f'configs/{name}.yaml')
 
 
 def build(cls, values, where):

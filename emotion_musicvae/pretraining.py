@@ -3,6 +3,12 @@
 The objective is Magenta's: reconstruction in nats plus beta times the KL
 divergence above `free_bits`, Adam with a decaying rate and gradients clipped by
 their global norm (Roberts et al. 2018, arXiv 1803.05428).
+
+A decoder that is told every token so far leans on those and leaves the latent
+vector to say little about the tune. So a second, small decoder reads nothing
+but the conductor's word on each bar, and has to tell which pitch sounds at each
+of its steps. Its share of the loss fades with the learning rate, and it is no
+part of the model that is trained.
 """
 
 import dataclasses
@@ -13,7 +19,11 @@ import tensorflow as tf
 
 from emotion_musicvae import checkpoints
 from emotion_musicvae import hierdec
+from emotion_musicvae import latches
 from emotion_musicvae import melody
+
+_HEAD_UNITS, _HEAD_FEATURES = 512, 24
+_SOUNDS = melody.NUM_PITCHES + 1  # every pitch, and silence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +88,13 @@ class Pretrainer:
     self._seed = seed
     self.step_number = 0
     self.weights = {k: tf.Variable(v, name=k) for k, v in weights.items()}
-    self._names = sorted(self.weights)
-    self._trainable = [self.weights[name] for name in self._names]
+    self._head = {}
+    if hparams.sounding:
+      self._head = _fresh_head(hparams.dec_rnn_size[-1], seed)
+    self._masks = latches.held_still(weights) if hparams.latched else {}
+    variables = {**self.weights, **self._head}
+    self._names = sorted(variables)
+    self._trainable = [variables[name] for name in self._names]
     self._optimizer = tf.keras.optimizers.Adam(hparams.learning_rate)
     self._optimizer.build(self._trainable)
     self._slots = dict(self._optimizer_slots())
@@ -94,7 +109,7 @@ class Pretrainer:
 
   def save(self, run_dir):
     """Writes weights and optimizer to `run_dir/train`."""
-    arrays = {**self.weights, **self._slots}
+    arrays = {**self.weights, **self._head, **self._slots}
     return checkpoints.write(
       os.path.join(run_dir, 'train'),
       self.step_number,
@@ -104,7 +119,8 @@ class Pretrainer:
   def restore(self, prefix):
     """Takes up training where the checkpoint left it."""
     arrays = checkpoints.read(prefix)
-    for name, variable in {**self.weights, **self._slots}.items():
+    variables = {**self.weights, **self._head, **self._slots}
+    for name, variable in variables.items():
       variable.assign(arrays[name])
     self.step_number = int(arrays['global_step'])
     self._optimizer.iterations.assign(self.step_number)
@@ -119,9 +135,10 @@ class Pretrainer:
       Dictionary of scalar name to float, named as Magenta's summaries.
     """
     h = self._hparams
+    fading = h.decay_rate**self.step_number
     rate = (
       h.learning_rate - h.min_learning_rate
-    ) * h.decay_rate**self.step_number + h.min_learning_rate
+    ) * fading + h.min_learning_rate
     beta = h.max_beta * (1.0 - h.beta_rate**self.step_number)
     if not h.beta_rate:
       beta = h.max_beta
@@ -129,53 +146,142 @@ class Pretrainer:
     scalars = self._update(
       tf.constant(tokens),
       tf.constant(beta, tf.float32),
+      tf.constant(h.sounding * fading, tf.float32),
       tf.constant([self._seed, self.step_number]),
     )
     self.step_number += 1
     return {'learning_rate': rate, **{k: float(v) for k, v in scalars.items()}}
 
   @tf.function(jit_compile=True)
-  def _update(self, tokens, beta, seed):
+  def _update(self, tokens, beta, sounding, seed):
+    scalars = {}
     with tf.GradientTape() as tape:
-      losses, _ = vae_losses(self.weights, tokens, seed)
+      z, kl = posterior_sample(self.weights, tokens, seed)
+      r_loss = tf.reduce_mean(reconstruction_loss(self.weights, z, tokens)[0])
       free_nats = self._hparams.free_bits * np.log(2.0)
-      kl_cost = tf.reduce_mean(tf.maximum(losses['kl'] - free_nats, 0.0))
-      r_loss = tf.reduce_mean(losses['r_loss'])
+      kl_cost = tf.reduce_mean(tf.maximum(kl - free_nats, 0.0))
       loss = r_loss + beta * kl_cost
-    gradients = tape.gradient(loss, self._trainable)
+      if self._head:
+        scalars['losses/sounding'] = tf.reduce_mean(
+          sounding_loss(self._head, self.weights, z, tokens)
+        )
+        loss += sounding * scalars['losses/sounding']
+    gradients = [
+      gradient * self._masks.get(name, 1.0)
+      for name, gradient in zip(
+        self._names, tape.gradient(loss, self._trainable)
+      )
+    ]
     gradients, norm = tf.clip_by_global_norm(gradients, self._hparams.grad_clip)
     self._optimizer.apply_gradients(zip(gradients, self._trainable))
     return {
+      **scalars,
       'loss': loss,
       'losses/r_loss': r_loss,
-      'losses/kl_bits': tf.reduce_mean(losses['kl']) / np.log(2.0),
+      'losses/kl_bits': tf.reduce_mean(kl) / np.log(2.0),
       'global_norm': norm,
     }
 
 
-def vae_losses(weights, tokens, seed):
-  """The two terms of the VAE's loss, and the logits.
+def posterior_sample(weights, tokens, seed):
+  """A draw of the posterior, and its distance from the prior.
 
   Args:
     weights: dictionary of Magenta's variables.
     tokens: [B, 256] int32.
-    seed: [2] int seed of the posterior sample.
+    seed: [2] int seed.
 
   Returns:
-    `({'r_loss': [B], 'kl': [B]}, logits [B, 256, 90])`, losses in nats.
+    `(z, kl)`: [B, Z], and [B] KL divergence in nats.
   """
   mean, deviation = hierdec.encode(weights, tokens)
   z = mean + deviation * tf.random.stateless_normal(tf.shape(mean), seed)
-  logits = hierdec.teacher_forced_logits(weights, z, tokens)
-  r_loss = tf.reduce_sum(
-    tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits), axis=1
-  )
   kl = tf.reduce_sum(
     0.5 * (tf.square(mean) + tf.square(deviation) - 1.0)
     - tf.math.log(deviation),
     axis=1,
   )
-  return {'r_loss': r_loss, 'kl': kl}, logits
+  return z, kl
+
+
+def reconstruction_loss(weights, z, tokens):
+  """Negative log likelihood of melodies under the decoder.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    z: [B, Z] latent vectors.
+    tokens: [B, 256] int32.
+
+  Returns:
+    `(loss, logits)`: [B] in nats, and [B, 256, 90].
+  """
+  logits = hierdec.teacher_forced_logits(weights, z, tokens)
+  loss = tf.reduce_sum(
+    tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits), axis=1
+  )
+  return loss, logits
+
+
+def _fresh_head(embedding_size, seed):
+  """Variables of the second decoder, under names that are no weight's."""
+  rng = np.random.default_rng(seed)
+  shapes = {
+    'bar': (embedding_size, _HEAD_UNITS),
+    'steps': (_HEAD_UNITS, hierdec.STEPS_PER_BAR * _HEAD_FEATURES),
+    'sounds': (_HEAD_FEATURES, _SOUNDS),
+  }
+  head = {}
+  for name, shape in shapes.items():
+    scale = np.sqrt(1.0 / shape[0])
+    head[checkpoints.HEAD + name + '/kernel'] = rng.normal(0.0, scale, shape)
+    head[checkpoints.HEAD + name + '/bias'] = np.zeros(shape[1])
+  return {
+    name: tf.Variable(value.astype(np.float32), name=name)
+    for name, value in head.items()
+  }
+
+
+def sounding_loss(head, weights, z, tokens):
+  """Surprise of a decoder that is told the bar, and no token.
+
+  Args:
+    head: dictionary of the second decoder's variables.
+    weights: dictionary of Magenta's variables.
+    z: [B, Z] latent vectors.
+    tokens: [B, 256] int32.
+
+  Returns:
+    [B] negative log likelihood of the pitch that sounds at each step, in nats.
+  """
+
+  def dense(name, x):
+    name = checkpoints.HEAD + name
+    return x @ head[name + '/kernel'] + head[name + '/bias']
+
+  bars = tf.transpose(hierdec.bar_embeddings(weights, z), [1, 0, 2])
+  x = dense('steps', tf.nn.swish(dense('bar', bars)))
+  x = tf.reshape(x, [-1, hierdec.NUM_STEPS, _HEAD_FEATURES])
+  logits = dense('sounds', tf.nn.swish(x))  # [B, 256, 89]
+  return tf.reduce_sum(
+    tf.nn.sparse_softmax_cross_entropy_with_logits(sounds(tokens), logits),
+    axis=1,
+  )
+
+
+def sounds(tokens):
+  """Which pitch each step belongs to, rests counted to the note before.
+
+  Args:
+    tokens: [B, 256] int32.
+
+  Returns:
+    [B, 256] int32: 0 before the first note, then 1 for MIDI pitch 21 and up.
+  """
+  steps = tf.range(hierdec.NUM_STEPS)
+  begun = tf.where(tokens >= melody.FIRST_ONSET, steps, -1)
+  last = tf.transpose(tf.scan(tf.maximum, tf.transpose(begun)))
+  token = tf.gather(tokens, tf.maximum(last, 0), batch_dims=1)
+  return tf.where(last >= 0, token - melody.FIRST_ONSET + 1, 0)
 
 
 def evaluate(weights, tokens, seed, batch_size=32):
@@ -197,11 +303,13 @@ def evaluate(weights, tokens, seed, batch_size=32):
 
   @tf.function(jit_compile=True)
   def measure(batch, batch_seed):
-    losses, logits = vae_losses(weights, batch, batch_seed)
+    posterior, kl = posterior_sample(weights, batch, batch_seed)
+    r_loss, logits = reconstruction_loss(weights, posterior, batch)
     mean, _ = hierdec.encode(weights, batch)
     z = tf.random.stateless_normal(tf.shape(mean), batch_seed + 1)
     return {
-      **losses,
+      'r_loss': r_loss,
+      'kl': kl,
       'teacher_forced': tf.argmax(logits, -1, tf.int32),
       'reconstruction': hierdec.sample(weights, mean, 1e-3, batch_seed),
       'prior': hierdec.sample(weights, z, 1.0, batch_seed),

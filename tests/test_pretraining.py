@@ -12,7 +12,7 @@ SIZES = {'z_size': 8, 'enc_rnn_size': (16, 16), 'dec_rnn_size': (24, 24)}
 
 def _pretrainer(seed=0):
   hparams = configuration.ModelHparams(
-    **SIZES, batch_size=8, learning_rate=0.005, free_bits=8.0
+    **SIZES, batch_size=8, learning_rate=0.005, free_bits=8.0, sounding=0.1
   )
   weights = hierdec.initial_weights(hierdec.variable_shapes(**SIZES), seed)
   return pretraining.Pretrainer(hparams, weights, seed)
@@ -57,6 +57,14 @@ def test_a_resumed_run_is_the_unbroken_run(windows, tmp_path):
   assert _run(second, windows, 3) == pytest.approx(expected[5:], rel=1e-6)
   for name, variable in second.weights.items():
     np.testing.assert_array_equal(variable.numpy(), whole.weights[name].numpy())
+
+
+def test_a_step_belongs_to_the_note_before():
+  tokens = np.zeros([1, 256], np.int32)
+  tokens[0, [2, 5, 8]] = [41, 1, 50]  # MIDI 60, a rest, MIDI 69
+  sounds = pretraining.sounds(tokens).numpy()[0]
+  assert list(sounds[:10]) == [0, 0, 40, 40, 40, 40, 40, 40, 49, 49]
+  assert sounds[-1] == 49
 
 
 def test_magentas_own_model_sings_what_was_trained(windows, tmp_path):

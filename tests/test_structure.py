@@ -19,6 +19,7 @@ ROOMS = (
   'spectrogram',
   'musicvae',
   'checkpoints',
+  'latches',
   'melody',
   'hierdec',
   'harmony',

@@ -3,6 +3,7 @@
 emotion_musicvae_pretrain --run_dir=run --num_steps=12000
 """
 
+import dataclasses
 import json
 import os
 
@@ -57,7 +58,9 @@ def main():
     )
   overrides = configuration.parse_settings(FLAGS.hparams)
   hparams = configuration.build(
-    configuration.ModelHparams, {**config['hparams'], **overrides}, '--hparams'
+    configuration.ModelHparams,
+    {**dataclasses.asdict(hparams), **overrides},
+    '--hparams',
   )
 
   scripts.load_tensorflow()
@@ -69,6 +72,7 @@ def main():
   from emotion_musicvae import checkpoints
   from emotion_musicvae import corpus
   from emotion_musicvae import hierdec
+  from emotion_musicvae import latches
   from emotion_musicvae import pretraining
 
   corpus_hparams = configuration.build(
@@ -115,6 +119,8 @@ def main():
       weights = checkpoints.load_model(initial, FLAGS.config)
   else:
     weights = hierdec.initial_weights(shapes, FLAGS.seed)
+    if hparams.latched:
+      weights = latches.latched(weights, FLAGS.seed)
   pretrainer = pretraining.Pretrainer(hparams, weights, FLAGS.seed)
   if prefix:
     pretrainer.restore(prefix)
