@@ -24,10 +24,12 @@ setuptools.setup(
   },
   install_requires=[
     'absl-py',
+    'filelock',
     'librosa',
     'note-seq==0.0.5',
     'numpy',
     'pyyaml',
+    'requests',
     'scipy',
     'six',
     'tensorboard',

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from emotion_musicvae import configuration
+from emotion_musicvae import downloads
 from emotion_musicvae import hierdec
 from emotion_musicvae.configuration import UserError
 
@@ -45,14 +46,15 @@ def actor_dir(fingerprint):
 
 
 @contextlib.contextmanager
-def located(config, checkpoint_file=None, run_dir=None):
-  """Finds the base model's checkpoint; unpacks it where it is packed.
+def located(config, checkpoint_file=None, run_dir=None, progress=None):
+  """Finds the base model's checkpoint; fetches and unpacks it where need be.
 
   Args:
     config: name of the model configuration, for the bundled checkpoint.
     checkpoint_file: a tar, the prefix of a checkpoint, one of its files, or a
       folder with one.
     run_dir: folder of a training run, with its checkpoints in `train`.
+    progress: makes a progress bar of a download as `tqdm` does, or None.
 
   Yields:
     The prefix; what was unpacked is removed afterwards.
@@ -70,13 +72,24 @@ def located(config, checkpoint_file=None, run_dir=None):
     elif checkpoint_file:
       prefix = _locate_file(os.path.expanduser(checkpoint_file), folder)
     else:
-      prefix = bundled(config)
-      if not prefix:
-        raise UserError(
-          f'--checkpoint_file: {config} is not bundled; name its checkpoint, '
-          'which Magenta publishes as hierdec-mel_16bar.tar'
-        )
+      prefix = bundled(config) or _published(config, folder, progress)
     yield prefix
+
+
+def _published(config, folder, progress):
+  """Unpacks what a configuration is published as, fetched if need be."""
+  url = configuration.load_model_config(config)[0]['url']
+  path = os.path.join(cache_dir(), 'checkpoints', os.path.basename(url))
+  downloads.fetch(url, path, progress)
+  try:
+    return _unpack(path, folder)
+  except UserError:
+    os.remove(path)
+    raise UserError(
+      f'--checkpoint_file: what {url} sent is no checkpoint, and was removed; '
+      'try again, or fetch it by other means and name it with '
+      '--checkpoint_file'
+    ) from None
 
 
 def _locate_file(path, folder):

@@ -85,7 +85,8 @@ class EmotionMusicVAE:
     Args:
       config: name of a configuration in `configs/`.
       checkpoint_file: the base model's checkpoint: a tar, a prefix or one of
-        its files. The bundled one when None, where the configuration has one.
+        its files. When None the bundled one, or the published one, which is
+        fetched once.
       run_dir: folder of a training run of Magenta's or of
         `emotion_musicvae_pretrain`, in place of `checkpoint_file`.
       max_batch_size: melodies that the decoder sings at once.
@@ -93,7 +94,8 @@ class EmotionMusicVAE:
         in place of the one that was trained for this checkpoint by default.
       hparams: dictionary of settings over `configs/actor_critic.yaml`, for the
         case that no actor was trained for this checkpoint yet.
-      progress: wraps the iterable of training steps as `tqdm` does then.
+      progress: makes the progress bar of a training or a download, as `tqdm`
+        does.
 
     Returns:
       An `EmotionMusicVAE`.
@@ -102,7 +104,9 @@ class EmotionMusicVAE:
       UserError: a checkpoint that is missing, unreadable or of another
         configuration, or an actor of another checkpoint.
     """
-    with checkpoints.located(config, checkpoint_file, run_dir) as prefix:
+    with checkpoints.located(
+      config, checkpoint_file, run_dir, progress
+    ) as prefix:
       weights = checkpoints.load_model(prefix, config)
       fingerprint = checkpoints.fingerprint(weights)
       if actor_dir:

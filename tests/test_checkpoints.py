@@ -172,3 +172,42 @@ def test_training_state_is_no_weight(lite, tmp_path):
   state = {name + '/Adam': value for name, value in weights.items()}
   prefix = checkpoints.write(str(tmp_path), 1, {**weights, **state})
   assert set(checkpoints.load_weights(prefix)) == set(weights)
+
+
+def test_the_published_tar_is_fetched_into_the_cache(
+  lite, tmp_path, monkeypatch
+):
+  packed = _packed(lite, tmp_path / 'a.tar', 'folder/')
+  asked = []
+
+  def fetch(url, path, progress):
+    asked.append(url)
+    os.makedirs(os.path.dirname(path))
+    os.rename(packed, path)
+
+  monkeypatch.setattr(checkpoints.downloads, 'fetch', fetch)
+  monkeypatch.setenv('EMOTION_MUSICVAE_CACHE', str(tmp_path / 'cache'))
+  with checkpoints.located('hierdec-mel_16bar') as prefix:
+    assert checkpoints.load_model(prefix, LITE)
+  assert asked[0].endswith('/hierdec-mel_16bar.tar')
+  assert os.listdir(tmp_path / 'cache' / 'checkpoints') == [
+    'hierdec-mel_16bar.tar'
+  ]
+
+
+def test_a_published_tar_that_does_not_unpack_is_not_kept(
+  lite, tmp_path, monkeypatch
+):
+  folder = tmp_path / 'checkpoints'
+  folder.mkdir()
+  whole = open(_packed(lite, tmp_path / 'a.tar'), 'rb').read()
+  (folder / 'hierdec-mel_16bar.tar').write_bytes(whole[:-2_000_000])
+  monkeypatch.setenv('EMOTION_MUSICVAE_CACHE', str(tmp_path))
+  with pytest.raises(UserError, match='no checkpoint, and was removed'):
+    _located_published()
+  assert not os.listdir(folder)
+
+
+def _located_published():
+  with checkpoints.located('hierdec-mel_16bar'):
+    pass

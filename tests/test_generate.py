@@ -179,6 +179,21 @@ def test_without_magenta_one_line_says_what_to_type(tmp_path):
   assert 'pip install --no-deps magenta==2.1.4' in line
 
 
+def test_offline_one_line_says_where_the_published_model_is(tmp_path):
+  result = _run(
+    '--emotion=gloomy',
+    '--config=hierdec-mel_16bar',
+    f'--cache_dir={tmp_path}',
+    env={'https_proxy': 'http://127.0.0.1:9'},
+    cwd=tmp_path,
+  )
+  assert result.returncode == 2, result.stderr
+  (line,) = result.stderr.splitlines()
+  assert 'cannot download https://storage.googleapis.com/' in line
+  assert '(ProxyError)' in line
+  assert 'name it with --checkpoint_file' in line
+
+
 def _unwritable(tmp_path):
   path = tmp_path / 'file'
   path.write_text('in the way')
@@ -212,11 +227,6 @@ def _unwritable(tmp_path):
     ('generate', ['--list_emotions', '--emotion=gloomy'], 'give one of them'),
     ('generate', ['--emotion=gloomy', '--output_dir={file}/x'], '--output_dir'),
     ('generate', ['--emotion=gloomy', '--output_dir={file}'], '--output_dir'),
-    (
-      'generate',
-      ['--emotion=gloomy', '--config=hierdec-mel_16bar'],
-      '--checkpoint_file: hierdec-mel_16bar is not bundled',
-    ),
     (
       'generate',
       ['--emotion=gloomy', '--checkpoint_file=nowhere.tar'],

@@ -19,6 +19,7 @@ ROOMS = (
   'spectrogram',
   'musicvae',
   'checkpoints',
+  'downloads',
   'latches',
   'melody',
   'hierdec',

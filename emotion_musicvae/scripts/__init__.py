@@ -10,6 +10,13 @@ from absl import flags
 
 from emotion_musicvae.configuration import UserError
 
+flags.DEFINE_string(
+  'cache_dir',
+  None,
+  'Folder for downloaded checkpoints and actors trained on demand; '
+  '~/.cache/emotion_musicvae or $EMOTION_MUSICVAE_CACHE if not given.',
+)
+
 
 def run(module, main):
   """Runs a command: exit status 2 and one line for a mistake of the user's.
@@ -37,6 +44,8 @@ def run(module, main):
 
   def guarded(argv):
     del argv
+    if flags.FLAGS.cache_dir:
+      os.environ['EMOTION_MUSICVAE_CACHE'] = flags.FLAGS.cache_dir
     try:
       main()
     except UserError as e:

@@ -14,6 +14,7 @@ from emotion_musicvae import scripts
 
 FLAGS = flags.FLAGS
 
+flags.declare_key_flag('cache_dir')
 flags.DEFINE_string(
   'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
 )

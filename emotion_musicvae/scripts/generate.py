@@ -34,6 +34,7 @@ flags.DEFINE_string(
   'onsets_per_bar=6,chords=C Am F G; also mode and qpm.',
 )
 flags.DEFINE_bool('list_emotions', False, 'List the emotions and stop.')
+flags.declare_key_flag('cache_dir')
 flags.DEFINE_string(
   'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
 )

@@ -10,6 +10,7 @@ from emotion_musicvae import scripts
 
 FLAGS = flags.FLAGS
 
+flags.declare_key_flag('cache_dir')
 flags.DEFINE_string(
   'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
 )
@@ -58,7 +59,7 @@ def main():
   hparams, num_steps = actor_critic.load_hparams(overrides)
   num_steps = FLAGS.num_steps or num_steps
   with checkpoints.located(
-    FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir
+    FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir, tqdm.tqdm
   ) as prefix:
     weights = checkpoints.load_model(prefix, FLAGS.config)
   run_dir = FLAGS.run_dir or checkpoints.actor_dir(
