@@ -24,6 +24,7 @@ _NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
 
 # 704 MB of weights, three times that with an optimizer, and some room.
 _MAX_UNPACKED_BYTES = 4 * 2**30
+_MAX_MEMBERS = 1000
 _CHECKPOINT_FILE = re.compile(r'(.+)\.(index|data-\d{5}-of-\d{5})$')
 
 
@@ -132,21 +133,26 @@ def _in_folder(path):
 def _unpack(path, folder):
   """Takes the files of one checkpoint out of a tar, and nothing else.
 
-  Only regular files are read, and written under their last name component, so
-  that no member can reach outside `folder`.
+  They are written under their last name component. An archive that would reach
+  outside the folder, or has what no checkpoint has, is refused as a whole.
   """
   total = 0
   try:
     with tarfile.open(path) as tar:
-      for member in tar:
-        match = _CHECKPOINT_FILE.match(os.path.basename(member.name))
-        if not match or not member.isreg():
-          continue
+      for count, member in enumerate(tar):
         total += member.size
+        problem = _unsafe(member)
         if total > _MAX_UNPACKED_BYTES:
+          problem = 'it unpacks to more than 4 GiB'
+        elif count >= _MAX_MEMBERS:
+          problem = f'it holds more than {_MAX_MEMBERS} members'
+        if problem:
           raise UserError(
-            f'--checkpoint_file: {path!r} unpacks to more than 4 GiB'
+            f'--checkpoint_file: {path!r} is not safe to unpack: {problem}'
           )
+        match = _CHECKPOINT_FILE.match(os.path.basename(member.name))
+        if not match or member.isdir():
+          continue
         target = os.path.join(folder, match.group(0))
         with tar.extractfile(member) as source, open(target, 'xb') as sink:
           shutil.copyfileobj(source, sink)
@@ -162,6 +168,16 @@ def _unpack(path, folder):
   if not prefix:
     raise UserError(f'--checkpoint_file: no checkpoint inside {path!r}')
   return prefix
+
+
+def _unsafe(member):
+  """What is wrong with a member of a tar, or None."""
+  parts = member.name.replace('\\', '/').split('/')
+  if '..' in parts or member.name.startswith('/'):
+    return f'{member.name!r} reaches outside'
+  if not (member.isreg() or member.isdir()):
+    return f'{member.name!r} is neither a file nor a folder'
+  return None
 
 
 def load_model(prefix, config):

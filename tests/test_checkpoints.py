@@ -1,6 +1,7 @@
 import io
 import os
 import tarfile
+import tempfile
 
 import numpy as np
 import pytest
@@ -77,30 +78,52 @@ def test_what_was_unpacked_is_gone_afterwards(lite, tmp_path):
   assert not os.path.exists(os.path.dirname(prefix))
 
 
-def test_a_tar_cannot_write_outside_its_folder(lite, tmp_path):
-  files = [lite + '.index', lite + '.data-00000-of-00001']
-  members = [
-    ('../../escaped/' + os.path.basename(f), open(f, 'rb').read())
-    for f in files
-  ]
-  members.append(('/etc/escaped.index.txt', b'x'))
-  path = _tar(tmp_path / 'hostile.tar', members)
-  with checkpoints.located(LITE, path) as prefix:
-    assert set(os.listdir(os.path.dirname(prefix))) == {
-      os.path.basename(f) for f in files
-    }
-  assert not (tmp_path.parent / 'escaped').exists()
+def _member(name, kind=tarfile.REGTYPE, size=0, linkname=''):
+  info = tarfile.TarInfo(name)
+  info.type, info.size, info.linkname = kind, size, linkname
+  return info
 
 
-def test_links_in_a_tar_are_not_followed(tmp_path):
-  path = tmp_path / 'links.tar'
-  with tarfile.open(path, 'w') as tar:
-    info = tarfile.TarInfo('model.ckpt.index')
-    info.type = tarfile.SYMTYPE
-    info.linkname = '/etc/passwd'
-    tar.addfile(info)
-  with pytest.raises(UserError, match='no checkpoint inside'):
-    _located(checkpoint_file=str(path))
+@pytest.mark.parametrize(
+  ('member', 'problem'),
+  [
+    (_member('../escaped.index'), 'reaches outside'),
+    (_member('a/../../escaped.index'), 'reaches outside'),
+    (_member('..\\escaped.index'), 'reaches outside'),
+    (_member('/tmp/escaped.index'), 'reaches outside'),
+    (_member('m.index', tarfile.SYMTYPE, linkname='/etc/passwd'), 'neither a'),
+    (_member('m.index', tarfile.LNKTYPE, linkname='/etc/passwd'), 'neither a'),
+    (_member('m.index', tarfile.CHRTYPE), 'neither a file nor a folder'),
+    (_member('m.index', tarfile.FIFOTYPE), 'neither a file nor a folder'),
+    (_member('m.data-00000-of-00001', size=5 * 2**30), 'more than 4 GiB'),
+    (_member('notes.txt', size=5 * 2**30), 'more than 4 GiB'),
+  ],
+)
+def test_a_hostile_tar_is_refused(lite, tmp_path, monkeypatch, member, problem):
+  path = _packed(lite, tmp_path / 'hostile.tar')
+  with tarfile.open(path, 'a') as tar:
+    tar.addfile(member)
+  temporary = tmp_path / 'temporary'
+  temporary.mkdir()
+  monkeypatch.setattr(tempfile, 'tempdir', str(temporary))
+  with pytest.raises(UserError, match=f'not safe to unpack: .*{problem}'):
+    _located(checkpoint_file=path)
+  assert not os.listdir(temporary)
+  assert set(os.listdir(tmp_path)) == {'hostile.tar', 'temporary'}
+
+
+def test_thousands_of_members_are_refused(tmp_path):
+  path = _tar(tmp_path / 'many.tar', [(f'{i}.txt', b'') for i in range(3000)])
+  with pytest.raises(UserError, match='more than 1000 members'):
+    _located(checkpoint_file=path)
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused(tmp_path):
+  path = str(tmp_path / 'bomb.tar.gz')
+  with tarfile.open(path, 'w:gz', compresslevel=1) as tar:
+    tar.fileobj.write(_member('a.index', size=5 * 2**30).tobuf())
+  with pytest.raises(UserError, match='more than 4 GiB'):
+    _located(checkpoint_file=path)
 
 
 @pytest.mark.parametrize(
