@@ -15,6 +15,7 @@ ROOMS = (
   'losses',
   'pretraining',
   'corpus',
+  'comparison',
   'references',
   'spectrogram',
   'musicvae',
