@@ -180,12 +180,13 @@ def _unsafe(member):
   return None
 
 
-def load_model(prefix, config):
+def load_model(prefix, config, hparams=None):
   """Reads a base model and checks it against its configuration.
 
   Args:
     prefix: prefix of a Magenta-format checkpoint.
     config: name of the model configuration.
+    hparams: `configuration.ModelHparams`, if not as the configuration has them.
 
   Returns:
     Dictionary of Magenta's variable names to float32 arrays.
@@ -201,12 +202,12 @@ def load_model(prefix, config):
       .get_variable_to_shape_map()
       .items()
     }
-    problem = _mismatch(shapes, config)
+    problem = _mismatch(shapes, hparams or _hparams(config))
     if problem:
       fits = [
         name
         for name in configuration.config_names()
-        if not _mismatch(shapes, name)
+        if not _mismatch(shapes, _hparams(name))
       ]
       hint = f'; --config={fits[0]} fits it' if fits else ''
       raise UserError(
@@ -227,9 +228,12 @@ def load_model(prefix, config):
   return weights
 
 
-def _mismatch(shapes, config):
-  """What first differs from the configuration's variables, or None."""
-  _, h = configuration.load_model_config(config)
+def _hparams(config):
+  return configuration.load_model_config(config)[1]
+
+
+def _mismatch(shapes, h):
+  """What first differs from the variables of these settings, or None."""
   expected = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
   for name, shape in sorted(expected.items()):
     if name not in shapes:

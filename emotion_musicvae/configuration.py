@@ -35,6 +35,33 @@ class ModelHparams:
   sounding: float = 0.0
 
 
+@dataclasses.dataclass(frozen=True)
+class CorpusHparams:
+  """How tunes become training windows; see configs/ for the meaning."""
+
+  slowdowns: tuple = (1.0,)
+  hop_bars: int = 4
+  min_bars: int = 6
+  onsets_per_bar: tuple = (1.0, 16.0)
+  density_balance: float = 0.0
+  mean_pitch: tuple = ()
+  held_out: int = 20
+
+  def __post_init__(self):
+    """Refuses what no corpus can be cut by."""
+    for name, fits, expected in (
+      ('slowdowns', self.slowdowns and min(self.slowdowns) > 0, 'above 0'),
+      ('hop_bars', self.hop_bars > 0, 'above 0'),
+      ('onsets_per_bar', len(self.onsets_per_bar) == 2, 'two numbers'),
+      ('mean_pitch', len(self.mean_pitch) in (0, 2), 'two numbers or none'),
+      ('held_out', self.held_out > 1, 'above 1'),
+    ):
+      if not fits:
+        raise UserError(
+          f'--hparams: {name}: expected {expected}, got {getattr(self, name)}'
+        )
+
+
 def config_names():
   """Names of the model configurations in `configs/`."""
   return sorted(

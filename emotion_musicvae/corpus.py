@@ -1,52 +1,48 @@
-"""Tunes to train a base model on, as bar-aligned notes and 16-bar windows.
+"""Tunes to train a base model on, as 16-bar windows of melody tokens.
 
 The bundled corpus is read from the music21 package, which carries the ABC
 transcriptions; nothing is downloaded. Of its collections only those are used
 whose terms let trained weights be passed on (see BUILD_NOTES.md).
 """
 
-import dataclasses
+import collections
 import multiprocessing
 import os
-import re
-import warnings
 import zlib
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-STEPS_PER_QUARTER = 4
+from emotion_musicvae import readers
+from emotion_musicvae.configuration import UserError
+
 STEPS_PER_BAR = 16
 WINDOW_STEPS = 256
 
 FOLK_COLLECTIONS = ('airdsAirs', 'oneills1850', 'ryansMammoth')
-_DUPLE_METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
 # Variants of a tune share successions of this many intervals, this share of
-# them at least.
-_RUN, _SHARED_RUNS = 8, 0.2
+# them at least; a succession that more tunes than these share is a commonplace
+# and tells nothing.
+_RUN, _SHARED_RUNS, _COMMONPLACE = 8, 0.2, 100
 _HOLD, _NOTE_OFF, _FIRST_ONSET, _MIN_PITCH = 0, 1, 2, 21
-
-
-@dataclasses.dataclass(frozen=True)
-class Tune:
-  """A monophonic tune whose first full bar starts at time zero.
-
-  Attributes:
-    name: where it comes from, `collection/file#number title`.
-    notes: [N, 3] float32 of onset and duration in quarter notes and MIDI
-      pitch, in order of onset. The notes of a pick-up have negative onsets.
-    quarters: length of one verse in quarter notes, without the pick-up.
-  """
-
-  name: str
-  notes: np.ndarray
-  quarters: float
+# Files that make a process of its own worth starting.
+_FILES_PER_WORKER = 32
+_NOT_ON_GRID = 'off the grid of sixteenths or outside onsets_per_bar'
 
 
 def folk_files():
-  """Paths of the ABC files of the bundled corpus, in a fixed order."""
-  import music21  # pylint: disable=g-import-not-at-top
+  """Paths of the ABC files of the bundled corpus, in a fixed order.
+
+  Raises:
+    UserError: music21 is not installed.
+  """
+  try:
+    import music21  # pylint: disable=g-import-not-at-top
+  except ModuleNotFoundError:
+    raise UserError(
+      '--dataset: the folk tunes come with music21; type: pip install music21'
+    ) from None
 
   root = os.path.join(os.path.dirname(music21.__file__), 'corpus')
   return [
@@ -57,86 +53,50 @@ def folk_files():
   ]
 
 
-def read_abc(path):
-  """Reads every tune in duple metre of one ABC file.
+def input_files(path):
+  """Paths of the music under a folder, or of one file, in a fixed order.
 
-  Repeats are written out, grace notes left out, chords reduced to their top
-  note.
+  Raises:
+    UserError: nothing is there that `readers.read` reads.
+  """
+  if not os.path.exists(path):
+    raise UserError(f'--input_dir: {path!r} does not exist')
+  found = [path] if os.path.isfile(path) else []
+  for folder, _, names in os.walk(path):
+    found += [os.path.join(folder, name) for name in names]
+  files = sorted(filter(readers.is_readable, found))
+  if not files:
+    raise UserError(
+      f'--input_dir: no file in {path!r} ends in {", ".join(readers.FORMATS)}'
+    )
+  return files
+
+
+def read_files(files, progress):
+  """Reads many files, in as many processes as their number is worth.
 
   Args:
-    path: an ABC file, with one or many tunes.
+    files: paths, as `readers.read` takes them.
+    progress: wraps the iterator over files, as `tqdm` does.
 
   Returns:
-    `(tunes, refused)`: a list of `Tune` and a list of `(name, reason)` of the
-    tunes in duple metre that could not be read.
+    `(tunes, refusals)` of all files, in their order.
   """
-  from music21 import abcFormat  # pylint: disable=g-import-not-at-top
-
-  collection = os.path.join(*path.split(os.sep)[-2:])
-  with open(path, encoding='utf-8', errors='replace') as f:
-    text = f.read()
-  tunes, refused = [], []
-  for number, body in _split_tunes(text):
-    metre = re.search(r'^M:\s*(\S+)', body, re.MULTILINE)
-    if not metre or metre.group(1) not in _DUPLE_METRES:
-      continue
-    title = re.search(r'^T:\s*(.*?)\s*$', body, re.MULTILINE)
-    name = f'{collection}#{number} {title.group(1) if title else ""}'
-    try:
-      with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        handler = abcFormat.ABCFile().readstr(body)
-        tunes.append(_tune_from_handler(name, handler))
-    except Exception as e:  # pylint: disable=broad-except
-      # The parser meets malformed text with whatever error comes first.
-      refused.append((name, f'{type(e).__name__}: {e}'))
-  return tunes, refused
+  workers = min(os.cpu_count(), len(files) // _FILES_PER_WORKER)
+  if workers < 2:
+    results = list(progress(map(readers.read, files), total=len(files)))
+  else:
+    # A fresh interpreter per worker: TensorFlow does not survive a fork.
+    context = multiprocessing.get_context('spawn')
+    with context.Pool(workers, _silence) as pool:
+      read = pool.imap(readers.read, files, 4)
+      results = list(progress(read, total=len(files)))
+  return tuple([x for part in parts for x in part] for parts in zip(*results))
 
 
-def _split_tunes(text):
-  parts = re.split(r'^X:\s*(\d+).*$', text, flags=re.MULTILINE)
-  for number, body in zip(parts[1::2], parts[2::2]):
-    yield int(number), f'X:{number}\n{body.strip()}\n'
-
-
-def _tune_from_handler(name, handler):
-  """Turns a parsed ABC tune into a `Tune`; raises what music21 raises."""
-  from music21 import abcFormat  # pylint: disable=g-import-not-at-top
-  from music21 import repeat  # pylint: disable=g-import-not-at-top
-  from music21 import stream  # pylint: disable=g-import-not-at-top
-
-  part = abcFormat.translate.abcToStreamScore(handler).parts[0]
-  try:
-    part = part.expandRepeats()
-  except repeat.ExpanderException:
-    pass  # Repeat marks that do not pair up: the tune as it is written.
-  measures = list(part.getElementsByClass(stream.Measure))
-  pickup = 0.0
-  if len(measures) > 1:
-    first = float(measures[0].duration.quarterLength)
-    if first < float(measures[0].barDuration.quarterLength):
-      pickup = first
-  notes = {}
-  for note in part.flatten().notes:
-    duration = float(note.duration.quarterLength)
-    if not duration:
-      continue
-    tied = note.tie is not None and note.tie.type in ('continue', 'stop')
-    onset = float(note.offset) - pickup
-    pitch = max(p.midi for p in note.pitches)
-    if tied and notes:
-      last = max(notes)
-      notes[last] = (onset + duration - last, notes[last][1])
-    else:
-      notes[onset] = (duration, pitch)
-  if len(notes) < 8:
-    raise ValueError(f'only {len(notes)} notes')
-  rows = np.array([(t, *notes[t]) for t in sorted(notes)], np.float32)
-  # The last bar of a tune with a pick-up is short by it: the verse closes at
-  # the next bar line of four quarters (or two, in 2/4).
-  end = float(part.duration.quarterLength) - pickup
-  quarters = float(np.ceil(round(end / 2, 3)) * 2)
-  return Tune(name, rows, quarters)
+def _silence():
+  # Each worker would print TensorFlow's greeting; its results come back whole.
+  os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def tune_windows(tune, slowdown=1, hop_bars=8):
@@ -146,7 +106,7 @@ def tune_windows(tune, slowdown=1, hop_bars=8):
   closing the verse before.
 
   Args:
-    tune: a `Tune`.
+    tune: a `readers.Tune`.
     slowdown: factor on all times; 2 halves the onsets per bar.
     hop_bars: bars from one window to the next.
 
@@ -155,9 +115,9 @@ def tune_windows(tune, slowdown=1, hop_bars=8):
     1 note off, i >= 2 onset at MIDI pitch i + 19. N is 0 where the tune has
     notes shorter than a sixteenth at this speed.
   """
-  verse = round(tune.quarters * slowdown * STEPS_PER_QUARTER)
-  onsets = tune.notes[:, 0] * slowdown * STEPS_PER_QUARTER
-  ends = onsets + tune.notes[:, 1] * slowdown * STEPS_PER_QUARTER
+  verse = round(tune.quarters * slowdown * readers.STEPS_PER_QUARTER)
+  onsets = tune.notes[:, 0] * slowdown * readers.STEPS_PER_QUARTER
+  ends = onsets + tune.notes[:, 1] * slowdown * readers.STEPS_PER_QUARTER
   starts = np.floor(onsets + 0.5).astype(int)
   stops = np.maximum(np.floor(ends + 0.5).astype(int), starts + 1)
   if len(np.unique(starts)) < 0.98 * len(starts):
@@ -194,10 +154,10 @@ def families(tunes):
   """Groups variants of one tune, whatever name or key they go under.
 
   Two tunes are variants where they share a fifth of the shorter one's
-  successions of eight intervals.
+  successions of eight intervals. The melodies of one piece are a family too.
 
   Args:
-    tunes: sequence of `Tune`.
+    tunes: sequence of `readers.Tune`.
 
   Returns:
     [N] int array, equal for tunes of one family.
@@ -210,13 +170,19 @@ def families(tunes):
     rows += [row] * len(runs)
     cols += [columns.setdefault(run, len(columns)) for run in sorted(runs)]
   shape = [len(tunes), max(len(columns), 1)]
-  has = sparse.csr_array((np.ones(len(rows)), (rows, cols)), shape=shape)
+  has = sparse.csc_array((np.ones(len(rows)), (rows, cols)), shape=shape)
+  has = has[:, has.sum(axis=0) <= _COMMONPLACE].tocsr()
   shared = (has @ has.T).tocoo()
   runs = has.sum(axis=1)
   shorter = np.minimum(runs[shared.row], runs[shared.col])
   near = shared.data >= _SHARED_RUNS * shorter
+  first = _first_of_piece(tunes)
+  links = (
+    np.append(shared.row[near], np.arange(len(tunes))),
+    np.append(shared.col[near], first),
+  )
   graph = sparse.coo_array(
-    (near[near], (shared.row[near], shared.col[near])), shape=[len(tunes)] * 2
+    (np.ones(len(links[0])), links), shape=[len(tunes)] * 2
   )
   return csgraph.connected_components(graph, directed=False)[1]
 
@@ -224,62 +190,124 @@ def families(tunes):
 def are_held_out(tunes, one_in):
   """Which tunes belong to the held-out set, the same on every machine.
 
-  Decided by how a tune begins. A tune with a variant on the training side is
+  Decided by how a piece begins. A tune with a variant on the training side is
   on that side too, so that nothing held out has been heard under another name.
+  Where that holds out nothing, as among a handful of pieces, one family is.
 
   Args:
-    tunes: sequence of `Tune`.
+    tunes: sequence of `readers.Tune`.
     one_in: about one tune in this many is held out.
 
   Returns:
     [N] bool array.
   """
-  drawn = np.array(
+  beginnings = np.array(
     [
-      zlib.crc32(np.diff(tune.notes[:12, 2]).astype(np.int8).tobytes()) % one_in
-      == 0
+      zlib.crc32(np.diff(tune.notes[:12, 2]).astype(np.int8).tobytes())
       for tune in tunes
     ],
-    bool,
-  )
+    np.uint32,
+  )[_first_of_piece(tunes)]
   family = families(tunes)
-  return ~np.isin(family, family[~drawn])
+  held_out = ~np.isin(family, family[beginnings % one_in != 0])
+  if len(tunes) and not held_out.any():
+    held_out = family == family[np.argmin(beginnings)]
+  return held_out
 
 
-def folk_windows(hparams, progress):
-  """Windows of the bundled corpus.
+def _first_of_piece(tunes):
+  """[N] indices of the first tune of each tune's piece."""
+  first = {}
+  return np.array(
+    [first.setdefault(tune.name, i) for i, tune in enumerate(tunes)], int
+  )
+
+
+def load(files, hparams, progress):
+  """Reads tunes and cuts them into windows.
 
   Args:
-    hparams: `pretraining.CorpusHparams`.
+    files: paths, from `folk_files` or `input_files`.
+    hparams: `configuration.CorpusHparams`.
     progress: wraps the iterator over files, as `tqdm` does.
 
   Returns:
-    `(train, held_out, counts)`: [N, 256] uint8 arrays, and a dictionary of how
-    many tunes were read and refused.
+    `(train, held_out, tunes, refusals)`: [N, 256] uint8 arrays of tokens, and
+    what `readers.read` gave for all files.
+
+  Raises:
+    UserError: there are no windows, or none but those to hold out.
   """
-  files = folk_files()
-  # A fresh interpreter per worker: TensorFlow does not survive a fork.
-  with multiprocessing.get_context('spawn').Pool() as pool:
-    results = list(progress(pool.imap(read_abc, files, 4), total=len(files)))
-  tunes = [tune for read, _ in results for tune in read]
-  refused = [entry for _, entries in results for entry in entries]
+  tunes, refusals = read_files(files, progress)
   train, held_out = split_windows(tunes, hparams)
-  return train, held_out, {'tunes': len(tunes), 'refused': len(refused)}
+  if not len(held_out):
+    raise UserError(
+      '--input_dir: no 16-bar melody among its pieces: '
+      + _why_none(tunes, refusals, hparams)
+    )
+  if not len(train):
+    raise UserError(
+      '--input_dir: all melodies are of one piece, or variants of one; add '
+      'another, as evaluation holds one out'
+    )
+  return train, held_out, tunes, refusals
 
 
 def split_windows(tunes, hparams):
-  """Cuts tunes into windows, split by tune; see `folk_windows`."""
-  parts = {False: [], True: []}
-  for tune, held_out in zip(tunes, are_held_out(tunes, hparams.held_out)):
-    windows = [
-      tune_windows(tune, slowdown, hparams.hop_bars)
-      for slowdown in hparams.slowdowns
-    ]
-    windows = np.concatenate(windows)
+  """Cuts tunes into windows, split by tune.
+
+  Args:
+    tunes: sequence of `readers.Tune`.
+    hparams: `configuration.CorpusHparams`.
+
+  Returns:
+    `(train, held_out)`: [N, 256] uint8 arrays.
+  """
+  low, high = hparams.onsets_per_bar
+  kept, cut = [], []
+  for tune in tunes:
+    if tune.quarters < 4 * hparams.min_bars:
+      continue
+    windows = np.concatenate(
+      [
+        tune_windows(tune, slowdown, hparams.hop_bars)
+        for slowdown in hparams.slowdowns
+      ]
+    )
     density = (windows >= _FIRST_ONSET).sum(axis=1) / (
       WINDOW_STEPS / STEPS_PER_BAR
     )
-    low, high = hparams.onsets_per_bar
     windows = windows[(density >= low) & (density <= high)]
-    parts[held_out].append(windows)
-  return np.concatenate(parts[False]), np.concatenate(parts[True])
+    if len(windows):
+      kept.append(tune)
+      cut.append(windows)
+  sides = are_held_out(kept, hparams.held_out)
+  none = [np.zeros([0, WINDOW_STEPS], np.uint8)]
+  return tuple(
+    np.concatenate(none + [w for w, side in zip(cut, sides) if side == held])
+    for held in (False, True)
+  )
+
+
+def summary(tunes, refusals):
+  """One line on what was read: how many pieces, and why others were not."""
+  left_out = _counted([refusal.reason for refusal in refusals])
+  read = f'{len({tune.name for tune in tunes})} pieces read'
+  return f'{read}; left out: {left_out}.' if left_out else f'{read}.'
+
+
+def _why_none(tunes, refusals, hparams):
+  """Why pieces give no window."""
+  short = f'shorter than {hparams.min_bars} bars'
+  reasons = {refusal.name: refusal.reason for refusal in refusals}
+  for tune in tunes:
+    if tune.quarters >= 4 * hparams.min_bars:
+      reasons[tune.name] = _NOT_ON_GRID
+    else:
+      reasons.setdefault(tune.name, short)
+  return _counted(reasons.values())
+
+
+def _counted(reasons):
+  counts = collections.Counter(reasons).most_common()
+  return ', '.join(f'{n} {reason}' for reason, n in counts)

@@ -11,6 +11,7 @@ from emotion_musicvae.configuration import UserError
 try:
   from magenta.models.music_vae import base_model
   from magenta.models.music_vae import configs
+  from magenta.models.music_vae import data
   from magenta.models.music_vae import lstm_models
   from magenta.models.music_vae import trained_model
 except ModuleNotFoundError as e:
@@ -39,6 +40,28 @@ def magenta_config(base, hparams):
   config = copy.deepcopy(configs.CONFIG_MAP[base])
   config.hparams.override_from_dict(hparams)
   return config
+
+
+def melodies(sequence):
+  """Every melody of a NoteSequence, as Magenta's 16-bar converter finds them.
+
+  Of each instrument but the drums the top line, in each part of the sequence
+  that is in 4/4 (or another metre of four quarters) and one tempo. A melody
+  starts with the bar of a note and ends where a bar is silent.
+
+  Args:
+    sequence: a `note_seq.NoteSequence`.
+
+  Returns:
+    List of [16 n] uint8 tokens, whole bars.
+  """
+  converter = data.OneHotMelodyConverter(
+    max_tensors_per_notesequence=None, dedupe_event_lists=False
+  )
+  return [
+    np.argmax(one_hot, axis=-1).astype(np.uint8)
+    for one_hot in converter.to_tensors(sequence).outputs
+  ]
 
 
 class _SeededDecoder(lstm_models.CategoricalLstmDecoder):

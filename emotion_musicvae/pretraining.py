@@ -18,24 +18,14 @@ import numpy as np
 import tensorflow as tf
 
 from emotion_musicvae import checkpoints
+from emotion_musicvae import comparison
 from emotion_musicvae import hierdec
 from emotion_musicvae import latches
 from emotion_musicvae import melody
 
 _HEAD_UNITS, _HEAD_FEATURES = 512, 24
 _SOUNDS = melody.NUM_PITCHES + 1  # every pitch, and silence
-
-
-@dataclasses.dataclass(frozen=True)
-class CorpusHparams:
-  """How tunes become training windows; see configs/ for the meaning."""
-
-  slowdowns: tuple = (0.5, 1.0, 2.0, 4.0)
-  hop_bars: int = 8
-  onsets_per_bar: tuple = (2.0, 13.0)
-  density_balance: float = 0.9
-  mean_pitch: tuple = (57.0, 79.0)
-  held_out: int = 20
+_SUMMARY_EVERY = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +55,15 @@ class Windows:
   def batch(self, size, mean_pitch, seed, step):
     """Draws [size, 256] int32 tokens, each window freshly transposed.
 
-    Depends on nothing but the arguments, so that training resumes with the
-    batches it would have seen.
+    The new mean pitch is uniform in the range `mean_pitch`; where that is
+    empty, windows stay in their key. Depends on nothing but the arguments, so
+    that training resumes with the batches it would have seen.
     """
     rng = np.random.default_rng([seed, step])
     index = rng.choice(len(self.tokens), size, p=self.probabilities)
     tokens = self.tokens[index].astype(np.int32)
+    if not mean_pitch:
+      return tokens
     return melody.transpose_to(tokens, rng.uniform(*mean_pitch, size))
 
 
@@ -84,8 +77,8 @@ class Pretrainer:
   """
 
   def __init__(self, hparams, weights, seed):
-    self._hparams = hparams
-    self._seed = seed
+    self.hparams = hparams
+    self.seed = seed
     self.step_number = 0
     self.weights = {k: tf.Variable(v, name=k) for k, v in weights.items()}
     self._head = {}
@@ -134,7 +127,7 @@ class Pretrainer:
     Returns:
       Dictionary of scalar name to float, named as Magenta's summaries.
     """
-    h = self._hparams
+    h = self.hparams
     fading = h.decay_rate**self.step_number
     rate = (
       h.learning_rate - h.min_learning_rate
@@ -147,7 +140,7 @@ class Pretrainer:
       tf.constant(tokens),
       tf.constant(beta, tf.float32),
       tf.constant(h.sounding * fading, tf.float32),
-      tf.constant([self._seed, self.step_number]),
+      tf.constant([self.seed, self.step_number]),
     )
     self.step_number += 1
     return {'learning_rate': rate, **{k: float(v) for k, v in scalars.items()}}
@@ -158,7 +151,7 @@ class Pretrainer:
     with tf.GradientTape() as tape:
       z, kl = posterior_sample(self.weights, tokens, seed)
       r_loss = tf.reduce_mean(reconstruction_loss(self.weights, z, tokens)[0])
-      free_nats = self._hparams.free_bits * np.log(2.0)
+      free_nats = self.hparams.free_bits * np.log(2.0)
       kl_cost = tf.reduce_mean(tf.maximum(kl - free_nats, 0.0))
       loss = r_loss + beta * kl_cost
       if self._head:
@@ -172,7 +165,7 @@ class Pretrainer:
         self._names, tape.gradient(loss, self._trainable)
       )
     ]
-    gradients, norm = tf.clip_by_global_norm(gradients, self._hparams.grad_clip)
+    gradients, norm = tf.clip_by_global_norm(gradients, self.hparams.grad_clip)
     self._optimizer.apply_gradients(zip(gradients, self._trainable))
     return {
       **scalars,
@@ -181,6 +174,73 @@ class Pretrainer:
       'losses/kl_bits': tf.reduce_mean(kl) / np.log(2.0),
       'global_norm': norm,
     }
+
+
+def train(
+  pretrainer,
+  windows,
+  held_out,
+  mean_pitch,
+  run_dir,
+  num_steps,
+  eval_every,
+  progress,
+):
+  """Trains up to `num_steps`, resuming where `run_dir` left off.
+
+  Args:
+    pretrainer: a `Pretrainer`.
+    windows: `Windows` to learn from.
+    held_out: [N, 256] int tokens to evaluate on, N a multiple of 32.
+    mean_pitch: range that windows are transposed to; see `Windows.batch`.
+    run_dir: folder for checkpoints and TensorBoard scalars.
+    num_steps: updates in all.
+    eval_every: updates between checkpoints.
+    progress: makes a progress bar, as `tqdm` does.
+
+  Raises:
+    FloatingPointError: the loss is no longer finite. The last good state is
+      the newest checkpoint.
+  """
+  prefix = checkpoints.latest(run_dir)
+  if prefix:
+    pretrainer.restore(prefix)
+  h = pretrainer.hparams
+  writer = tf.summary.create_file_writer(os.path.join(run_dir, 'train'))
+  step = pretrainer.step_number
+  with writer.as_default(), progress(total=num_steps, initial=step) as bar:
+    while step < num_steps:
+      scalars = pretrainer.step(
+        windows.batch(h.batch_size, mean_pitch, pretrainer.seed, step)
+      )
+      step = pretrainer.step_number
+      bar.update()
+      if step % _SUMMARY_EVERY == 0:
+        bar.set_postfix(loss=f'{scalars["loss"]:.1f}')
+        for name, value in scalars.items():
+          tf.summary.scalar(name, value, step)
+      if step % eval_every and step != num_steps:
+        continue
+      if not np.isfinite(scalars['loss']):
+        raise FloatingPointError(
+          f'the loss is not finite at step {step}; the last good state is '
+          f'{checkpoints.latest(run_dir)}'
+        )
+      pretrainer.save(run_dir)
+      samples = sample_prior(
+        pretrainer.weights, len(held_out), 1.0, pretrainer.seed
+      )
+      scores = {
+        **evaluate(pretrainer.weights, held_out, pretrainer.seed),
+        **judge_samples(samples, held_out, windows.tokens),
+      }
+      for name, value in scores.items():
+        tf.summary.scalar('eval/' + name, value, step)
+      writer.flush()
+      bar.write(
+        f'step {step}: '
+        + ', '.join(f'{k} {v:.3f}' for k, v in scores.items() if '/' not in k)
+      )
 
 
 def posterior_sample(weights, tokens, seed):
@@ -289,54 +349,119 @@ def evaluate(weights, tokens, seed, batch_size=32):
 
   Args:
     weights: dictionary of Magenta's variables.
-    tokens: [N, 256] int tokens.
+    tokens: [N, 256] int tokens, N a multiple of `batch_size`.
     seed: integer seed.
     batch_size: melodies at once.
 
   Returns:
-    Dictionary of floats: teacher-forced accuracy over all tokens and over
-    onsets, reconstruction from the posterior mean near temperature 0 of tokens
-    and of onset pitches, the losses in nats, and the onsets a bar of the
-    melodies and of as many samples of the prior at temperature 1.
+    Dictionary of floats: the losses in nats, teacher-forced accuracy over all
+    tokens and over onsets, and reconstruction from the posterior mean near
+    temperature 0 of tokens and of onset pitches.
   """
   weights = {k: tf.convert_to_tensor(v) for k, v in weights.items()}
-
-  @tf.function(jit_compile=True)
-  def measure(batch, batch_seed):
-    posterior, kl = posterior_sample(weights, batch, batch_seed)
-    r_loss, logits = reconstruction_loss(weights, posterior, batch)
-    mean, _ = hierdec.encode(weights, batch)
-    z = tf.random.stateless_normal(tf.shape(mean), batch_seed + 1)
-    return {
-      'r_loss': r_loss,
-      'kl': kl,
-      'teacher_forced': tf.argmax(logits, -1, tf.int32),
-      'reconstruction': hierdec.sample(weights, mean, 1e-3, batch_seed),
-      'prior': hierdec.sample(weights, z, 1.0, batch_seed),
-    }
-
   collected = {}
-  for i in range(0, len(tokens) - batch_size + 1, batch_size):
+  for i in range(0, len(tokens), batch_size):
     batch = tf.constant(tokens[i : i + batch_size], tf.int32)
-    result = measure(batch, tf.constant([seed, i], tf.int32))
-    for name, value in {**result, 'target': batch}.items():
+    batch_seed = tf.constant([seed, i], tf.int32)
+    result = _judge(weights, batch, batch_seed)
+    result['reconstruction'] = _sing(
+      weights, result.pop('mean'), tf.constant(1e-3), batch_seed
+    )
+    for name, value in result.items():
       collected.setdefault(name, []).append(value.numpy())
   r = {name: np.concatenate(values) for name, values in collected.items()}
-  target, onset = r['target'], r['target'] >= melody.FIRST_ONSET
-
-  def onsets_per_bar(x):
-    return float(
-      (x >= melody.FIRST_ONSET).sum(axis=1).mean() / hierdec.NUM_BARS
-    )
-
-  scores = {
-    'r_loss': float(r['r_loss'].mean()),
-    'kl': float(r['kl'].mean()),
-    'target_onsets_per_bar': onsets_per_bar(target),
-    'prior_onsets_per_bar': onsets_per_bar(r['prior']),
-  }
+  onset = tokens >= melody.FIRST_ONSET
+  scores = {name: float(r[name].mean()) for name in ('r_loss', 'kl')}
   for name in ('teacher_forced', 'reconstruction'):
-    equal = r[name] == target
+    equal = r[name] == tokens
     scores[f'{name}_tokens'] = float(equal.mean())
     scores[f'{name}_onsets'] = float(equal[onset].mean())
   return scores
+
+
+def sample_prior(weights, n, temperature, seed, batch_size=32):
+  """Sings `n` latent vectors drawn from the prior: [n, 256] int32 tokens."""
+  weights = {k: tf.convert_to_tensor(v) for k, v in weights.items()}
+  temperature = tf.constant(temperature, tf.float32)
+  melodies = []
+  for i in range(0, n, batch_size):
+    batch_seed = tf.constant([seed, i], tf.int32)
+    shape = [batch_size, hierdec.z_size(weights)]
+    z = tf.random.stateless_normal(shape, batch_seed + 1)
+    melodies.append(_sing(weights, z, temperature, batch_seed).numpy())
+  return np.concatenate(melodies)[:n]
+
+
+def report(weights, held_out, windows, mean_pitch, seed):
+  """All that evaluation measures of a model.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    held_out: [N, 256] int tokens, N a multiple of 32.
+    windows: the `Windows` that the model learned from.
+    mean_pitch: range that they were transposed to.
+    seed: integer seed.
+
+  Returns:
+    What `evaluate` gives, and under the name of each set of melodies what
+    `judge_samples` gives: N samples of the prior at two temperatures, and what
+    to read them against, the held-out tunes themselves and as many windows of
+    other real tunes.
+  """
+  n = len(held_out)
+  sets = {
+    'prior at temperature 1': sample_prior(weights, n, 1.0, seed),
+    'prior at temperature 0.5': sample_prior(weights, n, 0.5, seed),
+    'held-out tunes': held_out,
+    'training tunes': windows.batch(n, mean_pitch, seed, 0),
+  }
+  return {
+    **evaluate(weights, held_out, seed),
+    **{
+      name: judge_samples(melodies, held_out, windows.tokens)
+      for name, melodies in sets.items()
+    },
+  }
+
+
+def judge_samples(samples, held_out, train):
+  """How samples of a model compare with melodies that it has not learned from.
+
+  Args:
+    samples: [N, 256] int tokens.
+    held_out: [M, 256] int tokens of real melodies.
+    train: [K, 256] int tokens of all that the model learned from.
+
+  Returns:
+    Dictionary of floats: `overlap`, the mean of `comparison.overlap` over its
+    features, and each under `overlap/<feature>`; onsets a bar; and how many
+    bars in a row a sample shares with a training window, on average and at
+    most.
+  """
+  overlap = comparison.overlap(samples, held_out)
+  shared = comparison.shared_bars(samples, train)
+  return {
+    'overlap': float(np.mean(list(overlap.values()))),
+    **{f'overlap/{name}': value for name, value in overlap.items()},
+    'onsets_per_bar': float(melody.onsets_per_bar(samples).mean()),
+    'shared_bars_mean': float(shared.mean()),
+    'shared_bars_max': int(shared.max()),
+  }
+
+
+@tf.function(jit_compile=True)
+def _judge(weights, tokens, seed):
+  z, kl = posterior_sample(weights, tokens, seed)
+  r_loss, logits = reconstruction_loss(weights, z, tokens)
+  mean, _ = hierdec.encode(weights, tokens)
+  return {
+    'r_loss': r_loss,
+    'kl': kl,
+    'teacher_forced': tf.argmax(logits, -1, tf.int32),
+    'mean': mean,
+  }
+
+
+@tf.function(jit_compile=True)
+def _sing(weights, z, temperature, seed):
+  return hierdec.sample(weights, z, temperature, seed)

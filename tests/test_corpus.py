@@ -3,41 +3,16 @@ import dataclasses
 import numpy as np
 import pytest
 
+from emotion_musicvae import configuration
 from emotion_musicvae import corpus
 from emotion_musicvae import melody
 from emotion_musicvae import pretraining
-
-REEL = """X:7
-T:A Reel
-M:C|
-L:1/8
-K:G
-AG|B2B2 B2AG|B4 A4|1 G8:|2 c8|]
-"""
-
-
-@pytest.fixture(scope='module')
-def reel(tmp_path_factory):
-  path = tmp_path_factory.mktemp('abc') / 'reel.abc'
-  waltz = REEL.replace('X:7', 'X:8').replace('C|', '3/4')
-  path.write_text(REEL + '\n' + waltz)
-  tunes, refused = corpus.read_abc(str(path))
-  assert not refused
-  (tune,) = tunes  # the waltz is not in duple metre
-  return tune
-
-
-def test_repeats_are_written_out_and_the_pickup_precedes_the_bar(reel):
-  # Pick-up A G, then B B B A G | B A | G, and again with the second ending.
-  pitches = reel.notes[:, 2].tolist()
-  first = [69, 67, 71, 71, 71, 69, 67, 71, 69]
-  assert pitches == [*first, 67, *first, 72]
-  assert reel.notes[:3, 0].tolist() == [-1.0, -0.5, 0.0]
+from emotion_musicvae import readers
 
 
 def test_a_short_tune_is_sung_again_until_the_window_is_full():
   notes = np.array([[t, 1.0, 60 + t] for t in range(8)], np.float32)
-  (window,) = corpus.tune_windows(corpus.Tune('scale', notes, 8.0))
+  (window,) = corpus.tune_windows(readers.Tune('scale', notes, 8.0))
   assert window.shape == (256,)
   np.testing.assert_array_equal(window[:32], window[32:64])
   assert (window[:32:4] + 19).tolist() == list(range(60, 68))
@@ -46,7 +21,7 @@ def test_a_short_tune_is_sung_again_until_the_window_is_full():
 
 def test_half_speed_halves_the_onsets():
   notes = np.array([[t / 2, 0.5, 60 + t % 5] for t in range(64)], np.float32)
-  tune = corpus.Tune('even', notes, 32.0)
+  tune = readers.Tune('even', notes, 32.0)
   densities = [
     melody.onsets_per_bar(corpus.tune_windows(tune, s))[0] for s in (1, 2, 4)
   ]
@@ -55,7 +30,7 @@ def test_half_speed_halves_the_onsets():
 
 def test_a_rest_ends_the_note_before_it():
   notes = np.array([[0, 1, 60], [4, 4, 62]], np.float32)
-  (window,) = corpus.tune_windows(corpus.Tune('rest', notes, 8.0))
+  (window,) = corpus.tune_windows(readers.Tune('rest', notes, 8.0))
   assert window[0] == 60 - 19
   assert window[4] == melody.NOTE_OFF
   assert window[16] == 62 - 19
@@ -64,7 +39,7 @@ def test_a_rest_ends_the_note_before_it():
 
 def test_notes_too_short_for_the_grid_leave_the_tune_out():
   notes = np.array([[t / 8, 0.125, 60] for t in range(64)], np.float32)
-  assert len(corpus.tune_windows(corpus.Tune('fast', notes, 8.0))) == 0
+  assert len(corpus.tune_windows(readers.Tune('fast', notes, 8.0))) == 0
 
 
 def _random_tunes(count):
@@ -73,7 +48,7 @@ def _random_tunes(count):
     notes = np.stack(
       [np.arange(40), np.ones(40), rng.integers(60, 80, 40)], axis=1
     )
-    yield corpus.Tune(f'tune {i}', notes.astype(np.float32), 40.0)
+    yield readers.Tune(f'tune {i}', notes.astype(np.float32), 40.0)
 
 
 def _with_notes(tune, notes):
@@ -104,9 +79,10 @@ def test_nothing_held_out_has_a_variant_on_the_training_side():
 
 def test_the_bundled_corpus_reads_one_collection_nearly_whole():
   path = next(p for p in corpus.folk_files() if 'book2' in p)
-  tunes, refused = corpus.read_abc(path)
+  tunes, refusals = readers.read(path)
+  failed = [r for r in refusals if r.reason == readers.UNREADABLE]
   assert len(tunes) > 100
-  assert len(refused) <= 0.02 * len(tunes)
+  assert len(failed) <= 0.02 * len(tunes)
 
 
 def test_rare_densities_are_drawn_more_often():
@@ -130,3 +106,78 @@ def test_batches_follow_from_seed_and_step():
   np.testing.assert_array_equal(first, again)
   assert (first != later).any()
   assert (first != other).any()
+
+
+def test_a_commonplace_makes_no_family():
+  # One in five of each tune's successions is the same scale.
+  def tunes(n):
+    for i, tune in enumerate(_random_tunes(n)):
+      notes = tune.notes[:13].copy()
+      notes[:9, 2] = [60, 62, 64, 65, 67, 65, 64, 62, 60]
+      notes[9, 2] = i
+      yield _with_notes(tune, notes)
+
+  assert len(set(corpus.families(list(tunes(50))))) == 1
+  assert len(set(corpus.families(list(tunes(150))))) == 150
+
+
+def test_the_melodies_of_one_piece_stay_on_one_side():
+  tunes = [
+    dataclasses.replace(tune, name=f'piece {i // 4}')
+    for i, tune in enumerate(_random_tunes(400))
+  ]
+  held_out = corpus.are_held_out(tunes, 5).reshape(100, 4)
+  assert (held_out == held_out[:, :1]).all()
+  assert 5 < held_out[:, 0].sum() < 40
+
+
+def test_of_a_handful_of_pieces_one_is_held_out():
+  assert corpus.are_held_out(list(_random_tunes(3)), 1000).sum() == 1
+
+
+def _write(path, body, metre='4/4'):
+  path.write_text(f'X:1\nT:x\nM:{metre}\nL:1/8\nK:C\n{body}|]\n')
+
+
+def test_a_folder_without_melodies_says_why(tmp_path):
+  eight = '|'.join(['CDEF GABc'] * 8)
+  _write(tmp_path / 'a.abc', '|'.join(['CDEF GABc'] * 4))
+  _write(tmp_path / 'b.abc', eight, metre='6/8')
+  _write(tmp_path / 'c.abc', eight, metre='3/4')
+  (tmp_path / 'd.mxl').write_bytes(b'no zip')
+  (tmp_path / 'notes.txt').write_text('no music')
+  files = corpus.input_files(str(tmp_path))
+  assert len(files) == 4
+  with pytest.raises(configuration.UserError) as e:
+    corpus.load(files, configuration.CorpusHparams(), lambda x, total: x)
+  assert str(e.value) == (
+    '--input_dir: no 16-bar melody among its pieces: 2 not in 4/4, 1 cannot '
+    'be read, 1 shorter than 6 bars'
+  )
+
+
+def test_a_single_piece_leaves_nothing_to_hold_out(tmp_path):
+  _write(tmp_path / 'a.abc', '|'.join(['CDEF GABc', 'cBAG FEDC'] * 8))
+  files = corpus.input_files(str(tmp_path / 'a.abc'))
+  with pytest.raises(configuration.UserError, match='one piece'):
+    corpus.load(files, configuration.CorpusHparams(), lambda x, total: x)
+
+
+def test_a_folder_without_music_names_the_endings(tmp_path):
+  with pytest.raises(configuration.UserError, match='--input_dir.*\\.mid'):
+    corpus.input_files(str(tmp_path))
+  with pytest.raises(configuration.UserError, match='does not exist'):
+    corpus.input_files(str(tmp_path / 'nowhere'))
+
+
+def test_settings_that_cut_nothing_are_refused():
+  with pytest.raises(configuration.UserError, match='slowdowns.*above 0'):
+    configuration.CorpusHparams(slowdowns=(0.0, 1.0))
+  with pytest.raises(configuration.UserError, match='mean_pitch.*two numbers'):
+    configuration.CorpusHparams(mean_pitch=(60.0,))
+
+
+def test_without_a_range_of_pitches_windows_stay_in_their_key():
+  tokens = np.resize(np.arange(40, 60, dtype=np.uint8), [1, 256])
+  windows = pretraining.Windows.balanced(tokens, 0.5)
+  np.testing.assert_array_equal(windows.batch(1, (), seed=0, step=0), tokens)

@@ -1,5 +1,12 @@
+import re
+import subprocess
+import sys
+import time
+
+import note_seq
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from emotion_musicvae import checkpoints
 from emotion_musicvae import configuration
@@ -7,15 +14,36 @@ from emotion_musicvae import hierdec
 from emotion_musicvae import musicvae
 from emotion_musicvae import pretraining
 
-SIZES = {'z_size': 8, 'enc_rnn_size': (16, 16), 'dec_rnn_size': (24, 24)}
+SIZES = {'z_size': 8, 'enc_rnn_size': [16, 16], 'dec_rnn_size': [24, 24]}
+HPARAMS = {
+  **SIZES,
+  'batch_size': 8,
+  'learning_rate': 0.005,
+  'decay_rate': 0.999,
+  'free_bits': 8.0,
+  'latched': False,
+  'sounding': 0.1,
+}
 
 
-def _pretrainer(seed=0):
-  hparams = configuration.ModelHparams(
-    **SIZES, batch_size=8, learning_rate=0.005, free_bits=8.0, sounding=0.1
-  )
-  weights = hierdec.initial_weights(hierdec.variable_shapes(**SIZES), seed)
-  return pretraining.Pretrainer(hparams, weights, seed)
+@pytest.fixture(scope='module')
+def initial_weights():
+  return hierdec.initial_weights(hierdec.variable_shapes(**SIZES), 0)
+
+
+@pytest.fixture(scope='module')
+def _compiled(initial_weights, tmp_path_factory):
+  """A pretrainer, whose step is slow to compile, and its first checkpoint."""
+  hparams = configuration.build(configuration.ModelHparams, HPARAMS, 'test')
+  pretrainer = pretraining.Pretrainer(hparams, initial_weights, 0)
+  return pretrainer, pretrainer.save(str(tmp_path_factory.mktemp('first')))
+
+
+@pytest.fixture
+def pretrainer(_compiled):
+  """A pretrainer that has not learned yet."""
+  _compiled[0].restore(_compiled[1])
+  return _compiled[0]
 
 
 @pytest.fixture(scope='module')
@@ -38,25 +66,25 @@ def _run(pretrainer, windows, steps):
   return losses
 
 
-def test_the_loss_falls(windows):
-  losses = _run(_pretrainer(), windows, 40)
+def test_the_loss_falls(pretrainer, windows):
+  losses = _run(pretrainer, windows, 40)
   assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
-def test_a_resumed_run_is_the_unbroken_run(windows, tmp_path):
-  whole = _pretrainer()
-  expected = _run(whole, windows, 8)
+def test_the_first_loss_is_that_of_the_weights_given(
+  pretrainer, initial_weights, windows
+):
+  batch = windows.batch(8, (60, 70), 0, 0)
 
-  first = _pretrainer()
-  _run(first, windows, 5)
-  prefix = first.save(str(tmp_path))
-  second = _pretrainer(seed=9)
-  second._seed = 0
-  second.restore(prefix)
-  assert second.step_number == 5
-  assert _run(second, windows, 3) == pytest.approx(expected[5:], rel=1e-6)
-  for name, variable in second.weights.items():
-    np.testing.assert_array_equal(variable.numpy(), whole.weights[name].numpy())
+  # Compiled, as the step is: the noise of a seed depends on that.
+  @tf.function(jit_compile=True)
+  def loss():
+    z, _ = pretraining.posterior_sample(initial_weights, batch, [0, 0])
+    return pretraining.reconstruction_loss(initial_weights, z, batch)[0]
+
+  assert pretrainer.step(batch)['losses/r_loss'] == pytest.approx(
+    np.mean(loss()), rel=1e-5
+  )
 
 
 def test_a_step_belongs_to_the_note_before():
@@ -67,15 +95,117 @@ def test_a_step_belongs_to_the_note_before():
   assert sounds[-1] == 49
 
 
-def test_magentas_own_model_sings_what_was_trained(windows, tmp_path):
-  pretrainer = _pretrainer()
+def test_a_resumed_run_is_the_unbroken_run(pretrainer, windows, tmp_path):
   _run(pretrainer, windows, 5)
-  pretrainer.save(str(tmp_path))
-  config = musicvae.magenta_config(
-    'hierdec-mel_16bar',
-    {k: list(v) if isinstance(v, tuple) else v for k, v in SIZES.items()},
+  prefix = pretrainer.save(str(tmp_path))
+  expected = _run(pretrainer, windows, 3)
+  weights = {k: v.numpy() for k, v in pretrainer.weights.items()}
+  _run(pretrainer, windows, 4)  # Somewhere else altogether.
+
+  pretrainer.restore(prefix)
+  assert pretrainer.step_number == 5
+  assert _run(pretrainer, windows, 3) == pytest.approx(expected, rel=1e-6)
+  for name, variable in pretrainer.weights.items():
+    np.testing.assert_array_equal(variable.numpy(), weights[name])
+
+
+def test_evaluation_tells_a_copy_from_a_guess(pretrainer, windows):
+  before = pretraining.evaluate(pretrainer.weights, windows.tokens[:32], 0)
+  _run(pretrainer, windows, 60)
+  after = pretraining.evaluate(pretrainer.weights, windows.tokens[:32], 0)
+  assert after['r_loss'] < before['r_loss']
+  assert after['teacher_forced_tokens'] > before['teacher_forced_tokens']
+
+
+def test_the_report_sets_samples_beside_real_melodies(pretrainer, windows):
+  held_out = windows.batch(64, (), seed=1, step=0)
+  found = pretraining.report(pretrainer.weights, held_out, windows, (), 0)
+  assert {'r_loss', 'kl', 'teacher_forced_onsets'} <= set(found)
+  real = found['training tunes']
+  assert real['overlap'] > 0.9
+  assert real['shared_bars_max'] == 16
+  assert found['held-out tunes']['onsets_per_bar'] == pytest.approx(
+    np.mean(held_out > 1) * 16
   )
-  prefix = checkpoints.latest(str(tmp_path))
+  # Weights that have learned nothing sing noise, which is nobody's tune.
+  noise = found['prior at temperature 1']
+  assert noise['overlap'] < 0.5
+  assert noise['shared_bars_max'] == 0
+
+
+def _midi(path, seed):
+  """Twenty bars of eighths that walk about."""
+  sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+  rng = np.random.default_rng(seed)
+  for i, pitch in enumerate(66 + np.cumsum(rng.integers(-2, 3, 160)) % 12):
+    sequence.notes.add(
+      pitch=int(pitch), velocity=80, start_time=i / 4, end_time=(i + 1) / 4
+    )
+  sequence.total_time = 40
+  note_seq.note_sequence_to_midi_file(sequence, str(path))
+
+
+def _command(run_dir, *flags):
+  hparams = ','.join(f'{k}={v}' for k, v in HPARAMS.items())
+  return [
+    *(sys.executable, '-m', 'emotion_musicvae.scripts.pretrain'),
+    f'--run_dir={run_dir}',
+    f'--hparams={hparams}',
+    *flags,
+  ]
+
+
+@pytest.fixture(scope='module')
+def killed(tmp_path_factory):
+  """Run folder of a command on MIDI files, killed after its 3rd update."""
+  folder = tmp_path_factory.mktemp('pretrain')
+  (folder / 'midi').mkdir()
+  for seed in range(4):
+    _midi(folder / 'midi' / f'{seed}.mid', seed)
+  (folder / 'midi' / 'broken.mid').write_bytes(b'MThd and no more')
+  run_dir = folder / 'run'
+  command = _command(
+    run_dir, f'--input_dir={folder / "midi"}', '--eval_every=3'
+  )
+  with open(folder / 'log', 'w') as log:
+    process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+      while not (run_dir / 'train' / 'checkpoint').exists():
+        assert process.poll() is None, (folder / 'log').read_text()
+        time.sleep(0.05)
+    finally:
+      process.kill()
+      process.wait()
+  return run_dir, command, (folder / 'log')
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(killed, pretrainer):
+  run_dir, command, _ = killed
+  result = subprocess.run(
+    [*command, '--num_steps=8'], capture_output=True, text=True
+  )
+  assert result.returncode == 0, result.stderr
+  prefix = checkpoints.latest(str(run_dir))
+  assert prefix.endswith('model.ckpt-8')
+
+  with np.load(run_dir / 'windows.npz') as arrays:
+    windows = pretraining.Windows.balanced(arrays['train'], 0.9)
+  for step in range(8):
+    pretrainer.step(windows.batch(8, (57, 79), 0, step))
+  found = checkpoints.load_weights(prefix)
+  for name, variable in pretrainer.weights.items():
+    np.testing.assert_allclose(found[name], variable.numpy(), atol=1e-6)
+
+
+def test_a_file_that_cannot_be_read_is_named_and_counted(killed):
+  log = killed[2].read_text()
+  assert 'broken.mid cannot be read (' in log
+  assert '4 pieces read; left out: 1 cannot be read.' in log
+
+
+def test_what_midi_taught_is_sung_by_magentas_own_model(killed):
+  config = musicvae.magenta_config('hierdec-mel_16bar', SIZES)
+  prefix = checkpoints.latest(str(killed[0]))
   stock = musicvae.StockModel(config, prefix, batch_size=2)
   z = np.random.default_rng(0).standard_normal([2, 8]).astype(np.float32)
   weights = checkpoints.load_weights(prefix)
@@ -84,12 +214,32 @@ def test_magentas_own_model_sings_what_was_trained(windows, tmp_path):
   )
 
 
-def test_evaluation_tells_a_copy_from_a_guess(windows):
-  pretrainer = _pretrainer()
-  before = pretraining.evaluate(pretrainer.weights, windows.tokens[:32], 0)
-  _run(pretrainer, windows, 60)
-  after = pretraining.evaluate(pretrainer.weights, windows.tokens[:32], 0)
-  assert after['r_loss'] < before['r_loss']
-  assert after['teacher_forced_tokens'] > before['teacher_forced_tokens']
-  density = (windows.tokens[:32] > 1).sum() / 32 / 16
-  assert after['target_onsets_per_bar'] == pytest.approx(density)
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    (['--seed=1'], 'begun with seed 0, not 1; name another folder'),
+    (['--hparams=learning_rate=0.1'], 'begun with z_size 8, not 128'),
+    (['--hparams=slow=1'], "no setting is called 'slow'; there are batch_size"),
+    (['--run_dir=new', '--input_dir=nowhere'], "--input_dir: '.*nowhere' does"),
+    (['--run_dir=new', '--mode=eval'], "--run_dir: no run in 'new'"),
+  ],
+)
+def test_mistakes_end_in_one_line(killed, flags, message, tmp_path):
+  result = subprocess.run(
+    [*killed[1], *flags], capture_output=True, text=True, cwd=tmp_path
+  )
+  assert result.returncode == 2
+  assert len(result.stderr.splitlines()) == 1
+  assert re.search(message, result.stderr), result.stderr
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_of_other_sizes_is_refused(killed):
+  prefix = checkpoints.latest(str(killed[0]))
+  same, other = (
+    configuration.build(configuration.ModelHparams, {**SIZES, **sizes}, 'test')
+    for sizes in ({}, {'z_size': 16})
+  )
+  checkpoints.load_model(prefix, 'hierdec-mel_16bar_lite', same)
+  with pytest.raises(configuration.UserError, match='shape.*expected'):
+    checkpoints.load_model(prefix, 'hierdec-mel_16bar_lite', other)

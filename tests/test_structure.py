@@ -15,6 +15,7 @@ ROOMS = (
   'losses',
   'pretraining',
   'corpus',
+  'readers',
   'comparison',
   'references',
   'spectrogram',

@@ -43,7 +43,7 @@ def main(argv):
     )
     entry, _ = configuration.load_model_config(FLAGS.config)
     corpus = configuration.build(
-      pretraining.CorpusHparams, entry['corpus'], FLAGS.config
+      configuration.CorpusHparams, entry['corpus'], FLAGS.config
     )
     with np.load(os.path.join(FLAGS.base_run_dir, 'windows.npz')) as windows:
       melodies = pretraining.Windows.balanced(

@@ -1,9 +1,12 @@
 """Trains the base model and writes checkpoints that stock Magenta restores.
 
 emotion_musicvae_pretrain --run_dir=run --num_steps=12000
+emotion_musicvae_pretrain --run_dir=run --input_dir=midi
+emotion_musicvae_pretrain --run_dir=run --mode=eval
 """
 
 import dataclasses
+import functools
 import json
 import os
 
@@ -24,21 +27,37 @@ flags.DEFINE_enum(
   'mode', 'train', ['train', 'eval'], 'Train, or measure the held-out tunes.'
 )
 flags.DEFINE_string(
+  'input_dir',
+  None,
+  'Music to train on: a folder of MIDI, ABC, MusicXML and TFRecords of '
+  'NoteSequences (.tfrecord), with its subfolders, or one such file.',
+)
+flags.DEFINE_enum(
+  'dataset', 'folk', ['folk'], 'Corpus to train on if --input_dir is not given.'
+)
+flags.DEFINE_string(
   'init_checkpoint',
   None,
   'Checkpoint to start from: a .tar, a .ckpt prefix or one of its files; '
   'fresh weights if not given.',
 )
-flags.DEFINE_enum('dataset', 'folk', ['folk'], 'Corpus to train on.')
 flags.DEFINE_integer(
   'num_steps', 20000, 'Updates in all, resumed ones included.'
 )
 flags.DEFINE_integer('eval_every', 1000, 'Updates between checkpoints.')
 flags.DEFINE_integer('seed', 0, 'Seed of weights, batches and noise.')
-flags.DEFINE_string('hparams', '', 'Settings over the config: a=1,b=[2,3].')
+flags.DEFINE_string(
+  'hparams', '', 'Settings of model and corpus over the config: a=1,b=[2,3].'
+)
 flags.DEFINE_string(
   'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
+
+# The two groups of settings and their classes; --hparams sets both.
+_GROUPS = {
+  'hparams': configuration.ModelHparams,
+  'corpus': configuration.CorpusHparams,
+}
 
 
 def main():
@@ -50,115 +69,187 @@ def main():
   scripts.check_range('eval_every', FLAGS.eval_every, 1, 10**9)
   scripts.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
   scripts.set_log(FLAGS.log)
-  config, hparams = configuration.load_model_config(FLAGS.config)
-  if 'corpus' not in config:
-    raise configuration.UserError(
-      f'--config: {FLAGS.config} says nothing of a corpus to train on; '
-      'hierdec-mel_16bar_lite does'
-    )
-  overrides = configuration.parse_settings(FLAGS.hparams)
-  hparams = configuration.build(
-    configuration.ModelHparams,
-    {**dataclasses.asdict(hparams), **overrides},
-    '--hparams',
+  recipe = _recipe()
+  hparams, corpus_hparams = (
+    configuration.build(cls, recipe[group], '--hparams')
+    for group, cls in _GROUPS.items()
   )
+  files = _files(recipe)
 
   scripts.load_tensorflow()
 
-  import numpy as np
-  import tensorflow as tf
   import tqdm
 
   from emotion_musicvae import checkpoints
-  from emotion_musicvae import corpus
   from emotion_musicvae import hierdec
   from emotion_musicvae import latches
   from emotion_musicvae import pretraining
 
-  corpus_hparams = configuration.build(
-    pretraining.CorpusHparams, config['corpus'], f'configs/{FLAGS.config}.yaml'
-  )
-  try:
-    os.makedirs(FLAGS.run_dir, exist_ok=True)
-  except OSError as e:
+  begun = checkpoints.latest(FLAGS.run_dir)
+  if FLAGS.mode == 'eval' and not begun:
     raise configuration.UserError(
-      f'--run_dir: cannot make {FLAGS.run_dir!r} ({e.strerror})'
-    ) from None
-  cache = os.path.join(FLAGS.run_dir, 'windows.npz')
-  if not os.path.exists(cache):
-    print('Reading the tunes (once):')
-    train, held_out, counts = corpus.folk_windows(corpus_hparams, tqdm.tqdm)
-    print(f'{counts["tunes"]} tunes, {counts["refused"]} could not be read.')
-    with open(cache + '.tmp', 'wb') as f:
-      np.savez_compressed(f, train=train, held_out=held_out)
-    os.replace(cache + '.tmp', cache)
-  with np.load(cache) as arrays:
-    train, held_out = (
-      pretraining.Windows.balanced(arrays[name], corpus_hparams.density_balance)
-      for name in ('train', 'held_out')
+      f'--run_dir: no checkpoint in {FLAGS.run_dir}/train'
     )
-  held_out_tokens = held_out.batch(512, corpus_hparams.mean_pitch, 0, 0)
+  if begun:
+    weights = checkpoints.load_weights(begun)
+  elif FLAGS.init_checkpoint:
+    weights = _initial_weights(hparams)
+  else:
+    weights = hierdec.initial_weights(
+      hierdec.variable_shapes(
+        hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
+      ),
+      FLAGS.seed,
+    )
+    if hparams.latched:
+      try:
+        weights = latches.latched(weights, FLAGS.seed)
+      except ValueError as e:
+        raise configuration.UserError(
+          f'--hparams: {e}; set latched=false for smaller layers'
+        ) from None
+  windows, held_out = (
+    pretraining.Windows.balanced(tokens, corpus_hparams.density_balance)
+    for tokens in _windows(files, recipe, corpus_hparams, tqdm.tqdm)
+  )
+  mean_pitch = corpus_hparams.mean_pitch
+  held_out = held_out.batch(512, mean_pitch, 0, 0)
 
-  prefix = checkpoints.latest(FLAGS.run_dir)
   if FLAGS.mode == 'eval':
-    if not prefix:
-      raise configuration.UserError(
-        f'--run_dir: no checkpoint in {FLAGS.run_dir}/train'
-      )
-    scores = pretraining.evaluate(
-      checkpoints.load_weights(prefix), held_out_tokens, FLAGS.seed
+    scores = pretraining.report(
+      weights, held_out, windows, mean_pitch, FLAGS.seed
     )
     print(json.dumps(scores, indent=2))
     return
 
-  shapes = hierdec.variable_shapes(
-    hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
+  pretraining.train(
+    pretraining.Pretrainer(hparams, weights, FLAGS.seed),
+    windows,
+    held_out[:128],
+    mean_pitch,
+    FLAGS.run_dir,
+    FLAGS.num_steps,
+    FLAGS.eval_every,
+    functools.partial(tqdm.tqdm, unit='step', mininterval=2.0),
   )
-  if FLAGS.init_checkpoint and not prefix:
-    with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as initial:
-      weights = checkpoints.load_model(initial, FLAGS.config)
-  else:
-    weights = hierdec.initial_weights(shapes, FLAGS.seed)
-    if hparams.latched:
-      weights = latches.latched(weights, FLAGS.seed)
-  pretrainer = pretraining.Pretrainer(hparams, weights, FLAGS.seed)
-  if prefix:
-    pretrainer.restore(prefix)
-    print(f'Going on from {prefix}.')
-  writer = tf.summary.create_file_writer(os.path.join(FLAGS.run_dir, 'train'))
-  bar = tqdm.tqdm(
-    total=FLAGS.num_steps,
-    initial=pretrainer.step_number,
-    unit='step',
-    mininterval=2.0,
-  )
-  with writer.as_default():
-    while pretrainer.step_number < FLAGS.num_steps:
-      tokens = train.batch(
-        hparams.batch_size,
-        corpus_hparams.mean_pitch,
-        FLAGS.seed,
-        pretrainer.step_number,
-      )
-      scalars = pretrainer.step(tokens)
-      step = pretrainer.step_number
-      bar.update()
-      if step % 20 == 0:
-        bar.set_postfix(loss=f'{scalars["loss"]:.1f}')
-        for name, value in scalars.items():
-          tf.summary.scalar(name, value, step)
-      if step % FLAGS.eval_every == 0 or step == FLAGS.num_steps:
-        pretrainer.save(FLAGS.run_dir)
-        scores = pretraining.evaluate(
-          pretrainer.weights, held_out_tokens[:128], FLAGS.seed
+  print(f'{checkpoints.latest(FLAGS.run_dir)} is trained.')
+
+
+def _recipe():
+  """What decides the result of the run: as its folder says, or the flags.
+
+  Raises:
+    UserError: the folder holds a run of another recipe.
+  """
+  entry, hparams = configuration.load_model_config(FLAGS.config)
+  defaults = {
+    'hparams': dataclasses.asdict(hparams),
+    'corpus': entry['corpus'],
+  }
+  overrides = configuration.parse_settings(FLAGS.hparams)
+  recipe = {
+    'config': FLAGS.config,
+    'input_dir': FLAGS.input_dir and os.path.abspath(FLAGS.input_dir),
+    'init_checkpoint': (
+      FLAGS.init_checkpoint and os.path.abspath(FLAGS.init_checkpoint)
+    ),
+    'seed': FLAGS.seed,
+  }
+  for group, cls in _GROUPS.items():
+    names = {field.name for field in dataclasses.fields(cls)}
+    own = {name: overrides.pop(name) for name in names & set(overrides)}
+    recipe[group] = dataclasses.asdict(
+      configuration.build(cls, {**defaults[group], **own}, '--hparams')
+    )
+  if overrides:
+    known = sorted(name for group in _GROUPS for name in recipe[group])
+    raise configuration.UserError(
+      f'--hparams: no setting is called {min(overrides)!r}; there are '
+      f'{", ".join(known)}'
+    )
+  path = _recipe_path()
+  if not os.path.exists(path):
+    return recipe
+  with open(path, encoding='utf-8') as f:
+    before = json.load(f)
+  if FLAGS.mode == 'train':
+    # JSON knows no tuples.
+    old, new = (_flat(r) for r in (before, json.loads(json.dumps(recipe))))
+    for name in old:
+      if old[name] != new.get(name):
+        raise configuration.UserError(
+          f'--run_dir: {FLAGS.run_dir!r} was begun with {name} {old[name]}, '
+          f'not {new.get(name)}; name another folder (--init_checkpoint may '
+          'start from this one)'
         )
-        for name, value in scores.items():
-          tf.summary.scalar('eval/' + name, value, step)
-        tqdm.tqdm.write(
-          f'step {step}: '
-          + ', '.join(f'{k} {v:.3f}' for k, v in scores.items())
-        )
-  bar.close()
+  return before
+
+
+def _flat(recipe):
+  flat = {**recipe, **recipe['hparams'], **recipe['corpus']}
+  return {name: flat[name] for name in flat if name not in _GROUPS}
+
+
+def _recipe_path():
+  return os.path.join(FLAGS.run_dir, 'config.json')
+
+
+def _windows_path():
+  return os.path.join(FLAGS.run_dir, 'windows.npz')
+
+
+def _files(recipe):
+  """The files to read; none where the run has its windows."""
+  from emotion_musicvae import corpus
+
+  if os.path.exists(_windows_path()):
+    return []
+  if FLAGS.mode == 'eval':
+    raise configuration.UserError(f'--run_dir: no run in {FLAGS.run_dir!r}')
+  if recipe['input_dir']:
+    return corpus.input_files(recipe['input_dir'])
+  return corpus.folk_files()
+
+
+def _windows(files, recipe, hparams, progress):
+  """The run's `(train, held_out)` tokens; reads `files` if there are any."""
+  import numpy as np
+
+  from emotion_musicvae import corpus
+
+  if files:
+    try:
+      os.makedirs(FLAGS.run_dir, exist_ok=True)
+    except OSError as e:
+      raise configuration.UserError(
+        f'--run_dir: cannot make {FLAGS.run_dir!r} ({e.strerror})'
+      ) from None
+    print('Reading the tunes (once):')
+    train, held_out, tunes, refusals = corpus.load(files, hparams, progress)
+    for refusal in refusals:
+      if refusal.detail:
+        print(f'{refusal.name} {refusal.reason} ({refusal.detail})')
+    print(corpus.summary(tunes, refusals))
+    with open(_recipe_path() + '.tmp', 'w', encoding='utf-8') as f:
+      json.dump(recipe, f, indent=2)
+    os.replace(_recipe_path() + '.tmp', _recipe_path())
+    with open(_windows_path() + '.tmp', 'wb') as f:
+      np.savez_compressed(f, train=train, held_out=held_out)
+    os.replace(_windows_path() + '.tmp', _windows_path())
+  with np.load(_windows_path()) as arrays:
+    return arrays['train'], arrays['held_out']
+
+
+def _initial_weights(hparams):
+  from emotion_musicvae import checkpoints
+
+  try:
+    with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as prefix:
+      return checkpoints.load_model(prefix, FLAGS.config, hparams)
+  except configuration.UserError as e:
+    # The same file under the name that it has here.
+    message = str(e).replace('--checkpoint_file', '--init_checkpoint')
+    raise configuration.UserError(message) from None
 
 
 def console_entry_point():

@@ -1,0 +1,276 @@
+"""Files of music as monophonic tunes.
+
+Notation (ABC, MusicXML) is read by music21: repeats are written out, and a
+pick-up stands before the first bar line. Performances (MIDI, NoteSequences in a
+TFRecord) go through Magenta's own converter, which takes the top line of every
+instrument but the drums and ends a melody where a bar is silent.
+"""
+
+import dataclasses
+import os
+import re
+import warnings
+
+import numpy as np
+
+from emotion_musicvae.configuration import UserError
+
+STEPS_PER_QUARTER = 4
+_DUPLE_METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
+_MIN_PITCH, _MAX_PITCH = 21, 108
+
+# Why a piece gives no tune.
+UNREADABLE = 'cannot be read'
+NO_NOTES = 'without notes from MIDI 21 to 108'
+DRUMS_ONLY = 'drums only'
+NOT_DUPLE = 'not in 4/4'
+
+
+@dataclasses.dataclass(frozen=True)
+class Tune:
+  """A monophonic tune whose first full bar starts at time zero.
+
+  Attributes:
+    name: the piece that it comes from, `collection/file#number title`; the
+      melodies of one piece share it.
+    notes: [N, 3] float32 of onset and duration in quarter notes and MIDI
+      pitch, in order of onset. The notes of a pick-up have negative onsets.
+    quarters: length of one verse in quarter notes, without the pick-up.
+  """
+
+  name: str
+  notes: np.ndarray
+  quarters: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+  """A piece that gives no tune.
+
+  Attributes:
+    name: the piece, as in `Tune`.
+    reason: `UNREADABLE`, `NO_NOTES`, `DRUMS_ONLY` or `NOT_DUPLE`.
+    detail: what was met where it cannot be read.
+  """
+
+  name: str
+  reason: str
+  detail: str = ''
+
+
+def read(path):
+  """Reads the tunes in duple metre of one file.
+
+  What is not in 4/4 (notation: nor in 2/2, 2/4 or 4/2) is left out: a whole
+  part of a score whose metre changes to another, or the passage of a MIDI file.
+  Changes of tempo do not matter, as times are counted in quarter notes.
+
+  Args:
+    path: a file whose name ends in one of `FORMATS`.
+
+  Returns:
+    `(tunes, refusals)`: a list of `Tune`, and a `Refusal` for each piece
+    without any. A file may hold many pieces, a piece many melodies.
+
+  Raises:
+    UserError: another ending, or the package that reads it is missing.
+  """
+  name = os.path.join(*path.split(os.sep)[-2:])
+  try:
+    pieces = FORMATS[_ending(path)]
+  except KeyError:
+    raise UserError(
+      f'{path!r}: expected a file ending in {", ".join(FORMATS)}'
+    ) from None
+  tunes, refusals = [], []
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    try:
+      for found in pieces(path, name):
+        (refusals if isinstance(found, Refusal) else tunes).append(found)
+    except ModuleNotFoundError as e:
+      raise UserError(
+        f'{path!r}: reading it takes {e.name}; type: pip install {e.name}'
+      ) from None
+    except UserError:
+      raise
+    except Exception as e:  # pylint: disable=broad-except
+      # Parsers meet malformed files with whatever error comes first.
+      refusals.append(_unreadable(name, e))
+  return tunes, refusals
+
+
+def is_readable(path):
+  """Whether the file's name ends as `read` expects."""
+  return _ending(path) in FORMATS
+
+
+def _ending(path):
+  return os.path.splitext(path)[1].lower()
+
+
+def _unreadable(name, error):
+  return Refusal(name, UNREADABLE, f'{type(error).__name__}: {error}')
+
+
+def _abc(path, name):
+  """Tunes and refusals of an ABC file with one or many tunes."""
+  from music21 import abcFormat  # pylint: disable=g-import-not-at-top
+
+  with open(path, encoding='utf-8', errors='replace') as f:
+    parts = re.split(r'^X:\s*(\d+).*$', f.read(), flags=re.MULTILINE)
+  for number, body in zip(parts[1::2], parts[2::2]):
+    body = f'X:{number}\n{body.strip()}\n'
+    title = re.search(r'^T:\s*(.*?)\s*$', body, re.MULTILINE)
+    tune_name = f'{name}#{int(number)} {title.group(1) if title else ""}'
+    metre = re.search(r'^M:\s*(\S+)', body, re.MULTILINE)
+    if not metre or metre.group(1) not in _DUPLE_METRES:
+      yield Refusal(tune_name, NOT_DUPLE)
+      continue
+    try:
+      handler = abcFormat.ABCFile().readstr(body)
+      score = abcFormat.translate.abcToStreamScore(handler)
+      yield _tune_from_part(tune_name, score.parts[0])
+    except Exception as e:  # pylint: disable=broad-except
+      yield _unreadable(tune_name, e)
+
+
+def _musicxml(path, name):
+  """A tune of each part of a MusicXML score."""
+  from music21 import converter  # pylint: disable=g-import-not-at-top
+
+  score = converter.parse(path, forceSource=True, storePickle=False)
+  found = []
+  for part in score.parts:
+    metres = part.flatten().getElementsByClass('TimeSignature')
+    if any(metre.ratioString not in _DUPLE_METRES for metre in metres):
+      found.append(Refusal(name, NOT_DUPLE))
+    else:
+      found.append(_tune_from_part(name, part.toSoundingPitch()))
+  tunes = [tune for tune in found if isinstance(tune, Tune)]
+  yield from tunes or found[:1] or [Refusal(name, NO_NOTES)]
+
+
+def _tune_from_part(name, part):
+  """A music21 part as a `Tune`, or the `Refusal` of one without notes.
+
+  Grace notes are left out, and of notes that sound together the top one stays,
+  until the next begins.
+  """
+  from music21 import repeat  # pylint: disable=g-import-not-at-top
+  from music21 import stream  # pylint: disable=g-import-not-at-top
+
+  try:
+    part = part.expandRepeats()
+  except repeat.ExpanderException:
+    pass  # Repeat marks that do not pair up: the tune as it is written.
+  measures = list(part.getElementsByClass(stream.Measure))
+  pickup = 0.0
+  if len(measures) > 1:
+    first = float(measures[0].duration.quarterLength)
+    if first < float(measures[0].barDuration.quarterLength):
+      pickup = first
+  notes = {}
+  for note in part.flatten().notes:
+    duration = float(note.duration.quarterLength)
+    if not duration or not note.pitches:
+      continue
+    tied = note.tie is not None and note.tie.type in ('continue', 'stop')
+    onset = float(note.offset) - pickup
+    pitch = max(p.midi for p in note.pitches)
+    if tied and notes:
+      last = max(notes)
+      notes[last] = (onset + duration - last, notes[last][1])
+    elif onset not in notes or pitch > notes[onset][1]:
+      notes[onset] = (duration, pitch)
+  if not notes:
+    return Refusal(name, NO_NOTES)
+  rows = np.array([(t, *notes[t]) for t in sorted(notes)], np.float32)
+  rows[:-1, 1] = np.minimum(rows[:-1, 1], np.diff(rows[:, 0]))
+  # The last bar of a tune with a pick-up is short by it: the verse closes at
+  # the next bar line of four quarters (or two, in 2/4).
+  end = float(part.duration.quarterLength) - pickup
+  quarters = float(np.ceil(round(end / 2, 3)) * 2)
+  return Tune(name, rows, quarters)
+
+
+def _midi(path, name):
+  import note_seq  # pylint: disable=g-import-not-at-top
+
+  yield from _from_sequence(name, note_seq.midi_file_to_note_sequence(path))
+
+
+def _tfrecord(path, name):
+  import note_seq  # pylint: disable=g-import-not-at-top
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+
+  for i, record in enumerate(tf.data.TFRecordDataset(path)):
+    sequence = note_seq.NoteSequence.FromString(record.numpy())
+    yield from _from_sequence(f'{name}#{i}', sequence)
+
+
+def _from_sequence(name, sequence):
+  """Every melody of a NoteSequence, or the `Refusal` of one without."""
+  from emotion_musicvae import musicvae  # pylint: disable=g-import-not-at-top
+
+  notes = [
+    n
+    for n in sequence.notes
+    if n.velocity and _MIN_PITCH <= n.pitch <= _MAX_PITCH
+  ]
+  if not notes:
+    return [Refusal(name, NO_NOTES)]
+  if all(n.is_drum for n in notes):
+    return [Refusal(name, DRUMS_ONLY)]
+  melodies = musicvae.melodies(_at_one_tempo(sequence))
+  return [_tune_from_tokens(name, tokens) for tokens in melodies] or [
+    Refusal(name, NOT_DUPLE)
+  ]
+
+
+def _at_one_tempo(sequence):
+  """The same notes in the same bars at 120 quarter notes a minute.
+
+  Magenta's converter ends a melody wherever the tempo changes, which would cut
+  a performance to pieces that means nothing to a model that knows no tempo.
+  """
+  from note_seq import sequences_lib  # pylint: disable=g-import-not-at-top
+
+  tempos = sorted(sequence.tempos, key=lambda tempo: tempo.time)
+  if len({tempo.qpm for tempo in tempos}) < 2:
+    return sequence
+  times = np.array([0.0] + [tempo.time for tempo in tempos])
+  qpm = np.array([120.0] + [tempo.qpm for tempo in tempos])
+  beats = np.cumsum(np.append(0.0, np.diff(times) * qpm[:-1] / 60.0))
+
+  def at_120(time):
+    i = np.searchsorted(times, time, side='right') - 1
+    return 0.5 * float(beats[i] + (time - times[i]) * qpm[i] / 60.0)
+
+  return sequences_lib.adjust_notesequence_times(sequence, at_120)[0]
+
+
+def _tune_from_tokens(name, tokens):
+  events = np.flatnonzero(tokens)
+  lengths = np.diff(np.append(events, len(tokens)))
+  rows = np.stack(
+    [
+      events / STEPS_PER_QUARTER,
+      lengths / STEPS_PER_QUARTER,
+      tokens[events] + (_MIN_PITCH - 2.0),
+    ],
+    axis=1,
+  )
+  rows = rows[tokens[events] >= 2].astype(np.float32)
+  return Tune(name, rows, len(tokens) / STEPS_PER_QUARTER)
+
+
+FORMATS = {
+  '.abc': _abc,
+  '.mid': _midi,
+  '.midi': _midi,
+  '.mxl': _musicxml,
+  '.musicxml': _musicxml,
+  '.xml': _musicxml,
+  '.tfrecord': _tfrecord,
+}
