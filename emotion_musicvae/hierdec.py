@@ -137,7 +137,7 @@ def encode(weights, tokens):
       if inputs is None:
         gates = _token_rows(kernel[:NUM_TOKENS], tokens) + bias
       else:
-        gates = inputs @ kernel[:-units] + bias
+        gates = _product(inputs, kernel[:-units]) + bias
       if direction == 'bw':
         gates = gates[::-1]
       zeros = tf.zeros([tf.shape(tokens)[1], units], bias.dtype)
@@ -170,7 +170,7 @@ def bar_embeddings(weights, z):
     if inputs is None:  # The conductor's own input is a constant zero.
       gates = tf.broadcast_to(bias, [NUM_BARS, tf.shape(z)[0], 4 * units])
     else:
-      gates = inputs @ kernel[:-units] + bias
+      gates = _product(inputs, kernel[:-units]) + bias
     inputs = _lstm(gates, kernel[-units:], c, h)
   return inputs
 
@@ -201,10 +201,10 @@ def teacher_forced_logits(weights, z, tokens):
   for layer, (c, h) in enumerate(states):
     kernel, bias, units = _core_cell(weights, layer)
     if inputs is None:
-      bar_gates = embeddings @ kernel[NUM_TOKENS:-units] + bias
+      bar_gates = _product(embeddings, kernel[NUM_TOKENS:-units]) + bias
       gates = _token_rows(kernel[:NUM_TOKENS], previous) + bar_gates
     else:
-      gates = inputs @ kernel[:-units] + bias
+      gates = _product(inputs, kernel[:-units]) + bias
     inputs = _lstm(gates, kernel[-units:], c, h)
   logits = _dense(weights, _CORE + 'output_projection/', inputs)
   logits = tf.reshape(logits, [STEPS_PER_BAR, NUM_BARS, batch, NUM_TOKENS])
@@ -231,7 +231,7 @@ def sample(weights, z, temperature, seed):
   )
   cells = [_core_cell(weights, layer) for layer in range(len(bar_states))]
   kernel, bias, units = cells[0]
-  bar_gates = embeddings @ kernel[NUM_TOKENS:-units] + bias
+  bar_gates = _product(embeddings, kernel[NUM_TOKENS:-units]) + bias
   token_kernel = tf.pad(kernel[:NUM_TOKENS], [[0, 1], [0, 0]])
   noise = tf.random.stateless_uniform(
     [NUM_STEPS, batch, NUM_TOKENS], seed, minval=1e-20, maxval=1.0
@@ -278,8 +278,15 @@ def _core_cell(weights, layer):
   return kernel, bias, bias.shape[0] // 4
 
 
+def _product(x, kernel):
+  """[..., D] times [D, E]."""
+  # `@` would form the gradient of `kernel` for each step of a sequence, 32 GiB
+  # at the published sizes, and add these up.
+  return tf.tensordot(x, kernel, 1)
+
+
 def _dense(weights, scope, x):
-  return x @ weights[scope + 'kernel'] + weights[scope + 'bias']
+  return _product(x, weights[scope + 'kernel']) + weights[scope + 'bias']
 
 
 def _initial_states(weights, scope, x):
