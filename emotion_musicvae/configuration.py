@@ -14,10 +14,11 @@ class UserError(ValueError):
 class ModelHparams:
   """Settings of the model and its training.
 
-  All but the last two are Magenta's, under its names. `latched`: start with
+  All but the last three are Magenta's, under its names. `latched`: start with
   clocks and latches, and hold the clocks still (see `latches`). `sounding`:
   weight at the start of the loss that the bar embeddings alone answer for (see
-  `pretraining`).
+  `pretraining`). `whiten_every`: updates from one time that the latent vectors
+  are brought to the prior to the next (see `whitening`); 0 for never.
   """
 
   z_size: int = 512
@@ -33,6 +34,7 @@ class ModelHparams:
   grad_clip: float = 1.0
   latched: bool = False
   sounding: float = 0.0
+  whiten_every: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,10 +22,12 @@ from emotion_musicvae import comparison
 from emotion_musicvae import hierdec
 from emotion_musicvae import latches
 from emotion_musicvae import melody
+from emotion_musicvae import whitening
 
 _HEAD_UNITS, _HEAD_FEATURES = 512, 24
 _SOUNDS = melody.NUM_PITCHES + 1  # every pitch, and silence
 _SUMMARY_EVERY = 20
+_WHITENED_ON = 2048  # melodies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +119,21 @@ class Pretrainer:
       variable.assign(arrays[name])
     self.step_number = int(arrays['global_step'])
     self._optimizer.iterations.assign(self.step_number)
+
+  def whiten(self, tokens):
+    """Brings the latent vectors of melodies to the prior; see `whitening`.
+
+    Args:
+      tokens: [N, 256] int tokens.
+    """
+    weights, centre, change = whitening.whitened(
+      {name: value.numpy() for name, value in self.weights.items()}, tokens
+    )
+    slots = {name: value.numpy() for name, value in self._slots.items()}
+    for name, value in weights.items():
+      self.weights[name].assign(value)
+    for name, value in whitening.moments(slots, centre, change).items():
+      self._slots[name].assign(value)
 
   def step(self, tokens):
     """One update.
@@ -214,6 +231,10 @@ def train(
         windows.batch(h.batch_size, mean_pitch, pretrainer.seed, step)
       )
       step = pretrainer.step_number
+      if h.whiten_every and step % h.whiten_every == 0:
+        pretrainer.whiten(
+          windows.batch(_WHITENED_ON, mean_pitch, pretrainer.seed, step)
+        )
       bar.update()
       if step % _SUMMARY_EVERY == 0:
         bar.set_postfix(loss=f'{scalars["loss"]:.1f}')

@@ -14,6 +14,7 @@ ROOMS = (
   'networks',
   'losses',
   'pretraining',
+  'whitening',
   'corpus',
   'readers',
   'comparison',
