@@ -19,6 +19,9 @@ STEPS_PER_QUARTER = 4
 _DUPLE_METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
 _MIN_PITCH, _MAX_PITCH = 21, 108
 
+_MUSIC_LINE = re.compile(r'^(?![A-Za-z]:).+$', re.MULTILINE)
+_TURN = re.compile(r'(?<=[^:])(::|:\|:)(?=.)')
+
 # Why a piece gives no tune.
 UNREADABLE = 'cannot be read'
 NO_NOTES = 'without notes from MIDI 21 to 108'
@@ -121,6 +124,8 @@ def _abc(path, name):
     parts = re.split(r'^X:\s*(\d+).*$', f.read(), flags=re.MULTILINE)
   for number, body in zip(parts[1::2], parts[2::2]):
     body = f'X:{number}\n{body.strip()}\n'
+    # music21 knows the end and the start of a repeat in one as `:||:` only.
+    body = _MUSIC_LINE.sub(lambda line: _TURN.sub(':||:', line[0]), body)
     title = re.search(r'^T:\s*(.*?)\s*$', body, re.MULTILINE)
     tune_name = f'{name}#{int(number)} {title.group(1) if title else ""}'
     metre = re.search(r'^M:\s*(\S+)', body, re.MULTILINE)
@@ -128,7 +133,8 @@ def _abc(path, name):
       yield Refusal(tune_name, NOT_DUPLE)
       continue
     try:
-      handler = abcFormat.ABCFile().readstr(body)
+      # By the standard since 2.0 an accidental lasts to the bar line.
+      handler = abcFormat.ABCFile(abcVersion=(2, 1, 0)).readstr(body)
       score = abcFormat.translate.abcToStreamScore(handler)
       yield _tune_from_part(tune_name, score.parts[0])
     except Exception as e:  # pylint: disable=broad-except
@@ -157,41 +163,79 @@ def _tune_from_part(name, part):
   Grace notes are left out, and of notes that sound together the top one stays,
   until the next begins.
   """
-  from music21 import repeat  # pylint: disable=g-import-not-at-top
   from music21 import stream  # pylint: disable=g-import-not-at-top
 
-  try:
-    part = part.expandRepeats()
-  except repeat.ExpanderException:
-    pass  # Repeat marks that do not pair up: the tune as it is written.
-  measures = list(part.getElementsByClass(stream.Measure))
-  pickup = 0.0
+  measures = list(part.getElementsByClass(stream.Measure)) or [part]
+  notes, end = {}, 0.0
   if len(measures) > 1:
-    first = float(measures[0].duration.quarterLength)
-    if first < float(measures[0].barDuration.quarterLength):
-      pickup = first
-  notes = {}
-  for note in part.flatten().notes:
-    duration = float(note.duration.quarterLength)
-    if not duration or not note.pitches:
-      continue
-    tied = note.tie is not None and note.tie.type in ('continue', 'stop')
-    onset = float(note.offset) - pickup
-    pitch = max(p.midi for p in note.pitches)
-    if tied and notes:
-      last = max(notes)
-      notes[last] = (onset + duration - last, notes[last][1])
-    elif onset not in notes or pitch > notes[onset][1]:
-      notes[onset] = (duration, pitch)
+    first = measures[0].duration.quarterLength
+    if first < measures[0].barDuration.quarterLength:
+      end = -float(first)  # The pick-up comes before time zero.
+  for measure in _as_played(part, measures):
+    for note in measure.flatten().notes:
+      duration = float(note.duration.quarterLength)
+      if not duration or not note.pitches:
+        continue
+      tied = note.tie is not None and note.tie.type in ('continue', 'stop')
+      onset = end + float(note.offset)
+      pitch = max(p.midi for p in note.pitches)
+      if tied and notes:
+        last = max(notes)
+        notes[last] = (onset + duration - last, notes[last][1])
+      elif onset not in notes or pitch > notes[onset][1]:
+        notes[onset] = (duration, pitch)
+    end += float(measure.duration.quarterLength)
   if not notes:
     return Refusal(name, NO_NOTES)
   rows = np.array([(t, *notes[t]) for t in sorted(notes)], np.float32)
   rows[:-1, 1] = np.minimum(rows[:-1, 1], np.diff(rows[:, 0]))
   # The last bar of a tune with a pick-up is short by it: the verse closes at
   # the next bar line of four quarters (or two, in 2/4).
-  end = float(part.duration.quarterLength) - pickup
   quarters = float(np.ceil(round(end / 2, 3)) * 2)
   return Tune(name, rows, quarters)
+
+
+def _as_played(part, measures):
+  """Measures with their repeats written out.
+
+  A repeat goes back to its start mark or, where there is none, to the end of
+  the repeat or second ending before it. (music21's own expansion goes back to
+  the beginning of the piece, and so plays A B written `A :| B :|` as A A B A A
+  B.) Jumps by words, as D.C., are not followed.
+
+  Args:
+    part: music21 part.
+    measures: its measures.
+
+  Yields:
+    Measures, some of them twice.
+  """
+  from music21 import bar  # pylint: disable=g-import-not-at-top
+  from music21 import spanner  # pylint: disable=g-import-not-at-top
+
+  ending = {
+    id(measure): min(bracket.numberRange, default=1)
+    for bracket in part.recurse().getElementsByClass(spanner.RepeatBracket)
+    for measure in bracket.getSpannedElements()
+  }
+  endings = [ending.get(id(measure), 0) for measure in measures] + [0]
+
+  def repeats(barline, direction):
+    return isinstance(barline, bar.Repeat) and barline.direction == direction
+
+  start = 0
+  for i, measure in enumerate(measures):
+    if repeats(getattr(measure, 'leftBarline', None), 'start'):
+      start = i
+    yield measure
+    if endings[i] > 1:
+      if endings[i + 1] != endings[i]:
+        start = i + 1
+    elif repeats(getattr(measure, 'rightBarline', None), 'end'):
+      for j in range(start, i + 1):
+        if endings[j] != 1:
+          yield measures[j]
+      start = i + 1
 
 
 def _midi(path, name):

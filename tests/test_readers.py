@@ -166,6 +166,39 @@ def test_a_piece_without_a_tune_says_why(tmp_path, sequence, reason):
   assert refusal.reason == reason
 
 
+def _letters(tmp_path, body):
+  """Pitch classes of what is played, as letters."""
+  path = tmp_path / 'tune.abc'
+  path.write_text(f'X:1\nT:a :: b\nN::c\nM:4/4\nL:1/4\nK:C\n{body}\n')
+  (tune,), refusals = readers.read(str(path))
+  assert not refusals
+  names = dict(zip((0, 2, 4, 5, 6, 7, 9), 'CDEFfGA'))
+  return ''.join(names[int(pitch) % 12] for pitch in tune.notes[:, 2])
+
+
+@pytest.mark.parametrize(
+  ('body', 'played'),
+  [
+    ('C4|D4:|E4|F4:|', 'CDCD EFEF'),
+    ('|:C4|D4:|:E4|F4:|', 'CDCD EFEF'),
+    ('C4|D4::E4|F4:|', 'CDCD EFEF'),
+    ('C4|D4:||:E4|F4:|', 'CDCD EFEF'),
+    ('C4|D4|:E4|F4:|', 'CD EFEF'),
+    ('C4|D4:|E4|F4|]', 'CDCD EF'),
+    ('C4|1 D4:|2 E4||F4|1 G4:|2 A4|]', 'CDCE FGFA'),
+    ('C4|D4|1 E4:|2 F4:|G4|A4:|', 'CDECDF GAGA'),
+    ('C4|D4|[1 E4|F4:|[2 G4|G4|:A4|A4:|', 'CDEFCDGG AAAA'),
+    ('E|C4|D3:|F|E4|G3:|', 'ECDECD FEGFEG'),
+  ],
+)
+def test_a_repeat_goes_back_to_the_section_it_ends(tmp_path, body, played):
+  assert _letters(tmp_path, body) == played.replace(' ', '')
+
+
+def test_an_accidental_lasts_to_the_bar_line(tmp_path):
+  assert _letters(tmp_path, 'C^FFF|FFFF|') == 'CfffFFFF'
+
+
 @pytest.mark.parametrize('ending', ['mid', 'musicxml', 'mxl', 'tfrecord'])
 def test_a_damaged_file_is_named_and_not_fatal(tmp_path, ending):
   path = tmp_path / f'broken.{ending}'
