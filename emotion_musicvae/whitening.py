@@ -11,6 +11,7 @@ Magenta samples well without knowing of it.)
 """
 
 import numpy as np
+from scipy import linalg
 
 from emotion_musicvae import references
 
@@ -31,11 +32,13 @@ def whitened(weights, tokens):
   """
   mean, deviation = references.encode(weights, tokens)
   centre = mean.mean(axis=0)
-  # Of posterior samples: how the means spread, and each posterior around its.
-  covariance = np.cov(mean.T) + np.diag(np.mean(np.square(deviation), axis=0))
-  variances, axes = np.linalg.eigh(covariance)
-  change = axes / np.sqrt(variances)
-  back = (axes * np.sqrt(variances)).T
+  # Of posterior samples: each around its mean, and all of them.
+  within = np.diag(np.mean(np.square(deviation), axis=0))
+  covariance = np.cov(mean.T) + within
+  # The coordinates in which the one is diagonal and the other the identity, so
+  # that diagonal posteriors stay nearly so.
+  _, change = linalg.eigh(within, covariance)
+  back = np.linalg.inv(change)
   kernel, bias = weights[_STATE + 'kernel'], weights[_STATE + 'bias']
   changed = {
     _MU + 'kernel': weights[_MU + 'kernel'] @ change,

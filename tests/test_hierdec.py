@@ -1,11 +1,16 @@
+import shutil
+
 import numpy as np
 import pytest
 from scipy import stats
 import tensorflow as tf
 
+from emotion_musicvae import checkpoints
+from emotion_musicvae import configuration
 from emotion_musicvae import hierdec
 from emotion_musicvae import losses
 from emotion_musicvae import melody
+from emotion_musicvae import musicvae
 from emotion_musicvae import references
 
 
@@ -52,6 +57,43 @@ def test_posterior_equals_the_stock_encoders(
   for ours, theirs in zip(
     hierdec.encode(small_weights, tokens.astype(np.int32)), stock.encode(tokens)
   ):
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.fixture(params=['hierdec-mel_16bar_lite', 'hierdec-mel_16bar'])
+def whole(request, tmp_path):
+  """The bundled model, and one of random weights at the published size.
+
+  Its weights, and Magenta's own model of them.
+  """
+  entry, h = configuration.load_model_config(request.param)
+  prefix = checkpoints.bundled(request.param)
+  if not prefix:
+    shapes = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
+    prefix = checkpoints.write(
+      str(tmp_path), 0, hierdec.initial_weights(shapes, seed=5)
+    )
+  config = musicvae.magenta_config(entry['base'], entry['hparams'])
+  yield (
+    checkpoints.load_weights(prefix),
+    musicvae.StockModel(config, prefix, batch_size=2),
+  )
+  shutil.rmtree(tmp_path)
+
+
+def test_at_any_size_logits_and_posterior_are_the_stock_models(
+  whole, random_tokens
+):
+  weights, stock = whole
+  z_size = hierdec.z_size(weights)
+  z = np.random.default_rng(1).standard_normal([2, z_size]).astype(np.float32)
+  stock.decode(z, 1.0, range(2))  # leaves noise behind, so that tokens vary
+  logits, tokens = _stock_logits_and_tokens(stock, z)
+  assert len(np.unique(tokens)) > 5
+  ours = hierdec.teacher_forced_logits(weights, z, tokens)
+  np.testing.assert_allclose(ours, logits, atol=1e-4)
+  posterior = hierdec.encode(weights, random_tokens[:2].astype(np.int32))
+  for ours, theirs in zip(posterior, stock.encode(random_tokens[:2])):
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 

@@ -42,6 +42,16 @@ def test_latent_vectors_get_the_priors_mean_and_covariance(both, random_tokens):
   assert covariance < 0.15
 
 
+def test_a_second_time_changes_nothing_more(both, random_tokens):
+  _, once, *_ = both
+  twice, _, _ = whitening.whitened(once, random_tokens)
+  deviations = [
+    np.sort(references.encode(w, random_tokens)[1].mean(axis=0))
+    for w in (once, twice)
+  ]
+  np.testing.assert_allclose(*deviations, rtol=0.05)
+
+
 def test_averages_of_gradients_turn_with_the_weights(both, random_tokens):
   before, after, centre, change = both
   tokens = random_tokens[:4].astype(np.int32)
