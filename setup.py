@@ -42,7 +42,7 @@ setuptools.setup(
   ],
   extras_require={
     'pretrain': ['music21'],
-    'test': ['mido', 'music21', 'pytest', 'ruff'],
+    'test': ['mido', 'music21', 'pytest', 'ruff', 'tinysoundfont'],
   },
   entry_points={
     'console_scripts': [
