@@ -34,6 +34,18 @@ class Condition:
   fit: tf.Tensor
   sounding: tf.Tensor
 
+  def __post_init__(self):
+    batch = self.mean_pitch.shape[0]
+    for name, rest in (
+      ('mean_pitch', ()),
+      ('energy', ()),
+      ('fit', (melody.NUM_STEPS, 12)),
+      ('sounding', (melody.NUM_STEPS,)),
+    ):
+      expected, shape = (batch, *rest), tuple(getattr(self, name).shape)
+      if shape != expected:
+        raise ValueError(f'{name}: expected shape {expected}, got {shape}')
+
 
 @dataclasses.dataclass(frozen=True)
 class PitchLoss:
@@ -62,11 +74,11 @@ class PitchLoss:
   repeats_scale: float = 0.2
 
   def __post_init__(self):
-    if self.register_scale <= 0:
+    if not 0 < self.register_scale < np.inf:
       raise ValueError(
         f'register_scale: expected semitones above 0, got {self.register_scale}'
       )
-    if self.strong_beat < 0:
+    if not 0 <= self.strong_beat < np.inf:
       raise ValueError(
         f'strong_beat: expected a weight of at least 0, got {self.strong_beat}'
       )
@@ -74,14 +86,14 @@ class PitchLoss:
       raise ValueError(
         f'free_repeats: expected a share in [0, 1], got {self.free_repeats}'
       )
-    if self.repeats_scale <= 0:
+    if not 0 < self.repeats_scale < np.inf:
       raise ValueError(
         f'repeats_scale: expected a share above 0, got {self.repeats_scale}'
       )
 
   def __call__(self, probabilities, condition):
     """Dictionary of `chord`, `register` and `motion`, each [B]."""
-    _check(probabilities)
+    _check(probabilities, condition)
     onsets = melody.expected_onsets(probabilities)
     # [B, 256, 88]: what a note of this pitch costs at this step.
     pitch_class = melody.PITCHES.astype(np.int32) % 12
@@ -155,16 +167,16 @@ class DensityLoss:
       raise ValueError(
         f'span_bars: expected a divisor of 16, got {self.span_bars}'
       )
-    if self.scale <= 0:
+    if not 0 < self.scale < np.inf:
       raise ValueError(f'scale: expected a value above 0, got {self.scale}')
-    if self.tolerance < 0:
+    if not 0 <= self.tolerance < np.inf:
       raise ValueError(
         f'tolerance: expected a value of at least 0, got {self.tolerance}'
       )
 
   def __call__(self, probabilities, condition):
     """Dictionary of `density` and `evenness`, each [B]."""
-    _check(probabilities)
+    _check(probabilities, condition)
     return self.of_energy(
       spectrogram.span_energy(probabilities, self.span_bars), condition
     )
@@ -182,13 +194,12 @@ class DensityLoss:
     }
 
 
-def _check(probabilities):
-  shape = probabilities.shape
-  expected = (melody.NUM_STEPS, melody.NUM_TOKENS)
-  if shape.rank != 3 or tuple(shape[1:]) != expected:
-    raise ValueError(
-      f'probabilities: expected shape [B, 256, 90], got {shape.as_list()}'
-    )
+def _check(probabilities, condition):
+  shape = tuple(probabilities.shape)
+  batch = condition.mean_pitch.shape[0]
+  expected = (batch, melody.NUM_STEPS, melody.NUM_TOKENS)
+  if shape != expected:
+    raise ValueError(f'probabilities: expected shape {expected}, got {shape}')
   # Inside a compiled step the learner watches for non-finite losses instead.
   if tf.executing_eagerly() and not bool(
     tf.reduce_all(tf.math.is_finite(probabilities))

@@ -196,6 +196,24 @@ def test_gradients_of_weights_are_those_of_plain_differentiation(small_weights):
     np.testing.assert_allclose(own, plain, atol=1e-12)
 
 
+def test_gradient_of_the_token_kernel_is_that_of_a_one_hot_product():
+  rng = np.random.default_rng(7)
+  kernel = tf.constant(rng.standard_normal([90, 5]))
+  tokens = tf.constant(rng.integers(-1, 90, [40, 3]), tf.int32)
+  scale = rng.standard_normal([40, 3, 5])
+  results = []
+  for rows in (
+    hierdec._token_rows,
+    lambda kernel, tokens: tf.one_hot(tokens, 90, dtype=tf.float64) @ kernel,
+  ):
+    with tf.GradientTape() as tape:
+      tape.watch(kernel)
+      values = rows(kernel, tokens)
+    results.append((values, tape.gradient(values, kernel, scale)))
+  for own, plain in zip(*results):
+    np.testing.assert_allclose(own, plain, atol=1e-12)
+
+
 def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
   tokens = random_tokens[:4].astype(np.int32)
   condition = losses.Condition(

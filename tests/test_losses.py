@@ -61,6 +61,57 @@ def test_chord_loss_is_the_count_over_the_notes(random_tokens):
   np.testing.assert_allclose(terms['chord'], 1.0 - rate, atol=1e-5)
 
 
+def _count(notes, tones, mean_pitch, strong_beat):
+  """The chord and register terms of a list of notes, by plain counting.
+
+  Args:
+    notes: notes of a NoteSequence at 120 quarter notes a minute.
+    tones: pitch class to weight, for each half bar; None where no chord is.
+    mean_pitch: reference mean pitch.
+    strong_beat: additional weight of notes on the first and third beat.
+  """
+  cost = total = 0.0
+  for note in notes:
+    half_bars = note.start_time  # two quarter notes, a second
+    chord = tones[int(half_bars) % len(tones)]
+    if chord is not None:
+      weight = 1.0 + strong_beat * (half_bars == int(half_bars))
+      cost += weight * (1.0 - chord.get(note.pitch % 12, 0.0))
+      total += weight
+  away = np.mean([note.pitch for note in notes]) - mean_pitch
+  return cost / total, (away / 3.0) ** 2
+
+
+@pytest.mark.parametrize('strong_beat', [0.0, 0.5])
+def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
+  stock, random_tokens, strong_beat
+):
+  tokens = random_tokens[::10]
+  weights = harmony.ToneWeights(root=1.0, third=0.75, fifth=0.5, other=0.25)
+  fit, sounding = harmony.chord_tones('C Dm7b5 | N.C. G7', weights)
+  c = {0: 1.0, 4: 0.75, 7: 0.5}
+  d = {2: 1.0, 5: 0.75, 8: 0.5, 0: 0.25}
+  g = {7: 1.0, 11: 0.75, 2: 0.5, 5: 0.25}
+  expected = [
+    _count(sequence.notes, [c, d, None, g], 64.0, strong_beat)
+    for sequence in stock.note_sequences(tokens)
+  ]
+  condition = dataclasses.replace(
+    _condition(batch=len(tokens)),
+    fit=tf.tile(fit[None], [len(tokens), 1, 1]),
+    sounding=tf.tile(sounding[None], [len(tokens), 1]),
+  )
+  loss = losses.PitchLoss(strong_beat=strong_beat, register_scale=3.0)
+  terms = loss(melody.one_hot(tokens), condition)
+  np.testing.assert_allclose(
+    np.stack([terms['chord'], terms['register']], axis=1), expected, rtol=1e-4
+  )
+
+
+def test_without_any_chord_no_note_is_foreign():
+  assert _pitch(_tokens([61]), _condition('N.C.'))['chord'] == 0.0
+
+
 def test_register_is_the_squared_distance_in_units_of_its_scale():
   terms = _pitch(_tokens([70]), _condition(mean_pitch=64.0), register_scale=3.0)
   assert terms['register'] == pytest.approx(4.0, rel=1e-4)
@@ -162,17 +213,36 @@ def test_a_melody_without_notes_has_finite_loss_and_gradient(loss):
 @pytest.mark.parametrize('loss', [losses.PitchLoss(), losses.DensityLoss()])
 def test_bad_probabilities_are_refused(loss):
   good = melody.one_hot(_tokens([60]))
-  with pytest.raises(ValueError, match=r'expected shape \[B, 256, 90\]'):
-    loss(good[:, :255], _condition())
-  with pytest.raises(ValueError, match='expected finite values'):
-    loss(good * np.nan, _condition())
+  shape = r'^probabilities: expected shape \(1, 256, 90\), got '
+  for bad in (good[:, :255], good[..., :89], good[0], tf.tile(good, [2, 1, 1])):
+    with pytest.raises(ValueError, match=shape):
+      loss(bad, _condition())
+  for bad in (np.nan, np.inf):
+    with pytest.raises(ValueError, match='^probabilities: expected finite'):
+      loss(good * bad, _condition())
+
+
+@pytest.mark.parametrize(
+  ('name', 'bad'),
+  [
+    ('energy', tf.zeros([2])),
+    ('fit', tf.zeros([1, 255, 12])),
+    ('fit', tf.zeros([1, 256, 88])),
+    ('sounding', tf.zeros([256])),
+  ],
+)
+def test_bad_conditions_are_refused(name, bad):
+  with pytest.raises(ValueError, match=f'^{name}: expected shape'):
+    dataclasses.replace(_condition(), **{name: bad})
 
 
 @pytest.mark.parametrize(
   ('make', 'name'),
   [
     (lambda: losses.PitchLoss(register_scale=0), 'register_scale'),
+    (lambda: losses.PitchLoss(register_scale=np.nan), 'register_scale'),
     (lambda: losses.PitchLoss(strong_beat=-1), 'strong_beat'),
+    (lambda: losses.PitchLoss(strong_beat=np.nan), 'strong_beat'),
     (lambda: losses.PitchLoss(free_repeats=2), 'free_repeats'),
     (lambda: losses.PitchLoss(repeats_scale=0), 'repeats_scale'),
     (lambda: losses.DensityLoss(span_bars=3), 'span_bars'),

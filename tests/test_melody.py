@@ -5,22 +5,46 @@ from emotion_musicvae import harmony
 from emotion_musicvae import melody
 
 
-def _piano_roll(sequence):
-  roll = np.zeros([256, 88], np.float32)
+def _rolls(sequence):
+  """Onsets and sounding notes of a NoteSequence, [256, 88] each."""
+  onsets, sounding = np.zeros([2, 256, 88], np.float32)
   for note in sequence.notes:
     start, end = (round(t / 0.125) for t in (note.start_time, note.end_time))
-    roll[start:end, note.pitch - melody.MIN_PITCH] = 1.0
-  return roll
+    onsets[start, note.pitch - melody.MIN_PITCH] = 1.0
+    sounding[start:end, note.pitch - melody.MIN_PITCH] = 1.0
+  return onsets, sounding
 
 
-def test_sounding_notes_are_the_decoded_piano_roll(stock, random_tokens):
+def test_random_tokens_have_every_case(random_tokens):
+  onset = random_tokens >= melody.FIRST_ONSET
+  before_any = ~np.logical_or.accumulate(onset, axis=1)
+  off = random_tokens == melody.NOTE_OFF
+  last = np.where(random_tokens == melody.HOLD, 0, np.arange(256)).max(axis=1)
+  held_to_the_end = (last < 255) & onset[np.arange(1000), last]
+  again = onset[:, 1:] & (random_tokens[:, 1:] == random_tokens[:, :-1])
+  assert len(random_tokens) == 1000
+  for case in (
+    before_any & (random_tokens == melody.HOLD),
+    before_any & off,
+    ~before_any & off,
+    off[:, 1:] & off[:, :-1],
+    again,
+    held_to_the_end,
+  ):
+    assert case.sum() >= 20
+
+
+def test_onsets_and_sounding_notes_are_the_decoded_piano_roll(
+  stock, random_tokens
+):
   sequences = stock.note_sequences(random_tokens)
   for i in range(0, 1000, 100):
-    sounding = melody.expected_sounding(
-      melody.one_hot(random_tokens[i : i + 100])
-    ).numpy()
-    expected = np.stack([_piano_roll(s) for s in sequences[i : i + 100]])
-    np.testing.assert_array_equal(sounding, expected)
+    probabilities = melody.one_hot(random_tokens[i : i + 100])
+    rolls = zip(*map(_rolls, sequences[i : i + 100]))
+    for function, expected in zip(
+      (melody.expected_onsets, melody.expected_sounding), rolls
+    ):
+      np.testing.assert_array_equal(function(probabilities), np.stack(expected))
 
 
 def test_statistics_are_those_of_the_notes(stock, random_tokens):
