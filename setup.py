@@ -42,7 +42,14 @@ setuptools.setup(
   ],
   extras_require={
     'pretrain': ['music21'],
-    'test': ['mido', 'music21', 'pytest', 'ruff', 'tinysoundfont'],
+    'test': [
+      'matplotlib',
+      'mido',
+      'music21',
+      'pytest',
+      'ruff',
+      'tinysoundfont',
+    ],
   },
   entry_points={
     'console_scripts': [

@@ -1,4 +1,4 @@
-"""What the density loss measures is what is heard."""
+"""What the density loss measures is the power of a plucked string."""
 
 import importlib.util
 import pathlib
