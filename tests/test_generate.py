@@ -121,14 +121,10 @@ def test_intensity_leaves_the_latent_vectors_where_they_were_drawn(
   moved, still = _record(out[0]), _record(tmp_path)
   assert still['emotion']['mean_pitch'] == 67.2
   assert still['intensity'] == 0
-
-  def pitch_errors(record):
-    return sum(
-      abs(m['measured']['mean_pitch'] - m['reference']['mean_pitch'])
-      for m in record['melodies']
-    )
-
-  assert pitch_errors(still) > pitch_errors(moved)
+  # From the same latent vectors, sung with the same noise.
+  for a, b in zip(moved['melodies'], still['melodies']):
+    assert a['reference'] == b['reference']
+    assert a['measured'] != b['measured']
 
 
 def test_targets_beyond_the_trained_range_are_warned_about():
@@ -252,7 +248,6 @@ def _unwritable(tmp_path):
     ('train', ['--hparams=chord=high'], 'chord takes a value like'),
     ('pretrain', [], '--run_dir'),
     ('pretrain', ['--run_dir={file}/x'], '--run_dir'),
-    ('pretrain', ['--run_dir=r', '--config=hierdec-mel_16bar'], '--config'),
     ('evaluate', ['--num_outputs=1'], '--num_outputs'),
     ('evaluate', ['--output_file={file}'], '--output_file'),
   ],
