@@ -26,11 +26,8 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import numpy as np
 
-CASES = [
-  (config, batch)
-  for config in ('hierdec-mel_16bar_lite', 'hierdec-mel_16bar')
-  for batch in (4, 32)
-]
+CONFIGS = ('hierdec-mel_16bar_lite', 'hierdec-mel_16bar')
+BATCH_SIZES = (4, 32)
 MEMORY_STEPS = 10
 
 
@@ -199,14 +196,17 @@ def spread(ratios):
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--runs', type=int, default=9)
-  runs = parser.parse_args().runs
+  parser.add_argument('--configs', nargs='+', choices=CONFIGS, default=CONFIGS)
+  parser.add_argument('--batch_sizes', nargs='+', type=int, default=BATCH_SIZES)
+  flags = parser.parse_args()
   result = {'cpu': platform.processor() or platform.machine()}
   # A process for each, because peak memory never falls.
   with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
-    for name, batch in CASES:
-      result[f'{name}, batch {batch}'] = pool.apply(
-        measure, (name, batch, runs)
-      )
+    for name in flags.configs:
+      for batch in flags.batch_sizes:
+        result[f'{name}, batch {batch}'] = pool.apply(
+          measure, (name, batch, flags.runs)
+        )
   print(json.dumps(result, indent=2))
 
 

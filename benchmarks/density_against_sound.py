@@ -64,6 +64,7 @@ def energy_of_bars(audio):
     n_mels=spectrogram.NUM_BANDS,
     fmin=spectrogram.MIN_HZ,
     fmax=SAMPLE_RATE / 2,
+    norm=None,  # bands add up to the energy of the frame
     power=2.0,
   ).sum(axis=0)
   seconds = np.arange(len(power)) * HOP / SAMPLE_RATE
