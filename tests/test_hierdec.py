@@ -81,7 +81,7 @@ def whole(request, tmp_path):
   shutil.rmtree(tmp_path)
 
 
-def test_at_any_size_logits_and_posterior_are_the_stock_models(
+def test_at_any_size_logits_posterior_and_samples_are_the_stock_models(
   whole, random_tokens
 ):
   weights, stock = whole
@@ -95,6 +95,10 @@ def test_at_any_size_logits_and_posterior_are_the_stock_models(
   posterior = hierdec.encode(weights, random_tokens[:2].astype(np.int32))
   for ours, theirs in zip(posterior, stock.encode(random_tokens[:2])):
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
+  np.testing.assert_array_equal(
+    hierdec.sample(weights, z, 1e-6, tf.constant([1, 2])),
+    stock.decode(z, 1e-6, range(2)),
+  )
 
 
 def test_encoding_in_batches_is_encoding(small_weights, random_tokens):
