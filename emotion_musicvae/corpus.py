@@ -82,16 +82,29 @@ def read_files(files, progress):
   Returns:
     `(tunes, refusals)` of all files, in their order.
   """
-  workers = min(os.cpu_count(), len(files) // _FILES_PER_WORKER)
-  if workers < 2:
-    results = list(progress(map(readers.read, files), total=len(files)))
-  else:
-    # A fresh interpreter per worker: TensorFlow does not survive a fork.
-    context = multiprocessing.get_context('spawn')
-    with context.Pool(workers, _silence) as pool:
-      read = pool.imap(readers.read, files, 4)
-      results = list(progress(read, total=len(files)))
+  results = list(in_parallel(readers.read, files, progress))
   return tuple([x for part in parts for x in part] for parts in zip(*results))
+
+
+def in_parallel(function, items, progress):
+  """Maps over items, in as many processes as their number is worth.
+
+  Args:
+    function: a function of a module, of one argument.
+    items: sequence of what it takes.
+    progress: wraps the iterator over results, as `tqdm` does.
+
+  Yields:
+    The results, in the order of the items.
+  """
+  workers = min(os.cpu_count(), len(items) // _FILES_PER_WORKER)
+  if workers < 2:
+    yield from progress(map(function, items), total=len(items))
+    return
+  # A fresh interpreter per worker: TensorFlow does not survive a fork.
+  context = multiprocessing.get_context('spawn')
+  with context.Pool(workers, _silence) as pool:
+    yield from progress(pool.imap(function, items, 4), total=len(items))
 
 
 def _silence():
@@ -291,7 +304,7 @@ def split_windows(tunes, hparams):
 
 def summary(tunes, refusals):
   """One line on what was read: how many pieces, and why others were not."""
-  left_out = _counted([refusal.reason for refusal in refusals])
+  left_out = counted([refusal.reason for refusal in refusals])
   read = f'{len({tune.name for tune in tunes})} pieces read'
   return f'{read}; left out: {left_out}.' if left_out else f'{read}.'
 
@@ -305,9 +318,10 @@ def _why_none(tunes, refusals, hparams):
       reasons[tune.name] = _NOT_ON_GRID
     else:
       reasons.setdefault(tune.name, short)
-  return _counted(reasons.values())
+  return counted(reasons.values())
 
 
-def _counted(reasons):
+def counted(reasons):
+  """The reasons with how often each occurs, the commonest first."""
   counts = collections.Counter(reasons).most_common()
   return ', '.join(f'{n} {reason}' for reason, n in counts)

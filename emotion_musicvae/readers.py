@@ -61,12 +61,24 @@ class Refusal:
   detail: str = ''
 
 
+@dataclasses.dataclass(frozen=True)
+class Piece:
+  """A piece of music and the tunes in it.
+
+  Attributes:
+    name: as in `Tune`.
+    tunes: tuple of at least one `Tune`.
+    sequence: the `note_seq.NoteSequence` with all its voices where it comes
+      from MIDI or a TFRecord; None where it comes from notation.
+  """
+
+  name: str
+  tunes: tuple
+  sequence: object = None
+
+
 def read(path):
   """Reads the tunes in duple metre of one file.
-
-  What is not in 4/4 (notation: nor in 2/2, 2/4 or 4/2) is left out: a whole
-  part of a score whose metre changes to another, or the passage of a MIDI file.
-  Changes of tempo do not matter, as times are counted in quarter notes.
 
   Args:
     path: a file whose name ends in one of `FORMATS`.
@@ -76,21 +88,44 @@ def read(path):
     without any. A file may hold many pieces, a piece many melodies.
 
   Raises:
+    UserError: as `pieces`.
+  """
+  tunes, refusals = [], []
+  for found in pieces(path):
+    if isinstance(found, Refusal):
+      refusals.append(found)
+    else:
+      tunes.extend(found.tunes)
+  return tunes, refusals
+
+
+def pieces(path):
+  """Reads one file piece by piece.
+
+  What is not in 4/4 (notation: nor in 2/2, 2/4 or 4/2) is left out: a whole
+  part of a score whose metre changes to another, or the passage of a MIDI file.
+  Changes of tempo do not matter, as times are counted in quarter notes.
+
+  Args:
+    path: a file whose name ends in one of `FORMATS`.
+
+  Yields:
+    A `Piece`, or the `Refusal` of one without a tune.
+
+  Raises:
     UserError: another ending, or the package that reads it is missing.
   """
   name = os.path.join(*path.split(os.sep)[-2:])
   try:
-    pieces = FORMATS[_ending(path)]
+    found_in = FORMATS[_ending(path)]
   except KeyError:
     raise UserError(
       f'{path!r}: expected a file ending in {", ".join(FORMATS)}'
     ) from None
-  tunes, refusals = [], []
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     try:
-      for found in pieces(path, name):
-        (refusals if isinstance(found, Refusal) else tunes).append(found)
+      yield from found_in(path, name)
     except ModuleNotFoundError as e:
       raise UserError(
         f'{path!r}: reading it takes {e.name}; type: pip install {e.name}'
@@ -99,8 +134,7 @@ def read(path):
       raise
     except Exception as e:  # pylint: disable=broad-except
       # Parsers meet malformed files with whatever error comes first.
-      refusals.append(_unreadable(name, e))
-  return tunes, refusals
+      yield _unreadable(name, e)
 
 
 def is_readable(path):
@@ -117,7 +151,7 @@ def _unreadable(name, error):
 
 
 def _abc(path, name):
-  """Tunes and refusals of an ABC file with one or many tunes."""
+  """Each tune of an ABC file."""
   from music21 import abcFormat  # pylint: disable=g-import-not-at-top
 
   with open(path, encoding='utf-8', errors='replace') as f:
@@ -136,7 +170,7 @@ def _abc(path, name):
       # By the standard since 2.0 an accidental lasts to the bar line.
       handler = abcFormat.ABCFile(abcVersion=(2, 1, 0)).readstr(body)
       score = abcFormat.translate.abcToStreamScore(handler)
-      yield _tune_from_part(tune_name, score.parts[0])
+      yield _piece(tune_name, [_tune_from_part(tune_name, score.parts[0])])
     except Exception as e:  # pylint: disable=broad-except
       yield _unreadable(tune_name, e)
 
@@ -153,8 +187,13 @@ def _musicxml(path, name):
       found.append(Refusal(name, NOT_DUPLE))
     else:
       found.append(_tune_from_part(name, part.toSoundingPitch()))
-  tunes = [tune for tune in found if isinstance(tune, Tune)]
-  yield from tunes or found[:1] or [Refusal(name, NO_NOTES)]
+  yield _piece(name, found or [Refusal(name, NO_NOTES)])
+
+
+def _piece(name, found):
+  """Its tunes as a `Piece`; the first `Refusal` where there is none."""
+  tunes = tuple(tune for tune in found if isinstance(tune, Tune))
+  return Piece(name, tunes) if tunes else found[0]
 
 
 def _tune_from_part(name, part):
@@ -241,7 +280,7 @@ def _as_played(part, measures):
 def _midi(path, name):
   import note_seq  # pylint: disable=g-import-not-at-top
 
-  yield from _from_sequence(name, note_seq.midi_file_to_note_sequence(path))
+  yield _from_sequence(name, note_seq.midi_file_to_note_sequence(path))
 
 
 def _tfrecord(path, name):
@@ -250,11 +289,11 @@ def _tfrecord(path, name):
 
   for i, record in enumerate(tf.data.TFRecordDataset(path)):
     sequence = note_seq.NoteSequence.FromString(record.numpy())
-    yield from _from_sequence(f'{name}#{i}', sequence)
+    yield _from_sequence(f'{name}#{i}', sequence)
 
 
 def _from_sequence(name, sequence):
-  """Every melody of a NoteSequence, or the `Refusal` of one without."""
+  """A NoteSequence with every melody in it, or the `Refusal` of none."""
   from emotion_musicvae import musicvae  # pylint: disable=g-import-not-at-top
 
   notes = [
@@ -263,16 +302,15 @@ def _from_sequence(name, sequence):
     if n.velocity and _MIN_PITCH <= n.pitch <= _MAX_PITCH
   ]
   if not notes:
-    return [Refusal(name, NO_NOTES)]
+    return Refusal(name, NO_NOTES)
   if all(n.is_drum for n in notes):
-    return [Refusal(name, DRUMS_ONLY)]
-  melodies = musicvae.melodies(_at_one_tempo(sequence))
-  return [_tune_from_tokens(name, tokens) for tokens in melodies] or [
-    Refusal(name, NOT_DUPLE)
-  ]
+    return Refusal(name, DRUMS_ONLY)
+  melodies = musicvae.melodies(at_one_tempo(sequence))
+  tunes = tuple(_tune_from_tokens(name, tokens) for tokens in melodies)
+  return Piece(name, tunes, sequence) if tunes else Refusal(name, NOT_DUPLE)
 
 
-def _at_one_tempo(sequence):
+def at_one_tempo(sequence):
   """The same notes in the same bars at 120 quarter notes a minute.
 
   Magenta's converter ends a melody wherever the tempo changes, which would cut
