@@ -26,6 +26,7 @@ setuptools.setup(
     'absl-py',
     'filelock',
     'librosa',
+    'matplotlib',
     'note-seq==0.0.5',
     'numpy',
     'pyyaml',
@@ -43,7 +44,6 @@ setuptools.setup(
   extras_require={
     'pretrain': ['music21'],
     'test': [
-      'matplotlib',
       'mido',
       'music21',
       'pytest',
@@ -55,7 +55,7 @@ setuptools.setup(
     'console_scripts': [
       f'emotion_musicvae_{name} = '
       f'emotion_musicvae.scripts.{name}:console_entry_point'
-      for name in ('evaluate', 'generate', 'pretrain', 'train')
+      for name in ('calibrate', 'evaluate', 'generate', 'pretrain', 'train')
     ],
   },
 )

@@ -1,0 +1,163 @@
+"""Measures labelled music and writes references for emotion_musicvae_generate.
+
+emotion_musicvae_calibrate --input_dir=labelled/ --output_file=mine.yaml
+emotion_musicvae_generate --emotions_file=mine.yaml --emotion=…
+"""
+
+import os
+import tempfile
+
+from absl import flags
+
+from emotion_musicvae import labels
+from emotion_musicvae import scripts
+from emotion_musicvae.configuration import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+  'input_dir',
+  None,
+  'Folder of music: one folder per label, or names as EMOPIA has them '
+  '(Q1_….mid). With --labels_file, where its paths start.',
+)
+flags.DEFINE_string(
+  'labels_file',
+  None,
+  'CSV of path and label, or of path, valence and arousal.',
+)
+flags.DEFINE_list(
+  'valence_arousal_scale', '-1,1', 'Ends of the scale of valence and arousal.'
+)
+flags.DEFINE_string(
+  'output_file',
+  None,
+  'YAML file for the references. A report (.md) and a picture (.png) of the '
+  'same name go beside it.',
+)
+flags.DEFINE_integer(
+  'min_melodies', 10, 'Labels with fewer melodies are marked as weak.'
+)
+flags.DEFINE_string(
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+_SHOWN = 10  # pieces that are left out are named on the screen up to so many
+
+
+def main():
+  scripts.check_range('min_melodies', FLAGS.min_melodies, 1, 10**6)
+  scripts.set_log(FLAGS.log)
+  outputs = _outputs(FLAGS.output_file)
+  if FLAGS.labels_file:
+    found = labels.from_csv(FLAGS.labels_file, FLAGS.input_dir, _scale())
+  elif FLAGS.input_dir:
+    found = labels.from_folders(FLAGS.input_dir)
+  else:
+    raise UserError('--input_dir: name a folder of labelled music')
+
+  scripts.load_tensorflow()
+
+  import tqdm
+
+  from emotion_musicvae import calibration
+  from emotion_musicvae import corpus
+  from emotion_musicvae import plots
+
+  references, refusals = calibration.calibrate(found.files, tqdm.tqdm)
+  refusals = found.refusals + refusals
+  for refusal in refusals[:_SHOWN]:
+    print(f'{refusal.name}: {refusal.reason} {refusal.detail}'.strip())
+  if len(refusals) > _SHOWN:
+    print(f'… and {len(refusals) - _SHOWN} more, named in the report')
+  for note in found.notes:
+    print(note)
+  counted = corpus.counted([refusal.reason for refusal in refusals])
+  if not references:
+    raise UserError(f'--input_dir: no label has a melody: {counted}')
+  few = [r.emotion.name for r in references if r.melodies < FLAGS.min_melodies]
+  if few:
+    print(
+      f'Fewer than {FLAGS.min_melodies} melodies, little to go by: '
+      + ', '.join(few)
+    )
+  report = calibration.report(
+    references, refusals, found.notes, FLAGS.min_melodies
+  )
+  text = calibration.yaml_text(references, FLAGS.min_melodies)
+
+  def draw(path):
+    plots.pitch_against_density(path, references)
+
+  _write(outputs, (draw, report, text))
+  print(f'{sum(r.pieces for r in references)} pieces of {len(references)} '
+        f'labels measured; left out: {counted or "none"}.')  # fmt: skip
+  for path in outputs:
+    print(path)
+
+
+def _scale():
+  try:
+    low, high = map(float, FLAGS.valence_arousal_scale)
+  except ValueError:
+    low = high = 0.0
+  if not low < high:
+    raise UserError(
+      '--valence_arousal_scale: expected two numbers, as in -1,1 or 1,9'
+    )
+  return low, high
+
+
+def _outputs(output_file):
+  """Paths of picture, report and references; refuses what exists."""
+  if not output_file or not output_file.endswith(('.yaml', '.yml')):
+    raise UserError('--output_file: name a file that ends in .yaml')
+  stem = os.path.splitext(output_file)[0]
+  paths = (stem + '.png', stem + '.md', output_file)
+  for path in paths:
+    if os.path.lexists(path):
+      raise UserError(f'--output_file: {path!r} exists; name another')
+  folder = os.path.dirname(output_file) or '.'
+  try:
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+  except OSError as e:
+    raise UserError(
+      f'--output_file: cannot write to {folder!r} ({e.strerror})'
+    ) from None
+  return paths
+
+
+def _write(paths, contents):
+  """Writes all files or none; the references come last."""
+  folder = os.path.dirname(paths[0]) or '.'
+  written = []
+  try:
+    with tempfile.TemporaryDirectory(dir=folder, prefix='.') as parts:
+      staged = [os.path.join(parts, os.path.basename(path)) for path in paths]
+      for part, content in zip(staged, contents):
+        if callable(content):
+          content(part)
+        else:
+          with open(part, 'w', encoding='utf-8') as f:
+            f.write(content)
+      for part, path in zip(staged, paths):
+        os.link(part, path)  # Unlike a rename, this never overwrites.
+        written.append(path)
+  except BaseException as e:
+    for path in written:
+      os.remove(path)
+    if isinstance(e, OSError):
+      raise UserError(
+        f'--output_file: could not write to {folder!r} ({e.strerror}); '
+        'nothing was kept'
+      ) from None
+    raise
+
+
+def console_entry_point():
+  scripts.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()
