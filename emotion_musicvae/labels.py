@@ -61,7 +61,7 @@ class Labels:
       name: what to call it in a refusal.
       label: as people wrote it.
     """
-    label = ' '.join(label.split())
+    label = ' '.join(_decoded(label).split())
     if not label:
       self.refuse(name, NO_LABEL)
       return
@@ -91,6 +91,15 @@ class Labels:
       if note not in self.notes:
         self.notes.append(note)
     return self._shipped.get(key, unicodedata.normalize('NFC', first))
+
+
+def _decoded(name):
+  """A folder's name that is not UTF-8, as CP949 where it is that."""
+  try:
+    return name.encode('utf-8', 'surrogateescape').decode('utf-8')
+  except UnicodeDecodeError:
+    raw = name.encode('utf-8', 'surrogateescape')
+    return raw.decode('cp949', 'backslashreplace')
 
 
 def from_folders(root):

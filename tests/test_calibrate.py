@@ -290,6 +290,15 @@ def test_names_as_emopia_has_them_give_quadrants(tmp_path):
   assert list(found.files.values()) == ['Q1', 'Q4']
 
 
+def test_a_folder_named_in_cp949_is_the_emotion_that_it_names(tmp_path):
+  folder = os.path.join(os.fsencode(tmp_path), '우울함'.encode('cp949'))
+  os.mkdir(folder)
+  with open(os.path.join(folder, b'a.mid'), 'wb'):
+    pass
+  found = labels.from_folders(str(tmp_path))
+  assert list(found.files.values()) == ['우울함']
+
+
 def test_every_quadrant_is_shared_out_whole():
   places = configuration.load_yaml('calibration')['places']
   assert {p['name'] for p in places} == {e.name for e in emotions.load()}

@@ -115,8 +115,7 @@ def _outputs(output_file):
   stem = os.path.splitext(output_file)[0]
   paths = (stem + '.png', stem + '.md', output_file)
   for path in paths:
-    if os.path.lexists(path):
-      raise UserError(f'--output_file: {path!r} exists; name another')
+    _refuse_existing(path)
   folder = os.path.dirname(output_file) or '.'
   try:
     with tempfile.TemporaryFile(dir=folder):
@@ -126,6 +125,11 @@ def _outputs(output_file):
       f'--output_file: cannot write to {folder!r} ({e.strerror})'
     ) from None
   return paths
+
+
+def _refuse_existing(path):
+  if os.path.lexists(path):
+    raise UserError(f'--output_file: {path!r} exists; name another')
 
 
 def _write(paths, contents):
@@ -139,10 +143,14 @@ def _write(paths, contents):
         if callable(content):
           content(part)
         else:
-          with open(part, 'w', encoding='utf-8') as f:
+          # A file's name may be in no encoding at all.
+          with open(
+            part, 'w', encoding='utf-8', errors='backslashreplace'
+          ) as f:
             f.write(content)
       for part, path in zip(staged, paths):
-        os.link(part, path)  # Unlike a rename, this never overwrites.
+        _refuse_existing(path)  # There was time for one to come.
+        os.rename(part, path)
         written.append(path)
   except BaseException as e:
     for path in written:
