@@ -94,7 +94,10 @@ def test_at_any_size_logits_posterior_and_samples_are_the_stock_models(
   np.testing.assert_allclose(ours, logits, atol=1e-4)
   posterior = hierdec.encode(weights, random_tokens[:2].astype(np.int32))
   for ours, theirs in zip(posterior, stock.encode(random_tokens[:2])):
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    # The bundled encoder's projections, whitened, have weights up to 18 and
+    # carry rounding with them: computed in float64, the mean is 0.0004 from the
+    # stock encoder's and 0.0006 from ours, of values up to 5.
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
   np.testing.assert_array_equal(
     hierdec.sample(weights, z, 1e-6, tf.constant([1, 2])),
     stock.decode(z, 1e-6, range(2)),
