@@ -1,10 +1,11 @@
 """The learner: retrains latent vectors by an actor and a critic.
 
-Each step the actor moves a batch of latent vectors and the decoder sings them.
-The losses come back to the actor by two ways:
+Each step the actor moves a batch of latent vectors and the decoder sings some
+of them. The losses come back to the actor by two ways:
 
-  forecast: through the critic, which foresees from the vector what the melody
-    measures; smooth, and sees across the whole latent space;
+  forecast: through the critic, which foresees what each bar measures from what
+    the frozen conductor says of it; smooth, sees across the whole latent space,
+    and costs so little that it serves many more vectors than are sung;
   pathwise: d/dz loss(p(. | z, tokens so far)) through the decoder, what each
     token's distribution owes to z; exact, but blind to what later tokens owe to
     the earlier ones that were drawn.
@@ -31,7 +32,15 @@ from emotion_musicvae import networks
 from emotion_musicvae import references
 from emotion_musicvae import spectrogram
 
-TERMS = ('chord', 'register', 'motion', 'density', 'evenness')
+TERMS = (
+  'chord',
+  'register',
+  'motion',
+  'leaps',
+  'density',
+  'evenness',
+  'rate',
+)
 # Chord tones by half bar, mean pitch and density.
 CONDITION_SIZE = 2 * melody.NUM_BARS * 12 + 2
 SUMMARY_EVERY = 10
@@ -44,24 +53,29 @@ class Hparams:
   """Settings of the learner; see configs/ for what they do."""
 
   units: int = 512
+  critic_units: int = 256
   batch_size: int = 16
-  learning_rate: float = 0.0005
-  critic_learning_rate: float = 0.0005
+  forecast_batch_size: int = 128
+  learning_rate: float = 0.001
+  decay_rate: float = 0.999
+  critic_learning_rate: float = 0.001
   temperature: float = 0.5
-  chord: float = 8.0
-  register: float = 1.0
-  motion: float = 1.0
+  chord: float = 16.0
+  register: float = 3.0
+  motion: float = 3.0
+  leaps: float = 1.0
   density: float = 1.0
   evenness: float = 0.2
+  rate: float = 1.0
   forecast: float = 1.0
   pathwise: float = 1.0
-  realism: float = 1.0
-  distance: float = 0.3
+  realism: float = 0.3
+  distance: float = 3.0
   real_melodies: int = 1536
   gradient_penalty: float = 10.0
-  replay_size: int = 4096
-  replay_batch_size: int = 256
-  critic_updates: int = 2
+  critic_updates: int = 1
+  replay_size: int = 1024
+  replay_batch_size: int = 128
   emotion_share: float = 0.5
   mean_pitch: tuple = (58.0, 74.0)
   onsets_per_bar: tuple = (2.5, 11.5)
@@ -132,7 +146,7 @@ class TargetSampler:
   def __call__(self, rng):
     """`Targets` of a batch, drawn with a numpy Generator."""
     h = self._hparams
-    size = h.batch_size
+    size = h.forecast_batch_size
     drawn = self._emotions.take(
       rng.integers(len(self._emotions.fit), size=size)
     )
@@ -150,6 +164,61 @@ class TargetSampler:
     )
 
 
+class Objective:
+  """What melodies cost, and how they are sung to find out.
+
+  Args:
+    weights: dictionary of Magenta's variables of the frozen base model.
+    hparams: `Hparams`.
+  """
+
+  def __init__(self, weights, hparams):
+    self.weights = {k: tf.constant(v) for k, v in weights.items()}
+    self._hparams = hparams
+    self.pitch_loss = losses.PitchLoss()
+    self.density_loss = losses.DensityLoss()
+
+  def sing(self, z, seed):
+    """Melodies of [B, Z] latent vectors, as drawn and as expected.
+
+    Args:
+      z: [B, Z] latent vectors.
+      seed: [2] int seed.
+
+    Returns:
+      `(tokens, probabilities)`: [B, 256] tokens, drawn with every bar begun as
+      if the last note of the one before went on (see `hierdec.sample`); and
+      [B, 256, 90] probabilities of each token given those before it, through
+      which the gradient goes back to `z`.
+    """
+    temperature = self._hparams.temperature
+    tokens = tf.stop_gradient(
+      hierdec.sample(self.weights, z, temperature, seed, max_passes=1)
+    )
+    logits = hierdec.teacher_forced_logits(self.weights, z, tokens)
+    return tokens, tf.nn.softmax(logits / temperature)
+
+  def measure(self, probabilities, wanted):
+    """[B, 7] losses in the order of TERMS.
+
+    Args:
+      probabilities: [B, 256, 90] float, rows summing to 1.
+      wanted: `losses.Condition` of B melodies.
+    """
+    return _stack(
+      {
+        **self.pitch_loss(probabilities, wanted),
+        **self.density_loss(probabilities, wanted),
+      }
+    )
+
+  def cost(self, terms):
+    """[B] weighted sum of [B, 7] losses."""
+    shares = tf.constant([getattr(self._hparams, name) for name in TERMS])
+    # A melody far off must not outweigh the rest of the batch.
+    return tf.reduce_sum(shares * _soft(terms), axis=1)
+
+
 class ActorCritic:
   """The learner.
 
@@ -164,7 +233,7 @@ class ActorCritic:
 
   def __init__(self, weights, real, energy, sampler, hparams, seed):
     self.fingerprint = checkpoints.fingerprint(weights)
-    self._weights = {k: tf.constant(v) for k, v in weights.items()}
+    self._objective = Objective(weights, hparams)
     self._real = real
     self._energy = energy
     self._sampler = sampler
@@ -174,22 +243,29 @@ class ActorCritic:
     z_size = hierdec.z_size(weights)
     rng = np.random.default_rng(seed)
     self.actor = networks.Actor(z_size, CONDITION_SIZE, h.units, rng)
-    self._pitch_loss = losses.PitchLoss()
-    self._density_loss = losses.DensityLoss()
-    spans = melody.NUM_BARS // self._density_loss.span_bars
-    self.critic = networks.Critic(z_size, spans, h.units, rng)
+    self.critic = networks.Critic(
+      z_size, hierdec.embedding_size(weights), h.critic_units, rng
+    )
+    bars = [melody.NUM_BARS]
     self._replay = {
       name: np.zeros([h.replay_size, *shape], np.float32)
       for name, shape in (
         ('z', [z_size]),
-        ('pitch_classes', [networks.NUM_HALF_BARS, 12]),
-        ('mean_pitch', []),
-        ('repeats', []),
-        ('log_energy', [spans]),
+        ('classes', [*bars, 2, 12]),
+        ('mean_pitch', bars),
+        ('repeats', bars),
+        ('intervals', bars),
+        ('log_energy', bars),
       )
     }
     self._optimizers = {
-      'actor': tf.keras.optimizers.Adam(h.learning_rate, 0.9, 0.99),
+      'actor': tf.keras.optimizers.Adam(
+        tf.keras.optimizers.schedules.ExponentialDecay(
+          h.learning_rate, 1, h.decay_rate
+        ),
+        0.9,
+        0.99,
+      ),
       'critic': tf.keras.optimizers.Adam(h.critic_learning_rate, 0.5, 0.9),
     }
     for name, module in self._modules().items():
@@ -206,7 +282,7 @@ class ActorCritic:
     rng = np.random.default_rng([self._seed, 1, self.step_number])
     targets = self._sampler(rng)
     z, music, scalars = self._update_actor(
-      tf.constant(self._starts(rng, h.batch_size)),
+      tf.constant(self._starts(rng, h.forecast_batch_size)),
       tf.constant(targets.features()),
       condition(targets, self._energy),
       self._noise_seed(rng),
@@ -251,114 +327,116 @@ class ActorCritic:
   def _remember(self, position, z, music):
     index = (position + np.arange(len(z))) % self._hparams.replay_size
     self._replay['z'][index] = z
-    names = ('pitch_classes', 'mean_pitch', 'repeats', 'log_energy')
-    for name, rows in zip(names, music):
+    for name, rows in music.items():
       self._replay[name][index] = rows
 
   @tf.function(jit_compile=True)
   def _listen(self, z, seed):
-    return self._music(self._sing(z, seed)[1])
+    return self._music(self._objective.sing(z, seed)[1])
 
-  def _sing(self, z, seed):
-    """Melodies of `z`: tokens [B, 256], and their logits at temperature."""
-    temperature = self._hparams.temperature
-    tokens = tf.stop_gradient(
-      hierdec.sample(self._weights, z, temperature, seed)
-    )
-    logits = hierdec.teacher_forced_logits(self._weights, z, tokens)
-    return tokens, logits / temperature
-
-  def _music(self, logits):
+  @staticmethod
+  def _music(probabilities):
     """What the critic is to foresee, of the melody as expected."""
-    probabilities = tf.nn.softmax(logits)
     onsets = melody.expected_onsets(probabilities)
-    classes = tf.one_hot(melody.PITCHES.astype(np.int32) % 12, 12)
-    by_class = tf.reshape(
-      onsets @ classes,
-      [-1, networks.NUM_HALF_BARS, melody.STEPS_PER_BAR // 2, 12],
+    pitch_class = tf.one_hot(melody.PITCHES.astype(np.int32) % 12, 12)
+    by_bar = [-1, melody.NUM_BARS, melody.STEPS_PER_BAR]
+    classes = tf.reshape(
+      onsets @ pitch_class,
+      [-1, melody.NUM_BARS, 2, melody.STEPS_PER_BAR // 2, 12],
     )
-    mean = tf.einsum('btp,p->b', onsets, melody.PITCHES) / (
-      tf.reduce_sum(onsets, [1, 2]) + 1e-6
+    number = tf.reduce_sum(tf.reshape(onsets, [*by_bar, 88]), axis=[2, 3])
+    above = tf.reshape(onsets @ (melody.PITCHES[:, None] - 66.0), by_bar)
+    repeats, intervals = (
+      tf.reduce_sum(tf.reshape(x, by_bar), axis=2)
+      for x in melody.expected_motion(probabilities)
     )
-    energy = spectrogram.span_energy(
-      probabilities, self._density_loss.span_bars
-    )
-    return (
-      tf.reduce_sum(by_class, axis=2),
-      mean,
-      melody.expected_repeats(probabilities),
-      tf.math.log(energy + losses.ENERGY_FLOOR),
-    )
-
-  def _measure(self, probabilities, wanted):
-    """[B, 5] losses in the order of TERMS."""
-    return _stack(
-      {
-        **self._pitch_loss(probabilities, wanted),
-        **self._density_loss(probabilities, wanted),
-      }
-    )
+    energy = spectrogram.span_energy(probabilities, 1)
+    return {
+      'classes': tf.reduce_sum(classes, axis=3),
+      'mean_pitch': 66.0 + tf.reduce_sum(above, axis=2) / (number + 1e-6),
+      'repeats': repeats,
+      'intervals': intervals,
+      'log_energy': tf.math.log(energy + losses.ENERGY_FLOOR),
+    }
 
   def _forecast(self, z, wanted):
-    """[B, 5] losses that the critic foresees."""
-    classes, mean_pitch, repeats, log_energy = self.critic.music(z)
+    """[B, 7] losses that the critic foresees."""
+    objective = self._objective
+    music = self.critic.music(hierdec.bar_embeddings(objective.weights, z))
+    onsets = music.onsets[..., None] * tf.exp(music.log_classes)
+    number = tf.reduce_sum(music.onsets, axis=2)  # [B, 16]
+    energy = tf.reshape(
+      tf.exp(music.log_energy),
+      [len(z), -1, objective.density_loss.span_bars],
+    )
     return _stack(
       {
-        **self._pitch_loss.of_forecast(
-          tf.nn.softmax(classes), mean_pitch, repeats, wanted
+        **objective.pitch_loss.of_forecast(
+          tf.reshape(onsets, [len(z), 2 * melody.NUM_BARS, 12]),
+          tf.reduce_sum(number * music.mean_pitch, axis=1)
+          / tf.reduce_sum(number, axis=1),
+          melody.per_pair(music.repeats, number),
+          melody.per_pair(music.intervals, number),
+          wanted,
         ),
-        **self._density_loss.of_energy(tf.exp(log_energy), wanted),
+        **objective.density_loss.of_forecast(
+          tf.reduce_mean(energy, axis=2), tf.reduce_mean(number, axis=1), wanted
+        ),
       }
     )
-
-  def _cost(self, terms):
-    """[B] weighted sum of [B, 5] losses."""
-    shares = tf.constant([getattr(self._hparams, name) for name in TERMS])
-    # A melody far off must not outweigh the rest of the batch.
-    return tf.reduce_sum(shares * _soft(terms), axis=1)
 
   @tf.function(jit_compile=True)
   def _update_actor(self, start, features, wanted, seed):
     h = self._hparams
+    sung = h.batch_size
+    heard = losses.Condition(**{k: x[:sung] for k, x in wanted.items()})
     wanted = losses.Condition(**wanted)
     with tf.GradientTape() as tape:
       z = self.actor(start, features)
-      tokens, logits = self._sing(z, seed)
-      expected = self._measure(tf.nn.softmax(logits), wanted)  # [B, 5]
-      measured = self._measure(melody.one_hot(tokens), wanted)  # [B, 5]
-      foreseen = self._forecast(z, wanted)  # [B, 5]
+      tokens, probabilities = self._objective.sing(z[:sung], seed)
+      expected = self._objective.measure(probabilities, heard)  # [B, 7]
+      foreseen = self._forecast(z, wanted)  # [F, 7]
       parts = {
-        'forecast': tf.reduce_mean(self._cost(foreseen)),
-        'pathwise': tf.reduce_mean(self._cost(expected)),
+        'forecast': tf.reduce_mean(self._objective.cost(foreseen)),
+        'pathwise': tf.reduce_mean(self._objective.cost(expected)),
         'realism': tf.reduce_mean(tf.nn.softplus(-self.critic.realism(z))),
-        'distance': tf.reduce_mean(tf.math.log1p(tf.square(z - start))),
+        'distance': tf.reduce_mean(tf.square(z - start)),
       }
       loss = tf.add_n([getattr(h, name) * part for name, part in parts.items()])
     self._apply('actor', tape.gradient(loss, self.actor.trainable_variables))
+    measured = self._objective.measure(melody.one_hot(tokens), heard)
     scalars = {'actor/' + name: part for name, part in parts.items()}
     scalars['actor/loss'] = loss
     for i, name in enumerate(TERMS):
       scalars['measured/' + name] = tf.reduce_mean(measured[:, i])
       scalars['expected/' + name] = tf.reduce_mean(expected[:, i])
       scalars['foreseen/' + name] = tf.reduce_mean(foreseen[:, i])
-    return z, self._music(logits), scalars
+    return z[:sung], self._music(probabilities), scalars
 
   @tf.function(jit_compile=True)
   def _update_critic(self, heard, real, fake, seed):
     with tf.GradientTape() as tape:
-      classes, mean_pitch, repeats, log_energy = self.critic.music(heard['z'])
-      notes = heard['pitch_classes']  # [B, 32, 12]
-      surprise = -tf.reduce_sum(notes * tf.nn.log_softmax(classes)) / (
+      music = self.critic.music(
+        hierdec.bar_embeddings(self._objective.weights, heard['z'])
+      )
+      notes = heard['classes']  # [B, 16, 2, 12]
+      number = tf.reduce_sum(notes, axis=3)  # [B, 16, 2]
+      weight = tf.reduce_sum(number, axis=2) / tf.reduce_mean(number) / 2.0
+      surprise = -tf.reduce_sum(notes * music.log_classes) / (
         tf.reduce_sum(notes) + 1e-6
       )
+      onsets_error = tf.reduce_mean(tf.square(music.onsets - number))
       pitch_error = tf.reduce_mean(
-        tf.square((mean_pitch - heard['mean_pitch']) / 3.0)
+        weight * tf.square((music.mean_pitch - heard['mean_pitch']) / 3.0)
       )
       repeats_error = tf.reduce_mean(
-        tf.square((repeats - heard['repeats']) / 0.1)
+        tf.square(music.repeats - heard['repeats'])
+      )
+      intervals_error = tf.reduce_mean(
+        tf.square((music.intervals - heard['intervals']) / 10.0)
       )
       energy_error = tf.reduce_mean(
-        tf.square((log_energy - heard['log_energy']) / 0.3)
+        tf.square((music.log_energy - heard['log_energy']) / 0.3)
       )
       real_logit = self.critic.realism(real)
       fake_logit = self.critic.realism(fake)
@@ -368,8 +446,10 @@ class ActorCritic:
       penalty = self._gradient_penalty(real, fake, seed)
       loss = (
         surprise
+        + onsets_error
         + pitch_error
         + repeats_error
+        + intervals_error
         + energy_error
         + realism
         + self._hparams.gradient_penalty * penalty
@@ -381,8 +461,10 @@ class ActorCritic:
     )
     return {
       'critic/pitch_classes': surprise,
+      'critic/onsets': onsets_error,
       'critic/mean_pitch': pitch_error,
       'critic/repeats': repeats_error,
+      'critic/intervals': intervals_error,
       'critic/energy': energy_error,
       'critic/realism': realism,
       'critic/accuracy': accuracy,
@@ -556,6 +638,7 @@ def condition(targets, energy):
   """`losses.Condition` of targets, as a dictionary of tensors."""
   return {
     'mean_pitch': tf.constant(targets.mean_pitch, tf.float32),
+    'onsets_per_bar': tf.constant(targets.onsets_per_bar, tf.float32),
     'energy': tf.constant(
       energy(targets.mean_pitch, targets.onsets_per_bar), tf.float32
     ),

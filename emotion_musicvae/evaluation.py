@@ -1,114 +1,498 @@
-"""What sets of melodies measure against what was asked for."""
+"""What melodies of an emotion measure, and the arms side by side.
+
+Every arm sets out from the same latent vectors, its vectors are sung by the
+stock decoder with the same noise, and the same functions measure the melodies.
+"""
+
+import dataclasses
+import time
 
 import numpy as np
+from scipy import spatial
+import tensorflow as tf
 
+from emotion_musicvae import actor_critic
+from emotion_musicvae import arms
+from emotion_musicvae import comparison
+from emotion_musicvae import generation
+from emotion_musicvae import hierdec
 from emotion_musicvae import melody
+from emotion_musicvae import references
 
-PITCH_TOLERANCE = 1.5  # semitones
-DENSITY_TOLERANCE = 0.1  # of the reference,
-DENSITY_TOLERANCE_ONSETS = 0.5  # or onsets a bar, whichever is wider
-CHORD_TONE_FLOOR = 0.75
+# Of each melody, so that its mean over melodies is the arm's.
+_CONTROL = (
+  'chord_tone_rate',
+  'pitch_error',
+  'density_error',
+  'energy_error',
+  'register_and_density',
+  'hit_rate',
+  'recognition',
+  'repeated_notes',
+)
+_SWEPT = {'mean_pitch': (58.0, 74.0), 'onsets_per_bar': (2.5, 11.5)}
+# How many melodies a cost is spread over, training included.
+SPREADS = (1, 100, 10_000)
+# Batch of the likelihood and of the encoder.
+_BATCH = 32
 
-# The arms that are compared: how far each follows the emotion.
-ARMS = {'prior': 0.0, 'ours': 1.0}
 
-
-def scores(melodies):
-  """How well melodies of one emotion meet its references.
+def control(measured, targets, wanted):
+  """How well each melody meets its references.
 
   Args:
-    melodies: sequence of `generation.Melody` with one reference.
+    measured: dictionary of [N] arrays from `describe`.
+    targets: `actor_critic.Targets` of N rows.
+    wanted: sequence of `emotions.Emotion` that a melody may be taken for.
 
   Returns:
-    Dictionary of floats: `chord_tone_rate`; `pitch_error`, the mean distance of
-    the mean pitch from the reference in semitones; `density_error`, that of the
-    onsets a bar as a share of the reference; `energy_error`, that of the
-    spectrogram energy likewise; `hit_rate`, the share of melodies that meet
-    pitch, density and chords at once; `repeated_notes`, the share of notes that
-    repeat the one before; `diversity`, the mean share of steps in which two of
-    them differ. Melodies without notes meet nothing and are left
-    out of the means.
+    Dictionary of [N] float64 arrays: `chord_tone_rate`; `pitch_error`, the
+    distance of the mean pitch from the reference in semitones; `density_error`
+    and `energy_error`, that of the onsets a bar and of the spectrogram energy
+    as a share of the reference; `register_and_density` and `hit_rate`, 1 where
+    pitch and density are met, and the chord tones too; `recognition`, 1 where
+    it is taken for the emotion asked for; `repeated_notes`, the share of notes
+    that repeat the one before. NaN where a melody has no note to
+    measure; it meets nothing.
   """
-  measured = {
-    name: np.array([m.measured[name] for m in melodies])
-    for name in melodies[0].measured
-  }
-  reference = melodies[0].reference
-  off = {
-    name: np.abs(values - reference[name]) for name, values in measured.items()
-  }
-  allowed = max(
-    DENSITY_TOLERANCE * reference['onsets_per_bar'], DENSITY_TOLERANCE_ONSETS
+  pitch = np.abs(measured['mean_pitch'] - targets.mean_pitch)
+  onsets = np.abs(measured['onsets_per_bar'] - targets.onsets_per_bar)
+  both = (pitch <= arms.PITCH_TOLERANCE) & (
+    onsets <= arms.allowed(targets.onsets_per_bar)
   )
-  hit = (
-    (off['mean_pitch'] <= PITCH_TOLERANCE)
-    & (off['onsets_per_bar'] <= allowed)
-    & (measured['chord_tone_rate'] >= CHORD_TONE_FLOOR)
-  )
-  tokens = np.stack([m.tokens for m in melodies])
-  differ = (tokens[:, None] != tokens[None]).mean(axis=-1)
-  pairs = np.triu_indices(len(melodies), 1)
+  chords = measured['chord_tone_rate'] >= arms.CHORD_TONE_FLOOR
   return {
-    'chord_tone_rate': float(np.nanmean(measured['chord_tone_rate'])),
-    'pitch_error': float(np.nanmean(off['mean_pitch'])),
-    'density_error': float(
-      off['onsets_per_bar'].mean() / reference['onsets_per_bar']
+    'chord_tone_rate': measured['chord_tone_rate'],
+    'pitch_error': pitch,
+    'density_error': onsets / targets.onsets_per_bar,
+    'energy_error': np.abs(
+      measured['energy'] / measured['wanted_energy'] - 1.0
     ),
-    'energy_error': float(off['energy'].mean() / reference['energy']),
-    'hit_rate': float(hit.mean()),
-    'repeated_notes': float(np.nanmean(melody.repeated_notes(tokens))),
-    'diversity': float(differ[pairs].mean()),
+    'register_and_density': both.astype(float),
+    'hit_rate': (both & chords).astype(float),
+    'recognition': (
+      taken_for(measured, wanted) == _index_of(targets, wanted)
+    ).astype(float),
+    'repeated_notes': measured['repeated_notes'],
   }
 
 
-def evaluate(model, emotions, n, temperature, seed, progress=None):
-  """Scores of every arm and emotion, sung by the stock decoder.
+def taken_for(measured, wanted):
+  """[N] the emotion whose register, density and mode lie nearest to a melody's.
 
-  Every arm sets out from the same latent vectors and draws with the same noise.
+  Distances are in units of the references' standard deviation; the mode counts
+  as 1 or 0. -1 where there is no note.
 
   Args:
-    model: a `generation.EmotionMusicVAE`.
-    emotions: sequence of `emotions.Emotion`.
-    n: melodies per emotion and arm, at least 2.
-    temperature: softmax temperature of the decoder.
-    seed: integer seed.
-    progress: wraps the iterable of emotions as `tqdm` does, or None.
+    measured: dictionary of [N] arrays from `describe`.
+    wanted: sequence of `emotions.Emotion`.
+  """
+  known = np.array(
+    [(e.mean_pitch, e.onsets_per_bar, e.mode == 'major') for e in wanted], float
+  )
+  scale = np.maximum(known.std(axis=0), 1e-6)
+  found = np.stack(
+    [measured[k] for k in ('mean_pitch', 'onsets_per_bar', 'major')], axis=1
+  )
+  away = np.square((found[:, None] - known) / scale).sum(axis=2)
+  nearest = np.nan_to_num(away, nan=np.inf).argmin(axis=1)
+  return np.where(np.isnan(away).any(axis=1), -1, nearest)
+
+
+def _index_of(targets, wanted):
+  known = actor_critic.Targets.of(wanted).features()
+  away = np.abs(targets.features()[:, None] - known).max(axis=2)
+  return np.where(away.min(axis=1) < 1e-6, away.argmin(axis=1), -2)
+
+
+def describe(tokens, targets, energy):
+  """What melodies measure: `generation.measure` and more, each as [N] array.
+
+  Args:
+    tokens: [N, 256] int tokens.
+    targets: `actor_critic.Targets` of N rows, for the chords and the energy.
+    energy: `references.EnergyReference`.
 
   Returns:
-    Dictionary of arm to dictionary of emotion alias to `scores`.
+    Dictionary of arrays; `major` is 1 where the notes fit a major key better
+    than a minor one, 0 elsewhere, NaN where there is none.
   """
-  result = {arm: {} for arm in ARMS}
-  for emotion in progress(emotions) if progress else emotions:
-    for arm, intensity in ARMS.items():
-      melodies = model.generate(emotion, n, temperature, seed, intensity)
-      result[arm][emotion.alias] = scores(melodies)
+  return {
+    **generation.measure(tokens, targets),
+    'wanted_energy': energy(targets.mean_pitch, targets.onsets_per_bar),
+    'repeated_notes': melody.repeated_notes(tokens),
+    'major': np.array([arms.is_major(row) for row in tokens], float),
+  }
+
+
+class Judge:
+  """Measures sets of melodies against real ones.
+
+  Args:
+    weights: dictionary of Magenta's variables of the base model.
+    held_out: [M, 256] int tokens of real tunes that it has not learned from.
+    known: [K, 256] int tokens of tunes that it has learned from.
+    seed: integer seed.
+  """
+
+  def __init__(self, weights, held_out, known, seed=0):
+    self._weights = {k: tf.constant(v) for k, v in weights.items()}
+    self.held_out = held_out
+    self._known = known
+    mean, deviation = references.encode(weights, held_out)
+    noise = np.random.default_rng((seed, 4)).standard_normal(mean.shape)
+    self.posterior = (mean + deviation * noise).astype(np.float32)
+
+  def __call__(self, tokens, z):
+    """Dictionary of floats that say how a set of melodies fares as music.
+
+    `overlap`, the mean overlap area with held-out tunes over
+    `comparison.MUSICALITY`; `mmd`, the squared maximum mean discrepancy of the
+    latent vectors from the posterior of held-out tunes (Gretton et al. 2012),
+    Gaussian kernel as wide as the median distance; `norm`, their mean length
+    over that of the latter; `surprise`, nats a note under the base model, each
+    melody from its own encoding; `exact_repeats`, how many melodies equal an
+    earlier one; `longest_shared`, the most bars in a row that one has in common
+    with a tune of the package.
+    """
+    areas = comparison.overlap(tokens, self.held_out, comparison.MUSICALITY)
+    real = self.posterior
+    length = np.linalg.norm(real, axis=1).mean()
+    return {
+      'overlap': float(np.mean(list(areas.values()))),
+      'mmd': discrepancy(z[:: max(1, len(z) // len(real))], real),
+      'norm': float(np.linalg.norm(z, axis=1).mean() / length),
+      'surprise': self._surprise(tokens),
+      'exact_repeats': len(tokens) - len(np.unique(tokens, axis=0)),
+      'longest_shared': int(comparison.shared_bars(tokens, self._known).max()),
+    }
+
+  def _surprise(self, tokens):
+    padded = np.pad(tokens, [(0, -len(tokens) % _BATCH), (0, 0)])
+    nats = np.concatenate(
+      [
+        self._nats(tf.constant(padded[i : i + _BATCH], tf.int32)).numpy()
+        for i in range(0, len(padded), _BATCH)
+      ]
+    )[: len(tokens)]
+    return float(nats.sum() / max(1, (tokens >= melody.FIRST_ONSET).sum()))
+
+  @tf.function(jit_compile=True)
+  def _nats(self, tokens):
+    mean, _ = hierdec.encode(self._weights, tokens)
+    logits = hierdec.teacher_forced_logits(self._weights, mean, tokens)
+    return tf.reduce_sum(
+      tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits), axis=1
+    )
+
+
+def discrepancy(a, b):
+  """Squared maximum mean discrepancy of two sets of vectors, unbiased.
+
+  Args:
+    a: [N, D] vectors.
+    b: [M, D] vectors; the kernel is as wide as their median distance.
+  """
+  width = np.median(spatial.distance.pdist(b))
+
+  def kernel(distances):
+    return np.exp(-np.square(distances) / (2.0 * width**2)).mean()
+
+  return float(
+    kernel(spatial.distance.pdist(a))
+    + kernel(spatial.distance.pdist(b))
+    - 2.0 * kernel(spatial.distance.cdist(a, b))
+  )
+
+
+def diversity(tokens):
+  """Mean share of steps in which two of [N, 256] melodies differ."""
+  return float(spatial.distance.pdist(tokens, 'hamming').mean())
+
+
+def evaluate(bench, names, n, temperatures, seeds):
+  """Every arm, side by side.
+
+  Args:
+    bench: `arms.Bench`.
+    names: names of `arms.builders` to compare.
+    n: melodies per emotion, arm and seed, at least 2.
+    temperatures: softmax temperatures of the decoder.
+    seeds: integer seeds of the latent vectors and of the noise.
+
+  Returns:
+    `(result, samples)`. The result is plain, for a JSON: under `arms` for each
+    arm its `training_cpu` in seconds, `cpu_per_melody`, `sweeps`, `identity`,
+    and under `temperatures` by temperature `emotions` (alias to measure to a
+    list with one value a seed), `all` and `cpu_per_hit`. The samples are the
+    `Run` of each arm at the first temperature and seed.
+  """
+  builders = arms.builders()
+  judge = Judge(
+    bench.weights, references.load_held_out(), references.load_melodies()
+  )
+  result, samples = {}, {}
+  for name in names:
+    began = time.process_time()
+    arm = builders[name](bench)
+    entry = {'training_cpu': time.process_time() - began, 'temperatures': {}}
+    for temperature in temperatures:
+      runs = []
+      for k in bench.steps(len(seeds), f'{name}, temperature {temperature:g}'):
+        runs.append(_run(bench, judge, arm, n, temperature, seeds[k]))
+      entry['temperatures'][f'{temperature:g}'] = _summary(bench, runs, entry)
+      if temperature == temperatures[0]:
+        curves = getattr(arm, 'curves', None)
+        samples[name] = dataclasses.replace(runs[0], curves=curves)
+        entry['cpu_per_melody'] = float(np.mean([r.cpu for r in runs]))
+    entry['sweeps'] = _sweeps(bench, arm, temperatures[0])
+    entry['identity'] = _identity(bench, judge, arm, temperatures[0])
+    result[name] = entry
+  if 'prior' in result:
+    for entry in result.values():
+      _relate(entry, result['prior'])
+  return {'melodies': n, 'seeds': list(seeds), 'arms': result}, samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """Melodies of one arm, temperature and seed, emotion by emotion.
+
+  Attributes:
+    z: [9 n, Z] latent vectors.
+    tokens: [9 n, 256].
+    measured: dictionary of [9 n] arrays from `describe`.
+    scores: dictionary of [9 n] arrays from `control`.
+    music: dictionary of floats from `Judge`.
+    diversity: [9] of each emotion.
+    cpu: seconds of processor time a melody.
+    curves: scalars of its training by name, or None.
+  """
+
+  z: np.ndarray
+  tokens: np.ndarray
+  measured: dict
+  scores: dict
+  music: dict
+  diversity: np.ndarray
+  cpu: float
+  curves: dict = None
+
+
+def _run(bench, judge, arm, n, temperature, seed):
+  wanted = [e for e in bench.wanted for _ in range(n)]
+  targets = actor_critic.Targets.of(wanted)
+  start = generation.prior(seed, len(wanted), bench.real[0].shape[1])
+  began = time.process_time()
+  z = arm(start, targets, temperature, seed)
+  tokens = bench.model.sing(z, temperature, seed)
+  cpu = (time.process_time() - began) / len(wanted)
+  measured = describe(tokens, targets, bench.energy)
+  by_emotion = tokens.reshape(len(bench.wanted), n, -1)
+  return Run(
+    z,
+    tokens,
+    measured,
+    control(measured, targets, bench.wanted),
+    judge(tokens, z),
+    np.array([diversity(group) for group in by_emotion]),
+    cpu,
+  )
+
+
+def _summary(bench, runs, entry):
+  count = len(bench.wanted)
+
+  def by_emotion(run):
+    rows = {
+      name: np.nanmean(values.reshape(count, -1), axis=1)
+      for name, values in run.scores.items()
+    }
+    return {**rows, 'diversity': run.diversity}
+
+  tables = [by_emotion(run) for run in runs]
+  hits = np.mean([run.scores['hit_rate'].mean() for run in runs])
+  cpu = np.mean([run.cpu for run in runs])
+  return {
+    'emotions': {
+      e.alias: {name: [float(t[name][i]) for t in tables] for name in tables[0]}
+      for i, e in enumerate(bench.wanted)
+    },
+    'all': {
+      **{name: [float(t[name].mean()) for t in tables] for name in tables[0]},
+      **{
+        f'worst_{name}': [float(t[name].min()) for t in tables]
+        for name in ('register_and_density', 'hit_rate')
+      },
+      **{
+        name: [float(run.music[name]) for run in runs] for name in runs[0].music
+      },
+    },
+    'cpu_per_hit': {
+      'training excluded': _per(cpu, hits),
+      **{
+        f'over {spread}': _per(cpu + entry['training_cpu'] / spread, hits)
+        for spread in SPREADS
+      },
+    },
+  }
+
+
+def _per(cpu, hits):
+  return float(cpu / hits) if hits else None
+
+
+def _relate(entry, prior):
+  """Adds what is read as a share of the prior's own."""
+  for temperature, values in entry['temperatures'].items():
+    own = prior['temperatures'][temperature]['all']
+    for name in ('overlap', 'diversity'):
+      values['all'][f'{name}_share'] = [
+        a / b for a, b in zip(values['all'][name], own[name])
+      ]
+
+
+def _sweeps(bench, arm, temperature, n=64):
+  """Correlation of each target with what is measured, over its range."""
+  result = {}
+  for name, (low, high) in _SWEPT.items():
+    wanted = [
+      dataclasses.replace(bench.wanted[i % len(bench.wanted)], **{name: value})
+      for i, value in enumerate(np.linspace(low, high, n))
+    ]
+    targets = actor_critic.Targets.of(wanted)
+    start = generation.prior(0, n, bench.real[0].shape[1])
+    tokens = bench.model.sing(
+      arm(start, targets, temperature, 0), temperature, 0
+    )
+    measured = generation.measure(tokens, targets)[name]
+    sung = np.isfinite(measured)
+    result[name] = float(
+      np.corrcoef(getattr(targets, name)[sung], measured[sung])[0, 1]
+    )
   return result
 
 
-def mean(by_emotion):
-  """Mean of each score over emotions."""
-  names = next(iter(by_emotion.values()))
+def _identity(bench, judge, arm, temperature, n=63):
+  """How much of real melodies is left when they are moved.
+
+  Returns:
+    Dictionary of `distance`, the root mean square of z' - z0, and
+    `shared_onsets`, the share of steps at which either melody begins a note and
+    both do.
+  """
+  wanted = [bench.wanted[i % len(bench.wanted)] for i in range(n)]
+  start = judge.posterior[:n]
+  wanted = wanted[: len(start)]
+  z = arm(start, actor_critic.Targets.of(wanted), temperature, 0)
+  before, after = (
+    bench.model.sing(x, temperature, 0) >= melody.FIRST_ONSET
+    for x in (start, z)
+  )
   return {
-    name: float(np.mean([s[name] for s in by_emotion.values()]))
-    for name in names
+    'distance': float(np.sqrt(np.square(z - start).mean())),
+    'shared_onsets': float(
+      (before & after).sum() / max(1, (before | after).sum())
+    ),
   }
 
 
 def markdown(result):
-  """A table of `evaluate`'s result, one row per emotion and arm."""
-  names = list(mean(next(iter(result.values()))))
+  """The tables of `evaluate`'s result."""
+  entries = result['arms']
   lines = [
-    '| emotion | arm | '
-    + ' | '.join(n.replace('_', ' ') for n in names)
-    + ' |',
-    '| --- | --- |' + ' ---: |' * len(names),
+    f'{result["melodies"]} melodies per emotion, arm and seed, seeds '
+    + ', '.join(map(str, result['seeds']))
+    + '; mean over seeds ± standard deviation.',
   ]
-  rows = [
-    (emotion, arm, by_emotion[emotion])
-    for emotion in next(iter(result.values()))
-    for arm, by_emotion in result.items()
-  ] + [('all', arm, mean(by_emotion)) for arm, by_emotion in result.items()]
-  for emotion, arm, values in rows:
-    cells = ' | '.join(f'{values[name]:.3f}' for name in names)
-    lines.append(f'| {emotion} | {arm} | {cells} |')
+  for temperature in next(iter(entries.values()))['temperatures']:
+    rows = {
+      arm: entry['temperatures'][temperature] for arm, entry in entries.items()
+    }
+    names = list(dict.fromkeys(k for row in rows.values() for k in row['all']))
+    lines += ['', f'Temperature {temperature}', '']
+    lines += _table(
+      'measure',
+      list(rows),
+      [
+        (_words(name), [_spread(r['all'].get(name)) for r in rows.values()])
+        for name in names
+      ],
+    )
+    lines += ['', 'CPU seconds per hit', '']
+    lines += _table(
+      'training',
+      list(rows),
+      [
+        (spread, [_number(r['cpu_per_hit'][spread]) for r in rows.values()])
+        for spread in next(iter(rows.values()))['cpu_per_hit']
+      ],
+    )
+    shown = 'ours' if 'ours' in rows else next(iter(rows))
+    lines += ['', f'{shown}, by emotion, temperature {temperature}', '']
+    by_emotion = rows[shown]['emotions']
+    names = list(next(iter(by_emotion.values())))
+    lines += _table(
+      'emotion',
+      [_words(name) for name in names],
+      [
+        (alias, [_spread(values[name]) for name in names])
+        for alias, values in by_emotion.items()
+      ],
+    )
+  lines += [
+    '',
+    'Cost, sweeps (correlation of target and measured), identity',
+    '',
+  ]
+  lines += _table(
+    'arm',
+    [
+      'training, CPU s',
+      'CPU s a melody',
+      'pitch swept',
+      'density swept',
+      "distance of z' from z0",
+      'shared onsets',
+    ],
+    [
+      (
+        arm,
+        [
+          _number(x)
+          for x in (
+            entry['training_cpu'],
+            entry['cpu_per_melody'],
+            *entry['sweeps'].values(),
+            *entry['identity'].values(),
+          )
+        ],
+      )
+      for arm, entry in entries.items()
+    ],
+  )
   return '\n'.join(lines)
+
+
+def _table(corner, columns, rows):
+  return [
+    f'| {corner} | ' + ' | '.join(columns) + ' |',
+    '| --- |' + ' ---: |' * len(columns),
+    *(f'| {name} | ' + ' | '.join(cells) + ' |' for name, cells in rows),
+  ]
+
+
+def _words(name):
+  return name.replace('_', ' ')
+
+
+def _number(value):
+  return 'none' if value is None else f'{value:.3g}'
+
+
+def _spread(values):
+  if values is None:
+    return ''
+  if len(values) == 1:
+    return f'{values[0]:.3g}'
+  return f'{np.mean(values):.3g} ± {np.std(values):.2g}'

@@ -61,7 +61,7 @@ class EmotionMusicVAE:
     self._fingerprint = fingerprint
     self._actor = actor
     entry, hparams = configuration.load_model_config(config)
-    self._z_size = hparams.z_size
+    self.z_size = hparams.z_size
     self._stock = musicvae.StockModel(
       musicvae.magenta_config(entry['base'], entry['hparams']),
       prefix,
@@ -155,12 +155,10 @@ class EmotionMusicVAE:
     if not 0 <= intensity <= 1:
       raise UserError(f'--intensity: expected 0 to 1, got {intensity}')
     targets = actor_critic.Targets.of([emotion] * n)
-    start = prior(seed, n, self._z_size)
-    moved = self._actor(start, targets.features()).numpy()
+    start = prior(seed, n, self.z_size)
+    moved = self.move(start, targets)
     z = (1.0 - intensity) * start + intensity * moved
-    tokens = self._stock.decode(
-      z, temperature, [(seed, i, 1) for i in range(n)]
-    )
+    tokens = self.sing(z, temperature, seed)
     measured = measure(tokens, targets)
     energy = float(self._energy(emotion.mean_pitch, emotion.onsets_per_bar))
     reference = {
@@ -179,6 +177,19 @@ class EmotionMusicVAE:
       )
       for i, sequence in enumerate(self._stock.note_sequences(tokens))
     ]
+
+  def move(self, z, targets):
+    """[N, Z] latent vectors moved towards `actor_critic.Targets` of N rows."""
+    return self._actor(z, targets.features()).numpy()
+
+  def sing(self, z, temperature, seed):
+    """[N, 256] tokens of [N, Z] latent vectors by the stock decoder.
+
+    Row i is drawn with the noise of (seed, i), whatever the other rows are.
+    """
+    return self._stock.decode(
+      z, temperature, [(seed, i, 1) for i in range(len(z))]
+    )
 
 
 def prior(seed, n, z_size):

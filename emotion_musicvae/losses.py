@@ -23,6 +23,7 @@ class Condition:
 
   Attributes:
     mean_pitch: [B] reference mean pitch, MIDI.
+    onsets_per_bar: [B] reference number of notes that begin in a bar.
     energy: [B] reference spectrogram energy of a frame, from
       `references.EnergyReference`.
     fit: [B, 256, 12] chord-tone weights in [0, 1], from `harmony.chord_tones`.
@@ -30,6 +31,7 @@ class Condition:
   """
 
   mean_pitch: tf.Tensor
+  onsets_per_bar: tf.Tensor
   energy: tf.Tensor
   fit: tf.Tensor
   sounding: tf.Tensor
@@ -38,6 +40,7 @@ class Condition:
     batch = self.mean_pitch.shape[0]
     for name, rest in (
       ('mean_pitch', ()),
+      ('onsets_per_bar', ()),
       ('energy', ()),
       ('fit', (melody.NUM_STEPS, 12)),
       ('sounding', (melody.NUM_STEPS,)),
@@ -49,14 +52,16 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class PitchLoss:
-  """Fitness of the notes: chord tones earn, others pay; register; motion.
+  """Fitness of the notes: chord tones earn, others pay; register; line.
 
   `chord` is the mean over notes of `1 - fit`: 0 when every note is a chord tone
   of full weight, 1 when none is. `register` is the squared distance of the mean
   pitch from the reference in units of `register_scale` semitones. `motion`
   keeps a melody from meeting both by droning on one chord tone: the squared
   share of notes that repeat the one before, beyond `free_repeats`, in units of
-  `repeats_scale`.
+  `repeats_scale`. `leaps` keeps it from falling apart into the notes of a chord
+  wherever they lie: the squared mean interval beyond `free_interval`, in units
+  of `interval_scale`.
 
   Attributes:
     register_scale: semitones off the reference that cost as much as a melody
@@ -66,12 +71,17 @@ class PitchLoss:
     free_repeats: share of repeated notes that costs nothing; real tunes have
       one in ten.
     repeats_scale: share beyond it that costs 1.
+    free_interval: mean interval in semitones that costs nothing; real tunes
+      have 2.7.
+    interval_scale: semitones beyond it that cost 1.
   """
 
   register_scale: float = 3.0
   strong_beat: float = 0.0
   free_repeats: float = 0.1
   repeats_scale: float = 0.2
+  free_interval: float = 3.0
+  interval_scale: float = 1.0
 
   def __post_init__(self):
     if not 0 < self.register_scale < np.inf:
@@ -90,9 +100,17 @@ class PitchLoss:
       raise ValueError(
         f'repeats_scale: expected a share above 0, got {self.repeats_scale}'
       )
+    if not 0 <= self.free_interval < np.inf:
+      raise ValueError(
+        f'free_interval: expected semitones, got {self.free_interval}'
+      )
+    if not 0 < self.interval_scale < np.inf:
+      raise ValueError(
+        f'interval_scale: expected semitones above 0, got {self.interval_scale}'
+      )
 
   def __call__(self, probabilities, condition):
-    """Dictionary of `chord`, `register` and `motion`, each [B]."""
+    """Dictionary of `chord`, `register`, `motion` and `leaps`, each [B]."""
     _check(probabilities, condition)
     onsets = melody.expected_onsets(probabilities)
     # [B, 256, 88]: what a note of this pitch costs at this step.
@@ -109,38 +127,46 @@ class PitchLoss:
     distance = tf.reduce_sum(onsets * away[:, None], [1, 2]) / (
       tf.reduce_sum(onsets, [1, 2]) + _EPSILON
     )
+    begun = tf.reduce_sum(onsets, axis=2)
+    repeats, intervals = melody.expected_motion(probabilities)
     return {
       'chord': chord,
       'register': tf.square(distance / self.register_scale),
-      'motion': self._motion(melody.expected_repeats(probabilities)),
+      **self._line(
+        melody.per_pair(repeats, begun), melody.per_pair(intervals, begun)
+      ),
     }
 
-  def _motion(self, repeats):
-    beyond = tf.maximum(repeats - self.free_repeats, 0.0)
-    return tf.square(beyond / self.repeats_scale)
+  def _line(self, repeats, interval):
+    droning = tf.maximum(repeats - self.free_repeats, 0.0)
+    leaping = tf.maximum(interval - self.free_interval, 0.0)
+    return {
+      'motion': tf.square(droning / self.repeats_scale),
+      'leaps': tf.square(leaping / self.interval_scale),
+    }
 
-  def of_forecast(self, pitch_classes, mean_pitch, repeats, condition):
+  def of_forecast(self, onsets, mean_pitch, repeats, interval, condition):
     """The same of a forecast, notes taken as spread evenly over half bars.
 
     Args:
-      pitch_classes: [B, 32, 12] probabilities of a note's pitch class.
+      onsets: [B, 32, 12] expected notes of each half bar, by pitch class.
       mean_pitch: [B] MIDI.
       repeats: [B] share of notes that repeat the one before.
+      interval: [B] mean interval from the note before, in semitones.
       condition: `Condition`.
 
     Returns:
-      Dictionary of `chord`, `register` and `motion`, each [B].
+      Dictionary of `chord`, `register`, `motion` and `leaps`, each [B].
     """
     half_bar = melody.STEPS_PER_BAR // 2
     fit = condition.fit[:, ::half_bar]
-    sounding = condition.sounding[:, ::half_bar]
-    cost = tf.reduce_sum(pitch_classes * (1.0 - fit), axis=2)
+    counted = onsets * condition.sounding[:, ::half_bar, None]
     away = mean_pitch - condition.mean_pitch
     return {
-      'chord': tf.reduce_sum(cost * sounding, axis=1)
-      / (tf.reduce_sum(sounding, axis=1) + _EPSILON),
+      'chord': tf.reduce_sum(counted * (1.0 - fit), axis=[1, 2])
+      / (tf.reduce_sum(counted, axis=[1, 2]) + _EPSILON),
       'register': tf.square(away / self.register_scale),
-      'motion': self._motion(repeats),
+      **self._line(repeats, interval),
     }
 
 
@@ -150,47 +176,61 @@ class DensityLoss:
 
   `density` is the squared log ratio of the whole melody's energy to the
   reference, in units of `scale`; `evenness` the same of each span, beyond a
-  tolerance that leaves room for phrasing.
+  tolerance that leaves room for phrasing. `rate` is that of the notes begun, in
+  units of `rate_scale`: equal energy comes of few long notes as of many that
+  break off, and it is the number of notes that a reference names.
 
   Attributes:
     span_bars: bars in a span, a divisor of 16.
     scale: natural log of an energy ratio that costs 1.
     tolerance: natural log of the ratio within which a span may stray for free.
+    rate_scale: natural log of a ratio of onsets that costs 1.
   """
 
   span_bars: int = 4
   scale: float = 0.3
   tolerance: float = 0.3
+  rate_scale: float = 0.2
 
   def __post_init__(self):
     if self.span_bars < 1 or melody.NUM_BARS % self.span_bars:
       raise ValueError(
         f'span_bars: expected a divisor of 16, got {self.span_bars}'
       )
-    if not 0 < self.scale < np.inf:
-      raise ValueError(f'scale: expected a value above 0, got {self.scale}')
+    for name in ('scale', 'rate_scale'):
+      if not 0 < getattr(self, name) < np.inf:
+        raise ValueError(
+          f'{name}: expected a value above 0, got {getattr(self, name)}'
+        )
     if not 0 <= self.tolerance < np.inf:
       raise ValueError(
         f'tolerance: expected a value of at least 0, got {self.tolerance}'
       )
 
   def __call__(self, probabilities, condition):
-    """Dictionary of `density` and `evenness`, each [B]."""
+    """Dictionary of `density`, `evenness` and `rate`, each [B]."""
     _check(probabilities, condition)
-    return self.of_energy(
-      spectrogram.span_energy(probabilities, self.span_bars), condition
+    onsets = melody.expected_onsets(probabilities)
+    return self.of_forecast(
+      spectrogram.span_energy(probabilities, self.span_bars),
+      tf.reduce_sum(onsets, axis=[1, 2]) / melody.NUM_BARS,
+      condition,
     )
 
-  def of_energy(self, energy, condition):
-    """The same of [B, spans] energies of a frame."""
+  def of_forecast(self, energy, onsets_per_bar, condition):
+    """The same of [B, spans] energies of a frame and [B] onsets a bar."""
     reference = tf.math.log(condition.energy + ENERGY_FLOOR)
     spans = tf.math.log(energy + ENERGY_FLOOR) - reference[:, None]
     mean = tf.reduce_mean(energy, axis=1)
     whole = tf.math.log(mean + ENERGY_FLOOR) - reference
     beyond = tf.maximum(tf.abs(spans) - self.tolerance, 0.0)
+    rate = tf.math.log(
+      (onsets_per_bar + 0.1) / (condition.onsets_per_bar + 0.1)
+    )
     return {
       'density': tf.square(whole / self.scale),
       'evenness': tf.reduce_mean(tf.square(beyond / self.scale), axis=1),
+      'rate': tf.square(rate / self.rate_scale),
     }
 
 

@@ -44,40 +44,88 @@ def expected_sounding(probabilities, decay=None):
   Returns:
     [B, 256, 88], at most 1 each.
   """
-  onsets = tf.transpose(expected_onsets(probabilities), [1, 0, 2])
-  holds = tf.transpose(probabilities[:, :, HOLD])[..., None]  # [T, B, 1]
-  kept = holds * (1.0 if decay is None else decay)
-  sounding = tf.scan(
-    lambda before, x: x[0] + x[1] * before,
-    (onsets, kept * tf.ones_like(onsets)),
-    initializer=tf.zeros_like(onsets[0]),
-  )
-  return tf.transpose(sounding, [1, 0, 2])
+  holds = probabilities[:, :, HOLD, None]
+  decay = np.ones(NUM_PITCHES) if decay is None else decay
+  kept = holds * tf.constant(decay, holds.dtype)
+  return _carried(expected_onsets(probabilities), kept)
 
 
-def expected_repeats(probabilities):
-  """Expected share of the notes that repeat the pitch of the note before.
+@tf.custom_gradient
+def _carried(begun, kept):
+  """What has begun and is kept from step to step: y[t] = x[t] + k[t] y[t-1].
 
-  With one-hot `probabilities` this is `repeated_notes`; 0 where there are fewer
-  than two notes.
+  Its gradient is the same recurrence backwards in time, a fraction of the work
+  of differentiating the loop.
+
+  Args:
+    begun: [B, T, P].
+    kept: [B, T, P].
+
+  Returns:
+    [B, T, P].
+  """
+
+  def run(begun, kept, reverse):
+    begun, kept = (tf.transpose(x, [1, 0, 2]) for x in (begun, kept))
+    carried = tf.scan(
+      lambda before, x: x[0] + x[1] * before,
+      (begun, kept),
+      initializer=tf.zeros_like(begun[0]),
+      reverse=reverse,
+    )
+    return tf.transpose(carried, [1, 0, 2])
+
+  carried = run(begun, kept, reverse=False)
+
+  def gradient(upstream):
+    following = tf.pad(kept[:, 1:], [[0, 0], [0, 1], [0, 0]])
+    to_begun = run(upstream, following, reverse=True)
+    return to_begun, to_begun * _later(carried, 1)
+
+  return carried, gradient
+
+
+def _later(x, steps):
+  """[B, T, ...] moved `steps` later in time, zeros before."""
+  return tf.pad(x[:, :-steps], [[0, 0], [steps, 0], [0, 0]])
+
+
+def expected_motion(probabilities):
+  """How each note is expected to follow the one before.
 
   Args:
     probabilities: [B, 256, 90] float, rows summing to 1.
 
   Returns:
-    [B] shares.
+    `(repeats, intervals)`, [B, 256] each: of the notes that begin at a step,
+    how many repeat the pitch of the note before, and how many semitones up or
+    down from it they lie, added up.
   """
-  onsets = tf.transpose(expected_onsets(probabilities), [1, 0, 2])
-  any_onset = tf.reduce_sum(onsets, axis=2, keepdims=True)
-  # [T, B, 88]: the distribution of the last note begun up to each step.
-  last = tf.scan(
-    lambda before, x: x[0] + (1.0 - x[1]) * before,
-    (onsets, any_onset),
-    initializer=tf.zeros_like(onsets[0]),
+  onsets = expected_onsets(probabilities)
+  none = 1.0 - tf.reduce_sum(onsets, axis=2, keepdims=True)
+  none = tf.broadcast_to(none, tf.shape(onsets))
+  # [B, 256, 88]: the distribution of the last note begun before each step.
+  last = _later(_carried(onsets, none), 1)
+  semitones = tf.constant(np.abs(PITCHES[:, None] - PITCHES), onsets.dtype)
+  return (
+    tf.reduce_sum(onsets * last, axis=2),
+    tf.reduce_sum(onsets * (last @ semitones), axis=2),
   )
-  repeats = tf.reduce_sum(onsets[1:] * last[:-1], axis=[0, 2])
-  pairs = tf.reduce_sum(any_onset, axis=[0, 2]) - 1.0
-  return repeats / tf.maximum(pairs, 1.0)
+
+
+def per_pair(motion, onsets):
+  """Mean of what `expected_motion` adds up, over pairs of successive notes.
+
+  Args:
+    motion: [B, T] repeats or intervals.
+    onsets: [B, T] expected notes that begin.
+
+  Returns:
+    [B]; 0 where there are fewer than two notes. Of repeats that are certain it
+    is `repeated_notes`.
+  """
+  pairs = tf.reduce_sum(onsets, axis=1) - 1.0
+  return tf.reduce_sum(motion, axis=1) / tf.maximum(pairs, 1.0)
 
 
 def one_hot(tokens):

@@ -1,10 +1,34 @@
 """The actor and the critic."""
 
+import typing
+
 import numpy as np
 import tensorflow as tf
 
+from emotion_musicvae import melody
+
 HIDDEN_LAYERS = 3
-NUM_HALF_BARS = 32
+
+
+class Music(typing.NamedTuple):
+  """What each bar of a melody measures, or is foreseen to.
+
+  Attributes:
+    log_classes: [B, 16, 2, 12] log probability of a note's pitch class, by half
+      bar.
+    onsets: [B, 16, 2] notes that begin, by half bar.
+    mean_pitch: [B, 16] MIDI, of the notes that begin in a bar.
+    repeats: [B, 16] notes that repeat the one before.
+    intervals: [B, 16] semitones from the notes before, added up.
+    log_energy: [B, 16] natural log of the spectrogram energy of a frame.
+  """
+
+  log_classes: tf.Tensor
+  onsets: tf.Tensor
+  mean_pitch: tf.Tensor
+  repeats: tf.Tensor
+  intervals: tf.Tensor
+  log_energy: tf.Tensor
 
 
 class Mlp(tf.Module):
@@ -68,31 +92,38 @@ class Actor(tf.Module):
     out = self._mlp(tf.concat([z, features], axis=-1))
     gate, target = tf.split(out, 2, axis=-1)
     gate = tf.sigmoid(gate)
-    return (1.0 - gate) * z + gate * target
+    moved = (1.0 - gate) * z + gate * target
+    # The root of the mean square is 1 all over the prior, but for a few per
+    # cent. Further out a melody follows any condition and is music no more.
+    size = tf.sqrt(tf.reduce_mean(tf.square(moved), axis=1, keepdims=True))
+    return moved / tf.maximum(size, 1.0)
 
 
 class Critic(tf.Module):
   """Judges a latent vector twice: is it music, and what does it sound like.
 
-  The second judgement is a forecast of what the decoded melody measures, apart
-  from any condition; how well it meets one follows from the losses' own
-  formulas. So every melody that is decoded teaches the critic about every
+  The second judgement is a forecast of what the decoded melody measures, bar by
+  bar, apart from any condition; how well it meets one follows from the losses'
+  own formulas. So every melody that is decoded teaches the critic about every
   condition at once, and its slope shows the way where the decoder's own
   gradient is flat because a rhythm, once begun, goes on by itself.
 
+  It listens to what the frozen conductor says for a bar, all that the decoder
+  itself will know of the bar but one token. So one small network serves all
+  bars, and learns of each from all the others.
+
   Args:
     z_size: size of the latent vector.
-    num_spans: spans of time whose energy it foresees.
+    embedding_size: size of what the conductor says for a bar.
     units: width of the hidden layers.
     rng: numpy Generator of the initial kernels.
   """
 
-  def __init__(self, z_size, num_spans, units, rng):
+  def __init__(self, z_size, embedding_size, units, rng):
     super().__init__(name='critic')
-    self._num_spans = num_spans
     self._realism = Mlp([z_size, units, units, 1], rng, 0.1, 'critic/realism')
     self._music = Mlp(
-      [z_size, units, units, NUM_HALF_BARS * 12 + 2 + num_spans],
+      [embedding_size, units, units, 2 * 12 + 2 + 4],
       rng,
       0.1,
       'critic/music',
@@ -106,25 +137,25 @@ class Critic(tf.Module):
     """
     return self._realism(z)[:, 0]
 
-  def music(self, z):
-    """What the melody of `z` will measure.
+  def music(self, embeddings):
+    """What each bar of a melody will measure.
 
     Args:
-      z: [B, Z] latent vectors.
+      embeddings: [16, B, E] from `hierdec.bar_embeddings`.
 
     Returns:
-      `(pitch_classes, mean_pitch, repeats, log_energy)`: [B, 32, 12] logits of
-      the pitch class of a note in each half bar, [B] MIDI, [B] share of notes
-      that repeat the one before, and [B, num_spans] natural log of the energy
-      of a frame.
+      `Music` of logits and values, see there.
     """
-    out = self._music(z)
-    classes, pitch, repeats, energy = tf.split(
-      out, [NUM_HALF_BARS * 12, 1, 1, self._num_spans], axis=1
+    out = tf.transpose(self._music(embeddings), [1, 0, 2])  # [B, 16, 30]
+    classes, onsets, pitch, repeats, intervals, energy = tf.split(
+      out, [24, 2, 1, 1, 1, 1], axis=2
     )
-    return (
-      tf.reshape(classes, [-1, NUM_HALF_BARS, 12]),
-      66.0 + 6.0 * pitch[:, 0],
-      tf.sigmoid(repeats[:, 0]),
-      energy - 1.0,
+    shape = [-1, melody.NUM_BARS, 2, 12]
+    return Music(
+      tf.nn.log_softmax(tf.reshape(classes, shape)),
+      2.0 * tf.nn.softplus(onsets),
+      66.0 + 6.0 * pitch[..., 0],
+      tf.nn.softplus(repeats[..., 0]),
+      10.0 * tf.nn.softplus(intervals[..., 0]),
+      energy[..., 0] - 1.0,
     )

@@ -20,9 +20,18 @@ def load_melodies():
 
   They are windows of the bundled model's training tunes; see BUILD_NOTES.md.
   """
+  return _melodies('tokens')
+
+
+def load_held_out():
+  """[M, 256] uint8 tokens of real tunes that the bundled model never saw."""
+  return _melodies('held_out')
+
+
+def _melodies(name):
   path = importlib.resources.files('emotion_musicvae') / 'melodies.npz'
   with path.open('rb') as f, np.load(f, allow_pickle=False) as arrays:
-    return arrays['tokens']
+    return arrays[name]
 
 
 class EnergyReference:

@@ -100,7 +100,8 @@ def test_the_critic_learns_to_foresee_what_melodies_measure(learner_of):
   def mean(name, part):
     return np.mean([s[name] for s in part])
 
-  for name in ('critic/pitch_classes', 'critic/mean_pitch', 'critic/energy'):
+  # A decoder of random weights sings all pitch classes alike.
+  for name in ('critic/onsets', 'critic/mean_pitch', 'critic/energy'):
     assert mean(name, scalars[-5:]) < mean(name, scalars[:3]), name
 
 

@@ -249,7 +249,12 @@ def _unwritable(tmp_path):
     ('pretrain', [], '--run_dir'),
     ('pretrain', ['--run_dir={file}/x'], '--run_dir'),
     ('evaluate', ['--num_outputs=1'], '--num_outputs'),
-    ('evaluate', ['--output_file={file}'], '--output_file'),
+    ('evaluate', ['--output_dir={file}'], '--output_dir'),
+    ('evaluate', ['--output_dir=none/here'], '--output_dir'),
+    ('evaluate', ['--arms=ours,theirs'], '--arms'),
+    ('evaluate', ['--temperatures=cold'], '--temperatures'),
+    ('evaluate', ['--temperatures=0'], '--temperatures'),
+    ('evaluate', ['--seeds='], '--seeds'),
   ],
 )
 def test_bad_input_ends_in_one_line(tmp_path, module, flags, message):

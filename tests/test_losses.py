@@ -19,10 +19,13 @@ def _tokens(pitches, every=4):
   return tokens
 
 
-def _condition(chords='C', mean_pitch=64.0, energy=0.4, batch=1):
+def _condition(
+  chords='C', mean_pitch=64.0, onsets_per_bar=4.0, energy=0.4, batch=1
+):
   fit, sounding = harmony.chord_tones(chords)
   return losses.Condition(
     tf.fill([batch], mean_pitch),
+    tf.fill([batch], onsets_per_bar),
     tf.fill([batch], energy),
     tf.constant(np.stack([fit] * batch)),
     tf.constant(np.stack([sounding] * batch)),
@@ -200,6 +203,21 @@ def test_crowding_shows_in_evenness_where_the_whole_hides_it():
   assert float(terms['evenness'][0]) > 1.0
 
 
+def test_rate_counts_notes_where_equal_energy_hides_them():
+  """Short notes that break off sound as much as fewer that go on."""
+  short = np.zeros([1, 256], np.int32)
+  short[0, ::2] = 60 - 19
+  short[0, 1::2] = melody.NOTE_OFF
+  energy = float(spectrogram.span_energy(melody.one_hot(short), 16)[0, 0])
+  loss = losses.DensityLoss()
+  condition = _condition(onsets_per_bar=8.0, energy=energy)
+  assert float(loss(melody.one_hot(short), condition)['rate'][0]) < 1e-6
+  fewer = loss(melody.one_hot(_tokens([60], 4)), condition)
+  assert float(fewer['rate'][0]) > 5.0
+  more = loss(melody.one_hot(_tokens([60], 1)), condition)
+  assert float(more['rate'][0]) > 5.0
+
+
 @pytest.mark.parametrize('loss', [losses.PitchLoss(), losses.DensityLoss()])
 def test_a_melody_without_notes_has_finite_loss_and_gradient(loss):
   probabilities = melody.one_hot(np.zeros([1, 256], np.int32))
@@ -258,3 +276,10 @@ def test_bad_settings_are_named(make, name):
 def test_settings_cannot_be_changed_behind_the_losss_back():
   with pytest.raises(dataclasses.FrozenInstanceError):
     losses.PitchLoss().register_scale = 1.0
+
+
+def test_leaps_cost_beyond_what_tunes_have():
+  """Steps of two semitones are free; a melody of tenths is not."""
+  assert _pitch(_tokens([60, 62]), _condition())['leaps'] == 0.0
+  tenths = _pitch(_tokens([60, 76]), _condition())
+  assert tenths['leaps'] == pytest.approx((16.0 - 3.0) ** 2, rel=1e-4)

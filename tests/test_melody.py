@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from emotion_musicvae import harmony
 from emotion_musicvae import melody
@@ -98,8 +99,37 @@ def test_transposition_stays_on_the_keyboard():
   )
 
 
-def test_expected_repeats_are_the_count_on_decoded_melodies(random_tokens):
-  expected = melody.expected_repeats(melody.one_hot(random_tokens))
-  np.testing.assert_allclose(
-    expected, melody.repeated_notes(random_tokens), atol=1e-5
+def test_expected_motion_is_that_of_decoded_melodies(random_tokens):
+  begun = (random_tokens >= melody.FIRST_ONSET).astype(np.float32)
+  repeats, intervals = (
+    melody.per_pair(x, begun)
+    for x in melody.expected_motion(melody.one_hot(random_tokens))
   )
+  np.testing.assert_allclose(
+    repeats, melody.repeated_notes(random_tokens), atol=1e-5
+  )
+  plain = [
+    np.abs(np.diff(row[row >= melody.FIRST_ONSET].astype(int))).mean()
+    for row in random_tokens
+  ]
+  np.testing.assert_allclose(intervals, plain, rtol=1e-5)
+
+
+def test_the_gradient_of_sounding_notes_is_the_slope(random_tokens):
+  rng = np.random.default_rng(0)
+  p = rng.dirichlet(np.ones(90), [1, 256])
+  direction = rng.standard_normal(p.shape)
+  weight = rng.standard_normal([1, 256, 88])
+
+  def value(p):
+    sounding = melody.expected_sounding(p, np.full(88, 0.9))
+    return tf.reduce_sum(sounding * weight)
+
+  with tf.GradientTape() as tape:
+    x = tf.constant(p)
+    tape.watch(x)
+    total = value(x)
+  slope = float(tf.reduce_sum(tape.gradient(total, x) * direction))
+  step = 1e-5
+  plain = value(p + step * direction) - value(p - step * direction)
+  np.testing.assert_allclose(slope, plain / (2.0 * step), rtol=1e-6)

@@ -8,6 +8,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent / 'emotion_musicvae'
 # From the top of the house to its ground; a module imports only from below.
 ROOMS = (
   'evaluation',
+  'arms',
   'generation',
   'outputs',
   'plots',

@@ -23,6 +23,9 @@ flags.DEFINE_string('actor_run_dir', None, 'A run of emotion_musicvae_train.')
 flags.DEFINE_integer(
   'num_melodies', 1536, 'Real melodies to go with the model.'
 )
+flags.DEFINE_integer(
+  'num_held_out', 512, 'Held-out melodies to evaluate against.'
+)
 
 PACKAGE = os.path.dirname(os.path.abspath(configuration.__file__))
 
@@ -46,12 +49,18 @@ def main(argv):
       configuration.CorpusHparams, entry['corpus'], FLAGS.config
     )
     with np.load(os.path.join(FLAGS.base_run_dir, 'windows.npz')) as windows:
-      melodies = pretraining.Windows.balanced(
-        windows['train'], corpus.density_balance
-      ).batch(FLAGS.num_melodies, corpus.mean_pitch, seed=0, step=0)
-    np.savez_compressed(
-      os.path.join(PACKAGE, 'melodies.npz'), tokens=melodies.astype(np.uint8)
-    )
+      drawn = {
+        name: pretraining.Windows.balanced(
+          windows[side], corpus.density_balance
+        )
+        .batch(number, corpus.mean_pitch, seed=0, step=0)
+        .astype(np.uint8)
+        for name, side, number in (
+          ('tokens', 'train', FLAGS.num_melodies),
+          ('held_out', 'held_out', FLAGS.num_held_out),
+        )
+      }
+    np.savez_compressed(os.path.join(PACKAGE, 'melodies.npz'), **drawn)
   if FLAGS.actor_run_dir:
     arrays = checkpoints.read(checkpoints.latest(FLAGS.actor_run_dir))
     kept = ('actor/', 'critic/')

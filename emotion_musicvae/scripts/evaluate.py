@@ -1,10 +1,11 @@
-"""Measures how well generated melodies follow the nine emotions.
+"""Measures how well melodies follow the nine emotions, arm by arm.
 
-emotion_musicvae_evaluate --num_outputs=32
+emotion_musicvae_evaluate --arms=all --output_dir=report
 """
 
 import json
 import os
+import tempfile
 
 from absl import flags
 
@@ -30,12 +31,29 @@ flags.DEFINE_string(
   'Run folder of emotion_musicvae_train to take the actor from, not the '
   'one that belongs to the checkpoint.',
 )
-flags.DEFINE_integer('num_outputs', 32, 'Melodies per emotion and arm.')
-flags.DEFINE_float('temperature', 0.5, 'Softmax temperature of the decoder.')
+flags.DEFINE_list(
+  'arms',
+  ['prior', 'ours'],
+  'Arms to compare, separated by commas, or all; see configs/arms.yaml.',
+)
+flags.DEFINE_integer('num_outputs', 34, 'Melodies per emotion, arm and seed.')
+flags.DEFINE_list(
+  'temperatures', ['0.5'], 'Softmax temperatures of the decoder.'
+)
+flags.DEFINE_list(
+  'seeds', ['0'], 'Seeds of latent vectors and noise; each is a run of its own.'
+)
+flags.DEFINE_integer(
+  'num_steps',
+  None,
+  'Updates of the learners that are trained to be compared, if not those of '
+  'configs/arms.yaml.',
+)
 flags.DEFINE_integer('max_batch_size', 32, 'Melodies that are sung at once.')
-flags.DEFINE_integer('seed', 0, 'Seed of latent vectors and melodies.')
 flags.DEFINE_string(
-  'output_file', None, 'JSON file for the scores, besides the table.'
+  'output_dir',
+  None,
+  'Folder for report.md, report.json and plots, besides the tables.',
 )
 flags.DEFINE_string(
   'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
@@ -45,43 +63,176 @@ flags.DEFINE_string(
 def main():
   scripts.check_range('num_outputs', FLAGS.num_outputs, 2, 100_000)
   scripts.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
-  scripts.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
-  scripts.check_range('seed', FLAGS.seed, 0, 2**63 - 1)
-  scripts.set_log(FLAGS.log)
+  if FLAGS.num_steps is not None:
+    scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
+  temperatures = _numbers('temperatures', float, 0.01, 10.0)
+  seeds = _numbers('seeds', int, 0, 2**31 - 1)
   configuration.load_model_config(FLAGS.config)
-  if FLAGS.output_file and os.path.exists(FLAGS.output_file):
-    raise configuration.UserError(
-      f'--output_file: {FLAGS.output_file!r} exists; name another'
-    )
+  scripts.set_log(FLAGS.log)
+  if FLAGS.output_dir:
+    _check_new_folder(FLAGS.output_dir)
 
   scripts.load_tensorflow()
 
   import tqdm
 
+  from emotion_musicvae import actor_critic
+  from emotion_musicvae import arms
+  from emotion_musicvae import checkpoints
   from emotion_musicvae import evaluation
   from emotion_musicvae import generation
 
-  model = generation.EmotionMusicVAE.from_pretrained(
-    FLAGS.config,
-    FLAGS.checkpoint_file,
-    FLAGS.run_dir,
-    FLAGS.max_batch_size,
-    FLAGS.actor_dir,
+  known = list(arms.builders())
+  names = known if FLAGS.arms == ['all'] else FLAGS.arms
+  for name in names:
+    if name not in known:
+      raise configuration.UserError(
+        f'--arms: expected all or some of {", ".join(known)}, got {name!r}'
+      )
+  settings, num_steps, _ = arms.load_settings()
+  hparams, _ = actor_critic.load_hparams()
+  with checkpoints.located(
+    FLAGS.config, FLAGS.checkpoint_file, FLAGS.run_dir, tqdm.tqdm
+  ) as prefix:
+    weights = checkpoints.load_model(prefix, FLAGS.config)
+    model = generation.EmotionMusicVAE.from_pretrained(
+      FLAGS.config,
+      prefix,
+      max_batch_size=FLAGS.max_batch_size,
+      actor_dir=FLAGS.actor_dir,
+      progress=tqdm.tqdm,
+    )
+  bench = arms.Bench(
+    model,
+    weights,
+    hparams,
+    settings,
+    FLAGS.num_steps or num_steps,
+    tuple(emotions.load()),
     progress=tqdm.tqdm,
   )
-  result = evaluation.evaluate(
-    model,
-    emotions.load(),
-    FLAGS.num_outputs,
-    FLAGS.temperature,
-    FLAGS.seed,
-    tqdm.tqdm,
+  result, samples = evaluation.evaluate(
+    bench, names, FLAGS.num_outputs, temperatures, seeds
   )
-  print(evaluation.markdown(result))
-  if FLAGS.output_file:
-    with open(FLAGS.output_file, 'x', encoding='utf-8') as f:
+  text = evaluation.markdown(result)
+  print(text)
+  if FLAGS.output_dir:
+    _write(FLAGS.output_dir, text, result, bench, samples)
+
+
+def _check_new_folder(path):
+  """Refuses a folder that exists or that could not be made.
+
+  Raises:
+    UserError: names the flag and the folder.
+  """
+  if os.path.lexists(path):
+    raise configuration.UserError(
+      f'--output_dir: {path!r} exists; name another folder'
+    )
+  parent = os.path.dirname(path.rstrip('/')) or '.'
+  try:
+    with tempfile.TemporaryDirectory(dir=parent):
+      pass
+  except OSError as e:
+    raise configuration.UserError(
+      f'--output_dir: cannot write to {parent!r} '
+      f'({e.strerror}); name a folder in one that exists'
+    ) from None
+
+
+def _write(path, text, result, bench, samples):
+  """Writes report and plots: the whole folder, or nothing."""
+  parent = os.path.dirname(path.rstrip('/')) or '.'
+  with tempfile.TemporaryDirectory(dir=parent, prefix='.') as parts:
+    folder = os.path.join(parts, 'report')
+    os.mkdir(folder)
+    with open(os.path.join(folder, 'report.md'), 'w', encoding='utf-8') as f:
+      f.write(text + '\n')
+    with open(os.path.join(folder, 'report.json'), 'w', encoding='utf-8') as f:
       json.dump(result, f, indent=2)
       f.write('\n')
+    _draw(folder, bench, samples)
+    os.rename(folder, path)
+
+
+def _draw(folder, bench, samples):
+  """Plots of each arm's first temperature and seed."""
+  from emotion_musicvae import actor_critic
+  from emotion_musicvae import arms
+  from emotion_musicvae import plots
+
+  count = len(bench.wanted)
+  tolerances = {
+    'mean_pitch': lambda value: arms.PITCH_TOLERANCE,
+    'onsets_per_bar': arms.allowed,
+    'chord_tone_rate': arms.CHORD_TONE_FLOOR,
+  }
+  for name, run in samples.items():
+    shown = {
+      k: run.measured[k].reshape(count, -1)
+      for k in ('mean_pitch', 'onsets_per_bar', 'chord_tone_rate')
+    }
+    plots.target_against_measured(
+      os.path.join(folder, f'targets_{_file_name(name)}.png'),
+      {
+        e.alias: (
+          {
+            'mean_pitch': e.mean_pitch,
+            'onsets_per_bar': e.onsets_per_bar,
+          },
+          {k: values[i] for k, values in shown.items()},
+        )
+        for i, e in enumerate(bench.wanted)
+      },
+      tolerances,
+    )
+    fits = actor_critic.Targets.of(bench.wanted).fit
+    first = run.tokens.reshape(count, -1, run.tokens.shape[1])[:, 0]
+    plots.piano_rolls(
+      os.path.join(folder, f'rolls_{_file_name(name)}.png'),
+      [
+        (e.alias, tokens, fit)
+        for e, tokens, fit in zip(bench.wanted, first, fits)
+      ],
+    )
+  curves = {name: run.curves for name, run in samples.items() if run.curves}
+  if curves:
+    terms = ['measured/' + term for term in actor_critic.TERMS] + [
+      'actor/realism'
+    ]
+    plots.learning_curves(
+      os.path.join(folder, 'learning_curves.png'),
+      {
+        name: {term: scalars[term] for term in terms}
+        for name, scalars in curves.items()
+      },
+    )
+  plots.latent_space(
+    os.path.join(folder, 'latent_space.png'),
+    {name: run.z for name, run in samples.items()},
+    bench.real[0],
+  )
+
+
+def _file_name(arm):
+  return ''.join(c if c.isalnum() else '_' for c in arm)
+
+
+def _numbers(flag, kind, low, high):
+  """The numbers of a flag that lists them."""
+  numbers = []
+  for text in FLAGS[flag].value:
+    try:
+      numbers.append(kind(text))
+    except ValueError:
+      raise configuration.UserError(
+        f'--{flag}: expected numbers separated by commas, got {text!r}'
+      ) from None
+    scripts.check_range(flag, numbers[-1], low, high)
+  if not numbers:
+    raise configuration.UserError(f'--{flag}: expected at least one number')
+  return numbers
 
 
 def console_entry_point():

@@ -1,0 +1,171 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emotion_musicvae import actor_critic
+from emotion_musicvae import arms
+from emotion_musicvae import checkpoints
+from emotion_musicvae import emotions
+from emotion_musicvae import evaluation
+from emotion_musicvae import generation
+from emotion_musicvae import melody
+
+CONFIG = 'hierdec-mel_16bar_lite'
+SETTINGS = arms.Settings(
+  tries=3, steps=(0.5, 1.0), ascent_updates=12, constraint_updates=4
+)
+
+
+@pytest.fixture(scope='module')
+def bench():
+  with checkpoints.located(CONFIG, None, None, None) as prefix:
+    weights = checkpoints.load_model(prefix, CONFIG)
+    model = generation.EmotionMusicVAE.from_pretrained(
+      CONFIG, prefix, max_batch_size=32
+    )
+  hparams = actor_critic.Hparams(
+    units=32,
+    batch_size=4,
+    forecast_batch_size=8,
+    replay_size=8,
+    replay_batch_size=4,
+    real_melodies=64,
+  )
+  return arms.Bench(
+    model, weights, hparams, SETTINGS, 9, tuple(emotions.load())
+  )
+
+
+@pytest.fixture(scope='module')
+def asked(bench):
+  """Two melodies of each emotion: first vectors and targets."""
+  targets = actor_critic.Targets.of([e for e in bench.wanted for _ in range(2)])
+  return generation.prior(5, 18, bench.real[0].shape[1]), targets
+
+
+def _missed(bench, z, targets):
+  measured = generation.measure(bench.model.sing(z, 0.5, 5), targets)
+  return arms.missed(measured, targets)
+
+
+# The ablations differ from `ours, briefly` in settings alone, which
+# test_the_whole_comparison_is_told trains.
+@pytest.mark.parametrize(
+  'name',
+  [
+    'prior',
+    'rejection',
+    'attribute vectors',
+    'latent ascent',
+    'latent constraints',
+    'ours',
+    'one actor per emotion',
+  ],
+)
+def test_every_arm_moves_each_vector_by_itself(bench, asked, name):
+  start, targets = asked
+  if name == 'one actor per emotion':  # Each is compiled anew.
+    bench = dataclasses.replace(bench, wanted=bench.wanted[:1])
+  arm = arms.builders()[name](bench)
+  z = arm(start, targets, 0.5, 5)
+  assert z.shape == start.shape
+  assert np.isfinite(z).all()
+  again = arm(start, targets, 0.5, 5)
+  np.testing.assert_array_equal(z, again)
+  if name == 'prior':
+    np.testing.assert_array_equal(z, start)
+  else:
+    assert (z != start).any()
+
+
+def test_rejection_keeps_the_nearest_of_its_tries(bench, asked):
+  start, targets = asked
+  z = arms.Rejection(bench)(start, targets, 0.5, 5)
+  before, after = (_missed(bench, x, targets) for x in (start, z))
+  assert (after <= before).all()
+  assert (after < before).any()
+
+
+def test_latent_ascent_comes_nearer(bench, asked):
+  start, targets = asked
+  z = arms.LatentAscent(bench)(start, targets, 0.5, 5)
+  before, after = (_missed(bench, x, targets) for x in (start, z))
+  assert np.median(after) < np.median(before)
+
+
+def test_attribute_vectors_raise_what_they_are_named_after(bench, asked):
+  start, targets = asked
+  arm = arms.AttributeVectors(bench)
+  for name, low, high, measure in (
+    ('mean_pitch', 60.0, 74.0, melody.mean_pitch),
+    ('onsets_per_bar', 3.0, 11.0, melody.onsets_per_bar),
+  ):
+    sung = []
+    for value in (low, high):
+      asked_for = dataclasses.replace(
+        targets, **{name: np.full(len(start), value, np.float32)}
+      )
+      z = arm(start, asked_for, 0.5, 5)
+      sung.append(np.nanmean(measure(bench.model.sing(z, 0.5, 5))))
+    assert sung[1] > sung[0] + 0.2 * (high - low), name
+
+
+def test_a_real_melody_meets_its_own_condition(bench):
+  """Its progression holds more of its notes than those of other emotions do."""
+  tokens = bench.tokens[:8]
+  fits = [
+    np.roll(f, k, 1)
+    for f in actor_critic.Targets.of(bench.wanted).fit
+    for k in range(12)
+  ]
+  sounding = np.ones(melody.NUM_STEPS)
+  best = max(
+    melody.chord_tone_rate(tokens[:1], fit, sounding)[0] for fit in fits
+  )
+  own = arms._own_conditions(tokens, bench.wanted)[0]
+  half_bars = own[2:].reshape(32, 12)
+  fit = np.repeat(half_bars, 8, axis=0)
+  assert melody.chord_tone_rate(tokens[:1], fit, sounding)[0] == best
+
+
+def test_a_hit_misses_by_nothing():
+  wanted = emotions.load()[:1]
+  targets = actor_critic.Targets.of(wanted * 4)
+  measured = {
+    'mean_pitch': wanted[0].mean_pitch + np.array([0.0, 1.5, 3.0, np.nan]),
+    'onsets_per_bar': np.full(4, wanted[0].onsets_per_bar),
+    'chord_tone_rate': np.full(4, 0.75),
+  }
+  off = arms.missed(measured, targets)
+  np.testing.assert_allclose(off, [0.0, 0.0, 1.0, np.inf], atol=1e-5)
+
+
+def test_the_whole_comparison_is_told(bench):
+  names = ['prior', 'ours', 'ours, briefly']
+  result, samples = evaluation.evaluate(bench, names, 4, [0.5], [0, 1])
+  values = result['arms']['ours']['temperatures']['0.5']
+  assert len(values['all']['hit_rate']) == 2
+  assert set(values['emotions']) == {e.alias for e in bench.wanted}
+  # The shipped actor leads its untrained self and the prior by far.
+  for other in ('prior', 'ours, briefly'):
+    theirs = result['arms'][other]['temperatures']['0.5']['all']
+    assert (
+      np.mean(values['all']['chord_tone_rate'])
+      > np.mean(theirs['chord_tone_rate']) + 0.1
+    )
+  shares = result['arms']['prior']['temperatures']['0.5']['all']
+  assert shares['overlap_share'] == shares['diversity_share'] == [1.0, 1.0]
+  assert result['arms']['prior']['identity'] == {
+    'distance': 0.0,
+    'shared_onsets': 1.0,
+  }
+  assert (
+    result['arms']['prior']['temperatures']['0.5']['cpu_per_hit']['over 1']
+    is None
+    or values['cpu_per_hit']['training excluded'] > 0
+  )
+  assert samples['ours, briefly'].curves['actor/loss']
+  text = evaluation.markdown(result)
+  for words in ('hit rate', 'recognition', 'CPU seconds per hit', 'gloomy'):
+    assert words in text

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from emotion_musicvae import actor_critic
+from emotion_musicvae import emotions
+from emotion_musicvae import evaluation
+from emotion_musicvae import references
+
+
+def _measured(wanted, **changes):
+  """What melodies measure that meet each emotion's references exactly."""
+  exact = {
+    'mean_pitch': [e.mean_pitch for e in wanted],
+    'onsets_per_bar': [e.onsets_per_bar for e in wanted],
+    'chord_tone_rate': [1.0] * len(wanted),
+    'energy': [0.5] * len(wanted),
+    'wanted_energy': [0.5] * len(wanted),
+    'repeated_notes': [0.1] * len(wanted),
+    'major': [e.mode == 'major' for e in wanted],
+  }
+  return {k: np.array(changes.get(k, v), float) for k, v in exact.items()}
+
+
+@pytest.fixture(scope='module')
+def wanted():
+  return emotions.load()
+
+
+def test_melodies_at_the_references_meet_all(wanted):
+  scores = evaluation.control(
+    _measured(wanted), actor_critic.Targets.of(wanted), wanted
+  )
+  for name in ('register_and_density', 'hit_rate', 'recognition'):
+    np.testing.assert_array_equal(scores[name], 1.0)
+  for name in ('pitch_error', 'density_error', 'energy_error'):
+    np.testing.assert_allclose(scores[name], 0.0, atol=1e-5)
+
+
+def test_a_hit_takes_pitch_density_and_chords(wanted):
+  targets = actor_critic.Targets.of(wanted)
+  pitch = targets.mean_pitch + 1.6
+  onsets = targets.onsets_per_bar + np.maximum(
+    0.6, 0.11 * targets.onsets_per_bar
+  )
+  for changes in (
+    {'mean_pitch': pitch},
+    {'onsets_per_bar': onsets},
+    {'chord_tone_rate': [0.74] * 9},
+  ):
+    scores = evaluation.control(_measured(wanted, **changes), targets, wanted)
+    np.testing.assert_array_equal(scores['hit_rate'], 0.0)
+
+
+def test_silence_is_no_hit_and_taken_for_nothing(wanted):
+  silent = _measured(wanted)
+  for name in ('mean_pitch', 'chord_tone_rate', 'major'):
+    silent[name][:] = np.nan
+  silent['onsets_per_bar'][:] = 0.0
+  targets = actor_critic.Targets.of(wanted)
+  scores = evaluation.control(silent, targets, wanted)
+  assert not scores['hit_rate'].any()
+  assert not scores['recognition'].any()
+
+
+def test_mode_tells_emotions_of_like_register_and_density_apart(wanted):
+  peaceful = [e for e in wanted if e.alias == 'peaceful']
+  found = evaluation.taken_for(_measured(peaceful, major=[0.0]), wanted)
+  assert wanted[found[0]].mode == 'minor'
+
+
+def test_discrepancy_is_zero_within_one_distribution_only():
+  rng = np.random.default_rng(0)
+  a, b = rng.standard_normal([2, 400, 16])
+  assert abs(evaluation.discrepancy(a, b)) < 0.002
+  assert evaluation.discrepancy(a + 0.5, b) > 0.01
+  assert evaluation.discrepancy(0.5 * a, b) > 0.01
+
+
+def test_diversity_is_the_share_of_steps_that_differ():
+  tokens = np.zeros([3, 256], int)
+  tokens[1, :64] = 5
+  assert evaluation.diversity(tokens[:2]) == 0.25
+  assert evaluation.diversity(tokens) == pytest.approx(0.5 / 3)
+
+
+def test_held_out_tunes_are_others_than_those_learned_from():
+  known = {row.tobytes() for row in references.load_melodies()}
+  held_out = references.load_held_out()
+  assert len(held_out) >= 500
+  assert not [row for row in held_out if row.tobytes() in known]
