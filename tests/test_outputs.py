@@ -5,7 +5,6 @@ import note_seq
 import numpy as np
 import pytest
 
-from emotion_musicvae import evaluation
 from emotion_musicvae import generation
 from emotion_musicvae import outputs
 from emotion_musicvae.configuration import UserError
@@ -56,24 +55,3 @@ def test_what_cannot_be_measured_is_null_in_the_record():
   record = _melody(mean_pitch=np.nan).record()
   assert record['measured']['mean_pitch'] is None
   assert record['reference']['mean_pitch'] == 66.0
-
-
-def test_a_hit_meets_pitch_density_and_chords_at_once():
-  melodies = [
-    _melody(0),
-    _melody(1, mean_pitch=67.4, onsets_per_bar=6.6, chord_tone_rate=0.75),
-    _melody(2, mean_pitch=67.6),
-    _melody(3, onsets_per_bar=6.7),
-    _melody(4, chord_tone_rate=0.74),
-  ]
-  scores = evaluation.scores(melodies)
-  assert scores['hit_rate'] == pytest.approx(0.4)
-  assert scores['pitch_error'] == pytest.approx((1.4 + 1.6) / 5)
-  assert scores['density_error'] == pytest.approx((0.6 + 0.7) / 6 / 5)
-  assert scores['chord_tone_rate'] == pytest.approx((3 + 0.75 + 0.74) / 5)
-
-
-def test_copies_have_no_diversity():
-  assert evaluation.scores([_melody(1)] * 3)['diversity'] == 0
-  different = [_melody(i) for i in range(3)]
-  assert evaluation.scores(different)['diversity'] > 0.9
