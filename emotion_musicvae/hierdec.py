@@ -223,7 +223,7 @@ def sample(weights, z, temperature, seed, max_passes=NUM_BARS):
   All that a bar takes over from the one before is its last token. So every bar
   is sung from a guess of that token, then again from what the bar before has
   come to with the same noise, until no guess changes: that is the melody sung
-  note by note, usually after three or four passes of 16 steps in place of 256.
+  note by note, after some five passes of 16 steps in place of 256.
 
   Args:
     weights: dictionary of Magenta's variables.
