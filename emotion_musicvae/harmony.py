@@ -9,6 +9,7 @@ NUM_BARS = 16
 STEPS_PER_BAR = 16
 NO_CHORD = 'N.C.'
 
+_MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 _THIRDS = (3, 4)
 _FIFTHS = (6, 7, 8)
 
@@ -86,6 +87,22 @@ def chord_tones(progression, weights=ToneWeights()):
         sounding[step : step + length] = 1.0
       step += length
   return fit, sounding
+
+
+def signature(fit):
+  """The major scale that holds most of a progression's chord tones.
+
+  Args:
+    fit: [256, 12] weights from `chord_tones`.
+
+  Returns:
+    Pitch class of its tonic: 0 for `C Am F G` and for `Am Dm E Am`, 3 for
+    `Cm Fm Gm Cm`; the lowest of several, so 0 where there is no chord.
+  """
+  weights = fit.sum(axis=0)
+  held = [weights[np.add(_MAJOR_SCALE, k) % 12].sum() for k in range(12)]
+  # Sums of the same weights in another order differ in the last digits.
+  return int(np.argmax(np.round(held, 3)))
 
 
 def _symbol_fit(symbol, weights):

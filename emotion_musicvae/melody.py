@@ -133,6 +133,22 @@ def one_hot(tokens):
   return tf.one_hot(tokens, NUM_TOKENS)
 
 
+def transpose(tokens, semitones):
+  """Transposes each of [B, 256] melodies by [B] whole semitones.
+
+  A note that would leave the model's range sounds an octave nearer.
+
+  Returns:
+    [B, 256] of the tokens' own type.
+  """
+  moved = tokens.astype(np.int32) + np.asarray(semitones, np.int32)[:, None]
+  # Octaves by which a note lies beyond either end.
+  below = -((moved - FIRST_ONSET) // 12)
+  above = -((NUM_TOKENS - 1 - moved) // 12)
+  moved += 12 * np.where(below > 0, below, np.where(above > 0, -above, 0))
+  return np.where(tokens >= FIRST_ONSET, moved, tokens).astype(tokens.dtype)
+
+
 def transpose_to(tokens, mean_pitch):
   """Transposes melodies by whole semitones to the nearest mean pitch.
 

@@ -60,3 +60,20 @@ def test_progressions_that_do_not_fill_sixteen_bars(progression):
 def test_negative_weight_is_named():
   with pytest.raises(ValueError, match=r'third: expected a weight in \[0, 1\]'):
     harmony.ToneWeights(third=-0.1)
+
+
+@pytest.mark.parametrize(
+  ('progression', 'tonic'),
+  [
+    ('C Am F G', 0),
+    ('Am Dm E Am', 0),
+    ('Dm C Dm G', 0),
+    ('Cm Fm Gm Cm', 3),
+    ('D G A D', 2),
+    ('G D Em C', 7),
+    ('N.C.', 0),
+  ],
+)
+def test_signature_is_that_of_the_key_or_its_relative(progression, tonic):
+  fit, _ = harmony.chord_tones(progression)
+  assert harmony.signature(fit) == tonic

@@ -133,3 +133,18 @@ def test_the_gradient_of_sounding_notes_is_the_slope(random_tokens):
   step = 1e-5
   plain = value(p + step * direction) - value(p - step * direction)
   np.testing.assert_allclose(slope, plain / (2.0 * step), rtol=1e-6)
+
+
+def test_transposed_melodies_keep_rhythm_and_pitch_classes(random_tokens):
+  shifts = np.resize([0, 5, -7, 24, -24, 60], len(random_tokens))
+  moved = melody.transpose(random_tokens, shifts)
+  assert moved.dtype == random_tokens.dtype
+  onset = random_tokens >= melody.FIRST_ONSET
+  np.testing.assert_array_equal(moved >= melody.FIRST_ONSET, onset)
+  np.testing.assert_array_equal(moved[~onset], random_tokens[~onset])
+  assert moved.max() < melody.NUM_TOKENS
+  away = moved.astype(int) - random_tokens - shifts[:, None]
+  np.testing.assert_array_equal(away[onset] % 12, 0)
+  inside = onset & (random_tokens + shifts[:, None] >= melody.FIRST_ONSET)
+  inside &= random_tokens + shifts[:, None] < melody.NUM_TOKENS
+  np.testing.assert_array_equal(away[inside], 0)
