@@ -46,6 +46,8 @@ CONDITION_SIZE = 2 * melody.NUM_BARS * 12 + 2
 SUMMARY_EVERY = 10
 SAVE_EVERY = 100
 FINGERPRINT = 'fingerprint'
+# Middle of the mean pitches that actors are trained for.
+HOME_PITCH = 66.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,24 +62,24 @@ class Hparams:
   decay_rate: float = 0.999
   critic_learning_rate: float = 0.001
   temperature: float = 0.5
-  chord: float = 16.0
+  chord: float = 2.0
   register: float = 3.0
   motion: float = 3.0
   leaps: float = 1.0
   density: float = 1.0
   evenness: float = 0.2
-  rate: float = 1.0
+  rate: float = 2.0
   forecast: float = 1.0
   pathwise: float = 1.0
   realism: float = 0.3
-  distance: float = 3.0
+  distance: float = 4.0
   real_melodies: int = 1536
   gradient_penalty: float = 10.0
   critic_updates: int = 1
   replay_size: int = 1024
   replay_batch_size: int = 128
   emotion_share: float = 0.5
-  mean_pitch: tuple = (58.0, 74.0)
+  mean_pitch: tuple = (60.0, 72.0)
   onsets_per_bar: tuple = (2.5, 11.5)
 
 
@@ -108,6 +110,27 @@ class Targets:
       np.stack([sounding for _, sounding in tones]),
     )
 
+  def at_home(self):
+    """The same conditions in the one key signature that is learned, no sharps.
+
+    A melody in another key is one at home, transposed: whatever a model can
+    sing in one key it can in all. The octave is that in which the mean pitch
+    lies nearest to `HOME_PITCH`.
+
+    Returns:
+      `(Targets, shift)`: the targets at home, and the [B] whole semitones by
+      which melodies sung there are to be transposed to meet the ones here.
+    """
+    tonic = np.array([harmony.signature(fit) for fit in self.fit], int)
+    away = self.mean_pitch - HOME_PITCH - tonic
+    shift = tonic + 12 * np.round(away / 12.0).astype(int)
+    classes = (np.arange(12)[None] + tonic[:, None]) % 12
+    fit = np.take_along_axis(self.fit, classes[:, None], axis=2)
+    home = dataclasses.replace(
+      self, mean_pitch=self.mean_pitch - shift.astype(np.float32), fit=fit
+    )
+    return home, shift
+
   def take(self, index):
     """The rows `index`, as an array indexes."""
     return Targets(
@@ -119,7 +142,7 @@ class Targets:
     half_bar = melody.STEPS_PER_BAR // 2
     return np.concatenate(
       [
-        (self.mean_pitch[:, None] - 66.0) / 6.0,
+        (self.mean_pitch[:, None] - HOME_PITCH) / 6.0,
         np.log2(self.onsets_per_bar[:, None] / 6.0),
         self.fit[:, ::half_bar].reshape([len(self.fit), -1]),
       ],
@@ -128,39 +151,52 @@ class Targets:
 
 
 class TargetSampler:
-  """Draws the conditions to train on.
+  """Draws the conditions to train on, all at home.
 
-  A share of them are the given emotions. The rest are their progressions in any
-  key with any mean pitch and density of the trained range, so that targets
-  between and beyond the emotions need no training of their own.
+  A share of them are the given emotions. The rest are four bars, over and over,
+  each with the chords of any bar of any emotion, with any mean pitch and
+  density of the trained range, so that other targets and progressions need no
+  training of their own.
 
   Args:
     wanted: sequence of `emotions.Emotion`.
     hparams: `Hparams`.
   """
 
+  _CYCLE = 4
+
   def __init__(self, wanted, hparams):
-    self._emotions = Targets.of(wanted)
+    self._emotions, _ = Targets.of(wanted).at_home()
     self._hparams = hparams
 
   def __call__(self, rng):
     """`Targets` of a batch, drawn with a numpy Generator."""
     h = self._hparams
     size = h.forecast_batch_size
-    drawn = self._emotions.take(
-      rng.integers(len(self._emotions.fit), size=size)
-    )
+    count = len(self._emotions.fit)
+    drawn = self._emotions.take(rng.integers(count, size=size))
     free = rng.random(size) >= h.emotion_share
     low, high = np.log(h.onsets_per_bar)
-    shift = np.where(free, rng.integers(12, size=size), 0)
-    classes = (np.arange(12)[None] - shift[:, None]) % 12
+    bars = (
+      rng.integers(count, size=[size, self._CYCLE]),
+      rng.integers(melody.NUM_BARS, size=[size, self._CYCLE]),
+    )
+
+    def mixed(name):
+      values = getattr(self._emotions, name)
+      by_bar = values.reshape(count, melody.NUM_BARS, melody.STEPS_PER_BAR, -1)
+      cycles = np.tile(by_bar[bars], [1, melody.NUM_BARS // self._CYCLE, 1, 1])
+      own = getattr(drawn, name)
+      chosen = free.reshape([-1] + [1] * (own.ndim - 1))
+      return np.where(chosen, cycles.reshape(own.shape), own)
+
     return Targets(
       np.where(free, rng.uniform(*h.mean_pitch, size), drawn.mean_pitch),
       np.where(
         free, np.exp(rng.uniform(low, high, size)), drawn.onsets_per_bar
       ),
-      np.take_along_axis(drawn.fit, classes[:, None], axis=2),
-      drawn.sounding,
+      mixed('fit'),
+      mixed('sounding'),
     )
 
 
@@ -217,6 +253,91 @@ class Objective:
     shares = tf.constant([getattr(self._hparams, name) for name in TERMS])
     # A melody far off must not outweigh the rest of the batch.
     return tf.reduce_sum(shares * _soft(terms), axis=1)
+
+
+class Retraining:
+  """Moves latent vectors on, each by itself, by what the decoder sings of it.
+
+  Adam on the vectors themselves, for the same losses as the actor's, by the
+  pathwise gradient. What it costs to go away from where a vector set out keeps
+  as much of that melody as the condition leaves.
+
+  Args:
+    weights: dictionary of Magenta's variables of the frozen base model.
+    hparams: `Hparams`.
+    energy: `references.EnergyReference`.
+    part: of the way that the actor moved a vector, from where it goes on. The
+      actor knows one answer to a condition; on the way there lie as many as
+      there are vectors.
+    distance: cost of the mean square of the way gone.
+    learning_rate: of Adam.
+  """
+
+  # Of one size, so that nothing is compiled twice and no vector's way depends
+  # on how many others there are.
+  _BATCH = 8
+  _OUTSIDE = 5.0
+
+  def __init__(self, weights, hparams, energy, part, distance, learning_rate):
+    self._objective = Objective(weights, hparams)
+    self._energy = energy
+    self._part = part
+    self._distance = distance
+    self._learning_rate = learning_rate
+
+  def __call__(self, start, moved, targets, updates, seed, progress=None):
+    """Latent vectors after a number of updates.
+
+    Args:
+      start: [N, Z] where the vectors set out.
+      moved: [N, Z] where the actor moved them.
+      targets: `Targets` of N rows, at home.
+      updates: how many.
+      seed: integer; row i follows from it, i and the rows' own values alone.
+      progress: wraps the iterable of batches as `tqdm` does, or None.
+
+    Returns:
+      [N, Z] float32.
+    """
+    z = start + self._part * (moved - start)
+    firsts = range(0, len(z), self._BATCH)
+    result = []
+    for first in progress(firsts) if progress else firsts:
+      rows = np.arange(first, first + self._BATCH) % len(z)
+      result.append(
+        self._climb(
+          tf.constant(start[rows], tf.float32),
+          tf.Variable(z[rows], dtype=tf.float32),
+          condition(targets.take(rows), self._energy),
+          updates,
+          [seed % 2**31, first],
+        )
+      )
+    return np.concatenate(result)[: len(z)]
+
+  def _climb(self, start, z, wanted, updates, seed):
+    optimizer = tf.keras.optimizers.Adam(self._learning_rate, 0.9, 0.99)
+    for k in range(updates):
+      drawn = tf.random.experimental.stateless_fold_in(seed, k)
+      slope = self._slope(start, z, wanted, drawn)
+      optimizer.apply_gradients([(slope, z)])
+    return z.numpy()
+
+  @tf.function(jit_compile=True)
+  def _slope(self, start, z, wanted, seed):
+    with tf.GradientTape() as tape:
+      tape.watch(z)
+      _, probabilities = self._objective.sing(z, seed)
+      terms = self._objective.measure(probabilities, losses.Condition(**wanted))
+      gone = tf.reduce_mean(tf.square(z - start), axis=1)
+      # Further out than the prior reaches, the melody is music no more.
+      outside = tf.nn.relu(tf.reduce_mean(tf.square(z), axis=1) - 1.0)
+      loss = tf.reduce_sum(
+        self._objective.cost(terms)
+        + self._distance * gone
+        + self._OUTSIDE * outside
+      )
+    return tape.gradient(loss, z)
 
 
 class ActorCritic:
@@ -531,27 +652,30 @@ def load_hparams(overrides=()):
   return hparams, int(entry['num_steps'])
 
 
+def load_retraining():
+  """Settings of `Retraining` by name, of `configs/actor_critic.yaml`."""
+  return configuration.load_yaml('actor_critic')['retraining']
+
+
 def beyond_training(emotion):
-  """Which targets of an emotion lie outside what actors are trained for.
+  """Which target of an emotion lies outside what actors are trained for.
+
+  Any register is reached, by octaves.
 
   Args:
     emotion: `emotions.Emotion`.
 
   Returns:
-    List of sentences that name the target and the range; empty when it lies
-    inside.
+    A sentence that names the target and the range; None when it lies inside.
   """
   hparams, _ = load_hparams()
-  said = []
-  for name in ('mean_pitch', 'onsets_per_bar'):
-    low, high = getattr(hparams, name)
-    value = getattr(emotion, name)
-    if not low <= value <= high:
-      said.append(
-        f'{name} {value:g} lies outside {low:g} to {high:g}, which the actor '
-        'was trained to reach'
-      )
-  return said
+  low, high = hparams.onsets_per_bar
+  if low <= emotion.onsets_per_bar <= high:
+    return None
+  return (
+    f'onsets_per_bar {emotion.onsets_per_bar:g} lies outside {low:g} to '
+    f'{high:g}, which the actor was trained to reach'
+  )
 
 
 def learner_for(weights, hparams, seed):

@@ -14,15 +14,9 @@ from emotion_musicvae import actor_critic
 from emotion_musicvae import calibration
 from emotion_musicvae import configuration
 from emotion_musicvae import generation
-from emotion_musicvae import losses
 from emotion_musicvae import melody
 from emotion_musicvae import networks
 from emotion_musicvae import references
-
-PITCH_TOLERANCE = 1.5  # semitones
-DENSITY_TOLERANCE = 0.1  # of the reference,
-DENSITY_TOLERANCE_ONSETS = 0.5  # or onsets a bar, whichever is wider
-CHORD_TONE_FLOOR = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +28,6 @@ class Settings:
   steps: tuple = (0.5, 1.0, 1.5)
   ascent_updates: int = 40
   ascent_learning_rate: float = 0.1
-  ascent_norm: float = 5.0
   constraint_updates: int = 3000
   constraint_batch_size: int = 128
   constraint_learning_rate: float = 0.0003
@@ -89,34 +82,6 @@ class Bench:
     return self.progress(steps, desc=description, leave=False)
 
 
-def allowed(onsets_per_bar):
-  """How far the onsets a bar may lie from a reference to count as met."""
-  return np.maximum(
-    DENSITY_TOLERANCE * np.asarray(onsets_per_bar), DENSITY_TOLERANCE_ONSETS
-  )
-
-
-def missed(measured, targets):
-  """[N] how far melodies are from a hit; 0 is a hit.
-
-  Args:
-    measured: dictionary of [N] arrays from `generation.measure`.
-    targets: `actor_critic.Targets` of N rows.
-  """
-  pitch = np.abs(measured['mean_pitch'] - targets.mean_pitch)
-  onsets = np.abs(measured['onsets_per_bar'] - targets.onsets_per_bar)
-  chords = (1.0 - measured['chord_tone_rate']) / (1.0 - CHORD_TONE_FLOOR)
-  over = [
-    np.maximum(off - 1.0, 0.0)
-    for off in (
-      pitch / PITCH_TOLERANCE,
-      onsets / allowed(targets.onsets_per_bar),
-      chords,
-    )
-  ]
-  return np.nan_to_num(sum(over), nan=np.inf)
-
-
 class Prior:
   """Unconditioned samples: the stock model as it is."""
 
@@ -128,7 +93,7 @@ class Prior:
 
     Args:
       start: [N, Z] first latent vectors.
-      targets: `actor_critic.Targets` of N rows.
+      targets: `actor_critic.Targets` of N rows, at home.
       temperature: at which they will be sung.
       seed: integer; melody i will be sung with the noise of (seed, i).
 
@@ -154,7 +119,7 @@ class Rejection:
         rng = np.random.default_rng((seed, k, 2))
         z = rng.standard_normal(start.shape).astype(np.float32)
       tokens = self._model.sing(z, temperature, seed)
-      off = missed(generation.measure(tokens, targets), targets)
+      off = generation.missed(generation.measure(tokens, targets), targets)
       best = np.where((off < distance)[:, None], z, best)
       distance = np.minimum(off, distance)
     return best
@@ -190,7 +155,7 @@ class AttributeVectors:
       )
     self._steps = np.ones(values.shape[1])
     wanted = [e for e in bench.wanted for _ in range(8)]
-    targets = actor_critic.Targets.of(wanted)
+    targets, _ = actor_critic.Targets.of(wanted).at_home()
     # Other vectors than any that the arms are measured on.
     start = generation.prior(2**31 + bench.seed, len(wanted), mean.shape[1])
     for i in range(len(self._steps)):
@@ -200,7 +165,9 @@ class AttributeVectors:
         z = self(start, targets, bench.hparams.temperature, bench.seed)
         tokens = bench.model.sing(z, bench.hparams.temperature, bench.seed)
         measured = generation.measure(tokens, targets)
-        off.append(np.minimum(missed(measured, targets), 10.0).mean())
+        off.append(
+          np.minimum(generation.missed(measured, targets), 10.0).mean()
+        )
       self._steps[i] = s.steps[int(np.argmin(off))]
 
   @staticmethod
@@ -219,49 +186,27 @@ class AttributeVectors:
 
 
 class LatentAscent:
-  """Adam on each request's own latent vector, through the decoder.
+  """Each request's own latent vector, retrained without actor or critic.
 
-  The same losses as ours, the pathwise gradient and no network. Only a latent
-  vector further out than the prior's pays for where it lies.
+  The same losses as ours and the pathwise gradient. Only a latent vector
+  further out than the prior's pays for where it lies.
   """
 
-  _BATCH = 32
-
   def __init__(self, bench):
-    self._objective = actor_critic.Objective(bench.weights, bench.hparams)
-    self._energy = bench.energy
-    self._settings = bench.settings
+    s = bench.settings
+    self._updates = s.ascent_updates
+    self._retraining = actor_critic.Retraining(
+      bench.weights,
+      bench.hparams,
+      bench.energy,
+      part=0.0,
+      distance=0.0,
+      learning_rate=s.ascent_learning_rate,
+    )
 
   def __call__(self, start, targets, temperature, seed):
     del temperature  # As ours, it learns at the temperature of the settings.
-    result = []
-    for i in range(0, len(start), self._BATCH):
-      # Short batches are filled up, so that nothing is compiled twice.
-      rows = np.arange(i, i + self._BATCH) % len(start)
-      wanted = actor_critic.condition(targets.take(rows), self._energy)
-      result.append(self._climb(start[rows], wanted, [seed % 2**31, i]))
-    return np.concatenate(result)[: len(start)]
-
-  def _climb(self, z, wanted, seed):
-    s = self._settings
-    z = tf.Variable(z)
-    optimizer = tf.keras.optimizers.Adam(s.ascent_learning_rate, 0.9, 0.99)
-    for k in range(s.ascent_updates):
-      drawn = tf.constant([seed[0], seed[1] * 1000 + k], tf.int32)
-      optimizer.apply_gradients([(self._slope(z, wanted, drawn), z)])
-    return z.numpy()
-
-  @tf.function(jit_compile=True)
-  def _slope(self, z, wanted, seed):
-    with tf.GradientTape() as tape:
-      tape.watch(z)
-      _, probabilities = self._objective.sing(z, seed)
-      terms = self._objective.measure(probabilities, losses.Condition(**wanted))
-      outside = tf.nn.relu(tf.reduce_mean(tf.square(z), axis=1) - 1.0)
-      loss = tf.reduce_sum(
-        self._objective.cost(terms) + self._settings.ascent_norm * outside
-      )
-    return tape.gradient(loss, z)
+    return self._retraining(start, start, targets, self._updates, seed)
 
 
 class LatentConstraints:
@@ -275,7 +220,9 @@ class LatentConstraints:
 
   def __init__(self, bench):
     s, h = bench.settings, bench.hparams
-    mean, deviation = bench.real
+    tokens, own = _own_conditions(bench.tokens, bench.wanted)
+    mean, deviation = references.encode(bench.weights, tokens)
+    own = own.features()
     rng = np.random.default_rng((bench.seed, 3))
     z_size = mean.shape[1]
     self._settings = s
@@ -292,7 +239,6 @@ class LatentConstraints:
       tf.keras.optimizers.Adam(s.constraint_learning_rate, 0.0, 0.9)
       for _ in range(2)
     ]
-    own = _own_conditions(bench.tokens, bench.wanted)
     sampler = actor_critic.TargetSampler(
       bench.wanted,
       dataclasses.replace(h, forecast_batch_size=s.constraint_batch_size),
@@ -366,6 +312,18 @@ class Shipped:
     return self._model.move(start, targets)
 
 
+class Retrained:
+  """Ours, and then each vector retrained by itself, as `--updates` does."""
+
+  def __init__(self, bench):
+    self._model = bench.model
+    self._updates = bench.settings.ascent_updates
+
+  def __call__(self, start, targets, temperature, seed):
+    del temperature
+    return self._model.move(start, targets, self._updates, seed)
+
+
 class Trained:
   """Our learner, trained here with some settings changed.
 
@@ -392,7 +350,8 @@ class OnePerEmotion:
   """Our learner once for each emotion, with the updates shared out."""
 
   def __init__(self, bench):
-    self._known = actor_critic.Targets.of(bench.wanted).features()
+    known, _ = actor_critic.Targets.of(bench.wanted).at_home()
+    self._known = known.features()
     self._actors = []
     for e in bench.wanted:
       learner = _learner(bench, [e], {'emotion_share': 1.0})
@@ -431,6 +390,7 @@ def builders():
     'latent ascent': LatentAscent,
     'latent constraints': LatentConstraints,
     'ours': Shipped,
+    'ours retrained': Retrained,
     **{
       name: functools.partial(Trained, overrides=overrides, name=name)
       for name, overrides in ablations.items()
@@ -470,18 +430,31 @@ def is_major(row):
 
 
 def _own_conditions(tokens, wanted):
-  """[N, F] features of what real melodies measure themselves."""
-  rates, fits = [], []
-  for fit in actor_critic.Targets.of(wanted).fit:
-    for key in range(12):
-      fits.append(np.roll(fit, key, axis=1))
-      rates.append(
-        melody.chord_tone_rate(tokens, fits[-1], np.ones(melody.NUM_STEPS))
-      )
-  best = np.argmax(rates, axis=0)
-  return actor_critic.Targets(
-    melody.mean_pitch(tokens).astype(np.float32),
-    melody.onsets_per_bar(tokens).astype(np.float32),
-    np.stack(fits)[best],
+  """Real melodies, moved home, and what they measure themselves there.
+
+  Args:
+    tokens: [N, 256] int tokens.
+    wanted: sequence of `emotions.Emotion`, whose progressions a melody may
+      have.
+
+  Returns:
+    `(tokens, targets)`: the melodies transposed so that the progression that
+    holds most of their notes is at home, and `actor_critic.Targets` of them.
+  """
+  home, _ = actor_critic.Targets.of(wanted).at_home()
+  sounding = np.ones(melody.NUM_STEPS)
+  ways = [(shift, fit) for fit in home.fit for shift in range(-6, 6)]
+  rates = [
+    melody.chord_tone_rate(
+      melody.transpose(tokens, np.full(len(tokens), shift)), fit, sounding
+    )
+    for shift, fit in ways
+  ]
+  best = [ways[i] for i in np.argmax(rates, axis=0)]
+  moved = melody.transpose(tokens, [shift for shift, _ in best])
+  return moved, actor_critic.Targets(
+    melody.mean_pitch(moved).astype(np.float32),
+    melody.onsets_per_bar(moved).astype(np.float32),
+    np.stack([fit for _, fit in best]),
     np.ones(tokens.shape, np.float32),
-  ).features()
+  )

@@ -5,6 +5,7 @@ stock decoder with the same noise, and the same functions measure the melodies.
 """
 
 import dataclasses
+import itertools
 import time
 
 import numpy as np
@@ -14,6 +15,7 @@ import tensorflow as tf
 from emotion_musicvae import actor_critic
 from emotion_musicvae import arms
 from emotion_musicvae import comparison
+from emotion_musicvae import emotions
 from emotion_musicvae import generation
 from emotion_musicvae import hierdec
 from emotion_musicvae import melody
@@ -31,6 +33,8 @@ _CONTROL = (
   'repeated_notes',
 )
 _SWEPT = {'mean_pitch': (58.0, 74.0), 'onsets_per_bar': (2.5, 11.5)}
+# Shares of the way that vectors go.
+_STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 # How many melodies a cost is spread over, training included.
 SPREADS = (1, 100, 10_000)
 # Batch of the likelihood and of the encoder.
@@ -57,10 +61,10 @@ def control(measured, targets, wanted):
   """
   pitch = np.abs(measured['mean_pitch'] - targets.mean_pitch)
   onsets = np.abs(measured['onsets_per_bar'] - targets.onsets_per_bar)
-  both = (pitch <= arms.PITCH_TOLERANCE) & (
-    onsets <= arms.allowed(targets.onsets_per_bar)
+  both = (pitch <= generation.PITCH_TOLERANCE) & (
+    onsets <= generation.allowed(targets.onsets_per_bar)
   )
-  chords = measured['chord_tone_rate'] >= arms.CHORD_TONE_FLOOR
+  chords = measured['chord_tone_rate'] >= generation.CHORD_TONE_FLOOR
   return {
     'chord_tone_rate': measured['chord_tone_rate'],
     'pitch_error': pitch,
@@ -210,6 +214,30 @@ def diversity(tokens):
   return float(spatial.distance.pdist(tokens, 'hamming').mean())
 
 
+def diversity_of_tunes(wanted, n):
+  """Diversity of the real tunes nearest to each emotion in density.
+
+  Sparse melodies share the steps at which nothing begins, so that the fewer
+  notes are asked for, the less any two melodies can differ.
+
+  Args:
+    wanted: sequence of `emotions.Emotion`.
+    n: tunes per emotion, each moved to the emotion's mean pitch.
+
+  Returns:
+    Dictionary of alias to `diversity`.
+  """
+  tunes = references.load_melodies()
+  onsets = melody.onsets_per_bar(tunes)
+  result = {}
+  for e in wanted:
+    nearest = np.argsort(np.abs(onsets - e.onsets_per_bar), kind='stable')[:n]
+    result[e.alias] = diversity(
+      melody.transpose_to(tunes[nearest], np.full(n, e.mean_pitch))
+    )
+  return result
+
+
 def evaluate(bench, names, n, temperatures, seeds):
   """Every arm, side by side.
 
@@ -223,10 +251,11 @@ def evaluate(bench, names, n, temperatures, seeds):
   Returns:
     `(result, samples)`. The result is plain, for a JSON: under `arms` for each
     arm its `training_cpu` in seconds, `cpu_per_melody`, `sweeps`, `identity`,
-    and under `temperatures` by temperature `emotions` (alias to measure to a
-    list with one value a seed), `all` and `cpu_per_hit`. The samples are the
-    `Run` of each arm at the first temperature and seed.
+    `beyond` and under `temperatures` by temperature `emotions` (alias to
+    measure to a list with one value a seed), `all` and `cpu_per_hit`. The
+    samples are the `Run` of each arm at the first temperature and seed.
   """
+  tunes = np.mean(list(diversity_of_tunes(bench.wanted, n).values()))
   builders = arms.builders()
   judge = Judge(
     bench.weights, references.load_held_out(), references.load_melodies()
@@ -247,10 +276,10 @@ def evaluate(bench, names, n, temperatures, seeds):
         entry['cpu_per_melody'] = float(np.mean([r.cpu for r in runs]))
     entry['sweeps'] = _sweeps(bench, arm, temperatures[0])
     entry['identity'] = _identity(bench, judge, arm, temperatures[0])
+    entry['beyond'] = _beyond(bench, arm, temperatures[0])
     result[name] = entry
-  if 'prior' in result:
-    for entry in result.values():
-      _relate(entry, result['prior'])
+  for entry in result.values():
+    _relate(entry, result.get('prior'), tunes)
   return {'melodies': n, 'seeds': list(seeds), 'arms': result}, samples
 
 
@@ -284,8 +313,7 @@ def _run(bench, judge, arm, n, temperature, seed):
   targets = actor_critic.Targets.of(wanted)
   start = generation.prior(seed, len(wanted), bench.real[0].shape[1])
   began = time.process_time()
-  z = arm(start, targets, temperature, seed)
-  tokens = bench.model.sing(z, temperature, seed)
+  z, tokens = _sung(bench, arm, start, targets, temperature, seed)
   cpu = (time.process_time() - began) / len(wanted)
   measured = describe(tokens, targets, bench.energy)
   by_emotion = tokens.reshape(len(bench.wanted), n, -1)
@@ -298,6 +326,13 @@ def _run(bench, judge, arm, n, temperature, seed):
     np.array([diversity(group) for group in by_emotion]),
     cpu,
   )
+
+
+def _sung(bench, arm, start, targets, temperature, seed):
+  """Latent vectors of an arm and their melodies, in the key of the targets."""
+  home, shift = targets.at_home()
+  z = arm(start, home, temperature, seed)
+  return z, melody.transpose(bench.model.sing(z, temperature, seed), shift)
 
 
 def _summary(bench, runs, entry):
@@ -342,14 +377,15 @@ def _per(cpu, hits):
   return float(cpu / hits) if hits else None
 
 
-def _relate(entry, prior):
-  """Adds what is read as a share of the prior's own."""
+def _relate(entry, prior, tunes):
+  """Adds what is read as a share of the prior's own, and of real tunes'."""
   for temperature, values in entry['temperatures'].items():
-    own = prior['temperatures'][temperature]['all']
-    for name in ('overlap', 'diversity'):
-      values['all'][f'{name}_share'] = [
-        a / b for a, b in zip(values['all'][name], own[name])
-      ]
+    shown = values['all']
+    shown['diversity_beside_tunes'] = [x / tunes for x in shown['diversity']]
+    if prior:
+      own = prior['temperatures'][temperature]['all']
+      for name in ('overlap', 'diversity'):
+        shown[f'{name}_share'] = [a / b for a, b in zip(shown[name], own[name])]
 
 
 def _sweeps(bench, arm, temperature, n=64):
@@ -362,9 +398,7 @@ def _sweeps(bench, arm, temperature, n=64):
     ]
     targets = actor_critic.Targets.of(wanted)
     start = generation.prior(0, n, bench.real[0].shape[1])
-    tokens = bench.model.sing(
-      arm(start, targets, temperature, 0), temperature, 0
-    )
+    _, tokens = _sung(bench, arm, start, targets, temperature, 0)
     measured = generation.measure(tokens, targets)[name]
     sung = np.isfinite(measured)
     result[name] = float(
@@ -384,7 +418,8 @@ def _identity(bench, judge, arm, temperature, n=63):
   wanted = [bench.wanted[i % len(bench.wanted)] for i in range(n)]
   start = judge.posterior[:n]
   wanted = wanted[: len(start)]
-  z = arm(start, actor_critic.Targets.of(wanted), temperature, 0)
+  home, _ = actor_critic.Targets.of(wanted).at_home()
+  z = arm(start, home, temperature, 0)
   before, after = (
     bench.model.sing(x, temperature, 0) >= melody.FIRST_ONSET
     for x in (start, z)
@@ -395,6 +430,84 @@ def _identity(bench, judge, arm, temperature, n=63):
       (before & after).sum() / max(1, (before | after).sum())
     ),
   }
+
+
+def _beyond(bench, arm, temperature, n=90):
+  """Control where no emotion stands: targets not trained on, blends, strength.
+
+  Returns:
+    Dictionary of `unseen_hits`, the share of hits among n targets drawn from
+    the trained range; `blends_between`, the share of even blends whose mean
+    pitch, or density, lies between those measured of both emotions, where these
+    are further apart than the tolerances of a hit; and `missed`, how far
+    melodies are from a hit on average (see `generation.missed`), by strength.
+  """
+  hparams = dataclasses.replace(
+    bench.hparams, emotion_share=0.0, forecast_batch_size=n
+  )
+  # Drawn at home, as the trained ones are, then taken to any key.
+  rng = np.random.default_rng(5)
+  drawn = actor_critic.TargetSampler(bench.wanted, hparams)(rng)
+  keys = rng.integers(12, size=n)
+  classes = (np.arange(12)[None] - keys[:, None]) % 12
+  unseen = dataclasses.replace(
+    drawn, fit=np.take_along_axis(drawn.fit, classes[:, None], axis=2)
+  )
+  start = generation.prior(5, n, bench.real[0].shape[1])
+  _, tokens = _sung(bench, arm, start, unseen, temperature, 0)
+  hits = generation.missed(generation.measure(tokens, unseen), unseen) == 0
+
+  each = n // len(bench.wanted)
+  nine = actor_critic.Targets.of([e for e in bench.wanted for _ in range(each)])
+  start = generation.prior(6, len(nine.fit), bench.real[0].shape[1])
+  by_strength = []
+  for s in _STRENGTHS:
+
+    def part_of_the_way(z, *rest, s=s):
+      return (1.0 - s) * z + s * arm(z, *rest)
+
+    _, tokens = _sung(bench, part_of_the_way, start, nine, temperature, 0)
+    by_strength.append(generation.measure(tokens, nine))
+  missed = [
+    float(np.minimum(generation.missed(measured, nine), 10.0).mean())
+    for measured in by_strength
+  ]
+  return {
+    'unseen_hits': float(hits.mean()),
+    'blends_between': _between(bench, arm, temperature, by_strength[-1]),
+    'missed': dict(zip(map(str, _STRENGTHS), missed)),
+  }
+
+
+def _between(bench, arm, temperature, nine, each=3):
+  pairs = list(itertools.combinations(range(len(bench.wanted)), 2))
+  blends = [
+    emotions.parse(
+      ','.join(f'{bench.wanted[i].alias}:1' for i in pair), bench.wanted
+    )
+    for pair in pairs
+  ]
+  targets = actor_critic.Targets.of([e for e in blends for _ in range(each)])
+  start = generation.prior(7, len(targets.fit), bench.real[0].shape[1])
+  _, tokens = _sung(bench, arm, start, targets, temperature, 0)
+  measured = generation.measure(tokens, targets)
+  found = []
+  for name, apart in (
+    ('mean_pitch', lambda pair: 2.0 * generation.PITCH_TOLERANCE),
+    (
+      'onsets_per_bar',
+      lambda pair: sum(
+        generation.allowed(bench.wanted[i].onsets_per_bar) for i in pair
+      ),
+    ),
+  ):
+    ends = np.nanmean(nine[name].reshape(len(bench.wanted), -1), axis=1)
+    blended = np.nanmean(measured[name].reshape(len(pairs), each), axis=1)
+    for pair, value in zip(pairs, blended):
+      low, high = sorted(ends[list(pair)])
+      if high - low > apart(pair):
+        found.append(low < value < high)
+  return float(np.mean(found)) if found else None
 
 
 def markdown(result):
@@ -465,6 +578,26 @@ def markdown(result):
             entry['cpu_per_melody'],
             *entry['sweeps'].values(),
             *entry['identity'].values(),
+          )
+        ],
+      )
+      for arm, entry in entries.items()
+    ],
+  )
+  lines += ['', 'Where no emotion stands; how far from a hit by strength', '']
+  lines += _table(
+    'arm',
+    ['hits, unseen targets', 'blends between']
+    + [f'missed by at {s:g}' for s in _STRENGTHS],
+    [
+      (
+        arm,
+        [
+          _number(x)
+          for x in (
+            entry['beyond']['unseen_hits'],
+            entry['beyond']['blends_between'],
+            *entry['beyond']['missed'].values(),
           )
         ],
       )

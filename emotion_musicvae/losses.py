@@ -54,18 +54,20 @@ class Condition:
 class PitchLoss:
   """Fitness of the notes: chord tones earn, others pay; register; line.
 
-  `chord` is the mean over notes of `1 - fit`: 0 when every note is a chord tone
-  of full weight, 1 when none is. `register` is the squared distance of the mean
-  pitch from the reference in units of `register_scale` semitones. `motion`
-  keeps a melody from meeting both by droning on one chord tone: the squared
-  share of notes that repeat the one before, beyond `free_repeats`, in units of
-  `repeats_scale`. `leaps` keeps it from falling apart into the notes of a chord
-  wherever they lie: the squared mean interval beyond `free_interval`, in units
-  of `interval_scale`.
+  `chord` is the squared share of notes foreign to their chord, the mean over
+  notes of `1 - fit`, beyond `free_foreign`, in units of `foreign_scale`: a line
+  takes passing notes to go from one chord tone to the next. `register` is the
+  squared distance of the mean pitch from the reference in units of
+  `register_scale` semitones. `motion` keeps a melody from meeting both by
+  droning on one chord tone: the squared share of notes that repeat the one
+  before, beyond `free_repeats`, in units of `repeats_scale`. `leaps` keeps it
+  from falling apart into the notes of a chord wherever they lie: the squared
+  mean interval beyond `free_interval`, in units of `interval_scale`.
 
   Attributes:
-    register_scale: semitones off the reference that cost as much as a melody
-      with no chord tone.
+    free_foreign: share of foreign notes that costs nothing.
+    foreign_scale: share beyond it that costs 1.
+    register_scale: semitones off the reference that cost 1.
     strong_beat: additional weight of notes on the first and third beat; 0
       weighs all notes alike.
     free_repeats: share of repeated notes that costs nothing; real tunes have
@@ -76,6 +78,8 @@ class PitchLoss:
     interval_scale: semitones beyond it that cost 1.
   """
 
+  free_foreign: float = 0.15
+  foreign_scale: float = 0.1
   register_scale: float = 3.0
   strong_beat: float = 0.0
   free_repeats: float = 0.1
@@ -84,6 +88,14 @@ class PitchLoss:
   interval_scale: float = 1.0
 
   def __post_init__(self):
+    if not 0 <= self.free_foreign <= 1:
+      raise ValueError(
+        f'free_foreign: expected a share in [0, 1], got {self.free_foreign}'
+      )
+    if not 0 < self.foreign_scale < np.inf:
+      raise ValueError(
+        f'foreign_scale: expected a share above 0, got {self.foreign_scale}'
+      )
     if not 0 < self.register_scale < np.inf:
       raise ValueError(
         f'register_scale: expected semitones above 0, got {self.register_scale}'
@@ -119,7 +131,7 @@ class PitchLoss:
     emphasis = np.ones(melody.NUM_STEPS, np.float32)
     emphasis[:: melody.STEPS_PER_BAR // 2] += self.strong_beat
     counted = onsets * (condition.sounding * emphasis)[..., None]
-    chord = tf.reduce_sum(counted * cost, [1, 2]) / (
+    foreign = tf.reduce_sum(counted * cost, [1, 2]) / (
       tf.reduce_sum(counted, [1, 2]) + _EPSILON
     )
     # Measured from the reference, so that a melody without notes is at it.
@@ -130,12 +142,16 @@ class PitchLoss:
     begun = tf.reduce_sum(onsets, axis=2)
     repeats, intervals = melody.expected_motion(probabilities)
     return {
-      'chord': chord,
+      'chord': self._chord(foreign),
       'register': tf.square(distance / self.register_scale),
       **self._line(
         melody.per_pair(repeats, begun), melody.per_pair(intervals, begun)
       ),
     }
+
+  def _chord(self, foreign):
+    beyond = tf.maximum(foreign - self.free_foreign, 0.0)
+    return tf.square(beyond / self.foreign_scale)
 
   def _line(self, repeats, interval):
     droning = tf.maximum(repeats - self.free_repeats, 0.0)
@@ -162,9 +178,11 @@ class PitchLoss:
     fit = condition.fit[:, ::half_bar]
     counted = onsets * condition.sounding[:, ::half_bar, None]
     away = mean_pitch - condition.mean_pitch
+    foreign = tf.reduce_sum(counted * (1.0 - fit), axis=[1, 2]) / (
+      tf.reduce_sum(counted, axis=[1, 2]) + _EPSILON
+    )
     return {
-      'chord': tf.reduce_sum(counted * (1.0 - fit), axis=[1, 2])
-      / (tf.reduce_sum(counted, axis=[1, 2]) + _EPSILON),
+      'chord': self._chord(foreign),
       'register': tf.square(away / self.register_scale),
       **self._line(repeats, interval),
     }

@@ -6,6 +6,7 @@ import pytest
 from emotion_musicvae import actor_critic
 from emotion_musicvae import checkpoints
 from emotion_musicvae import emotions
+from emotion_musicvae import harmony
 from emotion_musicvae import melody
 from emotion_musicvae import references
 from emotion_musicvae import spectrogram
@@ -147,16 +148,38 @@ def test_energy_reference_is_what_real_melodies_measure():
   assert energy(72.0, 6.0) < energy(60.0, 6.0)
 
 
-def test_free_conditions_are_the_emotions_progressions_in_other_keys():
+def test_free_conditions_mix_the_bars_of_the_emotions():
   wanted = emotions.load()
-  hparams = dataclasses.replace(HPARAMS, emotion_share=0.0, batch_size=400)
+  hparams = dataclasses.replace(
+    HPARAMS, emotion_share=0.0, forecast_batch_size=400
+  )
   targets = actor_critic.TargetSampler(wanted, hparams)(
     np.random.default_rng(0)
   )
-  known = actor_critic.Targets.of(wanted).fit
-  keys = {np.roll(fit, k, axis=1).tobytes() for fit in known for k in range(12)}
-  assert {fit.tobytes() for fit in targets.fit} <= keys
+  home, _ = actor_critic.Targets.of(wanted).at_home()
+  bars = {bar.tobytes() for bar in home.fit.reshape(-1, 16, 12)}
+  drawn = targets.fit.reshape(-1, 4, 4, 16, 12)  # [B, cycles, bars, 16, 12]
+  assert {bar.tobytes() for bar in drawn.reshape(-1, 16, 12)} <= bars
+  np.testing.assert_array_equal(drawn, drawn[:, :1].repeat(4, axis=1))
   assert len({fit.tobytes() for fit in targets.fit}) > 50
   low, high = hparams.onsets_per_bar
   assert low <= targets.onsets_per_bar.min() < low + 0.5
   assert high - 0.5 < targets.onsets_per_bar.max() <= high
+
+
+def test_every_key_and_register_is_one_at_home():
+  wanted = [
+    dataclasses.replace(e, mean_pitch=p)
+    for e, p in zip(emotions.load(), np.linspace(30.0, 100.0, 9))
+  ]
+  targets = actor_critic.Targets.of(wanted)
+  home, shift = targets.at_home()
+  np.testing.assert_allclose(home.mean_pitch + shift, targets.mean_pitch, 1e-6)
+  assert (np.abs(home.mean_pitch - actor_critic.HOME_PITCH) <= 6.0).all()
+  for fit, at_home, k in zip(targets.fit, home.fit, shift):
+    np.testing.assert_array_equal(np.roll(at_home, k, axis=1), fit)
+    assert harmony.signature(at_home) == 0
+  # Home is where it was.
+  again, still = home.at_home()
+  np.testing.assert_array_equal(still, 0)
+  np.testing.assert_array_equal(again.fit, home.fit)

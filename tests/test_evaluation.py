@@ -88,3 +88,10 @@ def test_held_out_tunes_are_others_than_those_learned_from():
   held_out = references.load_held_out()
   assert len(held_out) >= 500
   assert not [row for row in held_out if row.tobytes() in known]
+
+
+def test_sparse_tunes_differ_less_than_dense_ones(wanted):
+  tunes = evaluation.diversity_of_tunes(wanted, 40)
+  by_alias = {e.alias: e for e in wanted}
+  assert tunes['gloomy'] < tunes['peaceful'] < tunes['intense'] < 1.0
+  assert by_alias['gloomy'].onsets_per_bar < by_alias['intense'].onsets_per_bar

@@ -129,7 +129,7 @@ def test_the_same_seed_gives_the_same_bytes_and_overwrites_nothing(out):
 
 def test_targets_beyond_the_trained_range_are_warned_about():
   emotion = dataclasses.replace(emotions.find('gloomy'), onsets_per_bar=1.5)
-  (said,) = actor_critic.beyond_training(emotion)
+  said = actor_critic.beyond_training(emotion)
   assert 'onsets_per_bar 1.5 lies outside' in said
   for emotion in emotions.load():
     assert not actor_critic.beyond_training(emotion)

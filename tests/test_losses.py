@@ -33,6 +33,7 @@ def _condition(
 
 
 def _pitch(tokens, condition, **kwargs):
+  kwargs = {'free_foreign': 0.0, **kwargs}
   terms = losses.PitchLoss(**kwargs)(melody.one_hot(tokens), condition)
   return {name: float(value[0]) for name, value in terms.items()}
 
@@ -54,14 +55,18 @@ def test_one_note_off_the_chord_costs_more():
   )
 
 
-def test_chord_loss_is_the_count_over_the_notes(random_tokens):
+def test_chord_loss_is_the_count_over_the_notes_beyond_what_is_free(
+  random_tokens,
+):
   tokens = random_tokens[:50].astype(np.int32)
   fit, sounding = harmony.chord_tones('C Am F G')
   rate = melody.chord_tone_rate(tokens, fit, sounding)
-  terms = losses.PitchLoss()(
+  terms = losses.PitchLoss(free_foreign=0.7, foreign_scale=0.2)(
     melody.one_hot(tokens), _condition('C Am F G', batch=50)
   )
-  np.testing.assert_allclose(terms['chord'], 1.0 - rate, atol=1e-5)
+  beyond = np.maximum(1.0 - rate - 0.7, 0.0)
+  np.testing.assert_allclose(terms['chord'], (beyond / 0.2) ** 2, atol=1e-4)
+  assert (beyond == 0.0).any() and (beyond > 0.0).any()
 
 
 def _count(notes, tones, mean_pitch, strong_beat):
@@ -82,7 +87,7 @@ def _count(notes, tones, mean_pitch, strong_beat):
       cost += weight * (1.0 - chord.get(note.pitch % 12, 0.0))
       total += weight
   away = np.mean([note.pitch for note in notes]) - mean_pitch
-  return cost / total, (away / 3.0) ** 2
+  return (cost / total) ** 2, (away / 3.0) ** 2
 
 
 @pytest.mark.parametrize('strong_beat', [0.0, 0.5])
@@ -104,7 +109,12 @@ def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
     fit=tf.tile(fit[None], [len(tokens), 1, 1]),
     sounding=tf.tile(sounding[None], [len(tokens), 1]),
   )
-  loss = losses.PitchLoss(strong_beat=strong_beat, register_scale=3.0)
+  loss = losses.PitchLoss(
+    free_foreign=0.0,
+    foreign_scale=1.0,
+    register_scale=3.0,
+    strong_beat=strong_beat,
+  )
   terms = loss(melody.one_hot(tokens), condition)
   np.testing.assert_allclose(
     np.stack([terms['chord'], terms['register']], axis=1), expected, rtol=1e-4
@@ -263,6 +273,8 @@ def test_bad_conditions_are_refused(name, bad):
     (lambda: losses.PitchLoss(strong_beat=np.nan), 'strong_beat'),
     (lambda: losses.PitchLoss(free_repeats=2), 'free_repeats'),
     (lambda: losses.PitchLoss(repeats_scale=0), 'repeats_scale'),
+    (lambda: losses.PitchLoss(free_foreign=1.5), 'free_foreign'),
+    (lambda: losses.PitchLoss(foreign_scale=0), 'foreign_scale'),
     (lambda: losses.DensityLoss(span_bars=3), 'span_bars'),
     (lambda: losses.DensityLoss(scale=-1), 'scale'),
     (lambda: losses.DensityLoss(tolerance=-1), 'tolerance'),

@@ -60,6 +60,13 @@ flags.DEFINE_float(
 flags.DEFINE_float(
   'intensity', 1.0, 'How far to follow the emotion, 0 (not at all) to 1.'
 )
+flags.DEFINE_integer(
+  'updates',
+  0,
+  'How often each latent vector is retrained by itself through the decoder, '
+  'once the actor has moved it: 40 come nearer to the targets and vary more, '
+  'and take some ten seconds.',
+)
 flags.DEFINE_integer('max_batch_size', 8, 'Melodies that are sung at once.')
 flags.DEFINE_integer(
   'seed', None, 'Same seed, same melodies. Drawn and written down if not given.'
@@ -82,6 +89,7 @@ def main():
   emotion = wanted_emotion()
   scripts.check_range('num_outputs', FLAGS.num_outputs, 1, 100_000)
   scripts.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
+  scripts.check_range('updates', FLAGS.updates, 0, 1000)
   scripts.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
   scripts.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
   seed = secrets.randbelow(2**31) if FLAGS.seed is None else FLAGS.seed
@@ -117,10 +125,17 @@ def main():
     overrides,
     tqdm.tqdm,
   )
-  for sentence in actor_critic.beyond_training(emotion):
-    print(f'Warning: {sentence}.', file=sys.stderr)
+  beyond = actor_critic.beyond_training(emotion)
+  if beyond:
+    print(f'Warning: {beyond}.', file=sys.stderr)
   melodies = model.generate(
-    emotion, FLAGS.num_outputs, FLAGS.temperature, seed, FLAGS.intensity
+    emotion,
+    FLAGS.num_outputs,
+    FLAGS.temperature,
+    seed,
+    FLAGS.intensity,
+    FLAGS.updates,
+    tqdm.tqdm,
   )
   paths, record = outputs.write_run(
     FLAGS.output_dir,
@@ -132,6 +147,7 @@ def main():
       'seed': seed,
       'temperature': FLAGS.temperature,
       'intensity': FLAGS.intensity,
+      'updates': FLAGS.updates,
       'model': model.description(),
       'versions': musicvae.versions(),
     },
