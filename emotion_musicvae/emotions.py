@@ -23,6 +23,7 @@ class Emotion:
     mode: 'major' or 'minor'.
     chords: progression, see `harmony.bars`.
     qpm: tempo of the written file, quarter notes a minute.
+    program: instrument of the written file, General MIDI counted from 0.
     basis: where the references come from.
   """
 
@@ -33,6 +34,7 @@ class Emotion:
   mode: str = 'major'
   chords: str = 'C F G C'
   qpm: float = 120.0
+  program: int = 0
   basis: str = ''
 
 
@@ -94,6 +96,7 @@ def check(emotion, where):
     'mean_pitch': (21, 108),
     'onsets_per_bar': (0.1, 16),
     'qpm': (10, 400),
+    'program': (0, 127),
   }
   for name, (low, high) in ranges.items():
     value = getattr(emotion, name)

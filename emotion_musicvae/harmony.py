@@ -9,9 +9,13 @@ NUM_BARS = 16
 STEPS_PER_BAR = 16
 NO_CHORD = 'N.C.'
 
-_MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 _THIRDS = (3, 4)
 _FIFTHS = (6, 7, 8)
+# Degrees of a mode's scale and of its tonic's triad, semitones above the tonic.
+_SCALES = {
+  'major': ((0, 2, 4, 5, 7, 9, 11), (0, 4, 7)),
+  'minor': ((0, 2, 3, 5, 7, 8, 10), (0, 3, 7)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +87,7 @@ def chord_tones(progression, weights=ToneWeights()):
     for symbol in bar:
       length = STEPS_PER_BAR // len(bar)
       if symbol != NO_CHORD:
-        fit[step : step + length] = _symbol_fit(symbol, weights)
+        fit[step : step + length] = symbol_tones(symbol, weights)
         sounding[step : step + length] = 1.0
       step += length
   return fit, sounding
@@ -100,12 +104,57 @@ def signature(fit):
     `Cm Fm Gm Cm`; the lowest of several, so 0 where there is no chord.
   """
   weights = fit.sum(axis=0)
-  held = [weights[np.add(_MAJOR_SCALE, k) % 12].sum() for k in range(12)]
+  held = [weights[np.add(_SCALES['major'][0], k) % 12].sum() for k in range(12)]
   # Sums of the same weights in another order differ in the last digits.
   return int(np.argmax(np.round(held, 3)))
 
 
-def _symbol_fit(symbol, weights):
+def key(progression, mode):
+  """The key of a progression whose mode is known.
+
+  It is the one whose scale holds most of the chord tones; the tonic's own triad
+  counts once more. Where that leaves several, it is that of the first chord.
+  The minor scale is the natural one, as key signatures have it.
+
+  Args:
+    progression: see `bars`.
+    mode: 'major' or 'minor'.
+
+  Returns:
+    Pitch class of the tonic, 0 being C; None where there is no chord.
+
+  Raises:
+    ValueError: what `chord_tones` raises.
+  """
+  fit, _ = chord_tones(progression)
+  tones = fit > 0
+  symbols = [symbol for bar in bars(progression) for symbol in bar]
+  roots = [
+    chord_symbols_lib.chord_symbol_root(symbol)
+    for symbol in symbols
+    if symbol != NO_CHORD
+  ]
+  if not roots:
+    return None
+
+  def weight(tonic):
+    scale, triad = (
+      np.isin((np.arange(12) - tonic) % 12, degrees)
+      for degrees in _SCALES[mode]
+    )
+    inside = (tones & scale).sum()
+    home = (tones == triad).all(axis=1).sum()
+    return inside + home, tonic == roots[0]
+
+  return max(range(12), key=weight)
+
+
+def symbol_tones(symbol, weights=ToneWeights()):
+  """How well each pitch class fits a chord: [12] float32 weights in [0, 1].
+
+  Raises:
+    ValueError: an unknown symbol.
+  """
   try:
     root = chord_symbols_lib.chord_symbol_root(symbol)
     pitches = chord_symbols_lib.chord_symbol_pitches(symbol)
