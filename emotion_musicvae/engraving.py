@@ -38,8 +38,7 @@ def musicxml(sequence, title):
   part = stream.Part(id='P1')
   part.insert(0, _player(sequence))
   bars = [
-    stream.Measure(number=i + 1)
-    for i in range(arrangement.num_bars(sequence))
+    stream.Measure(number=i + 1) for i in range(arrangement.num_bars(sequence))
   ]
   written_key = None
   if arrangement.key(sequence):
@@ -92,9 +91,7 @@ def _player(sequence):
 def _write_note(bars, start, end, spelled):
   """Writes a note, tied where a bar line or its length asks for it."""
   pieces = [
-    piece
-    for low, high in _by_bar(start, end)
-    for piece in _writable(low, high)
+    piece for low, high in _by_bar(start, end) for piece in _writable(low, high)
   ]
   for i, (low, high) in enumerate(pieces):
     written = note.Note(spelled, quarterLength=(high - low) / 4)
@@ -125,9 +122,7 @@ def _writable(start, end):
   if end - start in _SINGLE:
     return [(start, end)]
   cuts = [
-    cut
-    for cut in range(start + 1, end)
-    if {cut - start, end - cut} <= _SINGLE
+    cut for cut in range(start + 1, end) if {cut - start, end - cut} <= _SINGLE
   ]
   cut = max(cuts, key=lambda step: step & -step)
   return [(start, cut), (cut, end)]

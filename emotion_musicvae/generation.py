@@ -6,6 +6,7 @@ import functools
 import numpy as np
 
 from emotion_musicvae import actor_critic
+from emotion_musicvae import arrangement
 from emotion_musicvae import checkpoints
 from emotion_musicvae import configuration
 from emotion_musicvae import emotions
@@ -22,7 +23,6 @@ PITCH_TOLERANCE = 1.5  # semitones
 DENSITY_TOLERANCE = 0.1  # of the reference,
 DENSITY_TOLERANCE_ONSETS = 0.5  # or onsets a bar, whichever is wider
 CHORD_TONE_FLOOR = 0.75
-_MIDI_QPM = 120.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,9 @@ class Melody:
   """One generated melody.
 
   Attributes:
-    note_sequence: 16 bars in 4/4 at the emotion's tempo.
+    emotion: `emotions.Emotion` that it follows.
+    note_sequence: 16 bars in 4/4 with the emotion's tempo, instrument, key and
+      chord symbols, see `arrangement.arrange`.
     tokens: [256] uint8 tokens that the stock decoder drew, transposed.
     z: [Z] latent vector it was sung from.
     shift: semitones by which it was transposed, see
@@ -39,6 +41,7 @@ class Melody:
     reference: what was asked for, under the same names.
   """
 
+  emotion: emotions.Emotion
   note_sequence: object
   tokens: np.ndarray
   z: np.ndarray
@@ -195,7 +198,8 @@ class EmotionMusicVAE:
     }
     return [
       Melody(
-        _at_tempo(sequence, emotion.qpm),
+        emotion,
+        arrangement.arrange(sequence, emotion),
         tokens[i],
         z[i],
         int(shift[i]),
@@ -349,16 +353,6 @@ def actor_for(config, weights, fingerprint, overrides=None, progress=None):
   learner = actor_critic.learner_for(weights, hparams, seed=0)
   actor_critic.train(learner, run_dir, num_steps, progress)
   return learner.actor
-
-
-def _at_tempo(sequence, qpm):
-  """A NoteSequence of 120 quarter notes a minute at another tempo."""
-  for note in sequence.notes:
-    note.start_time *= _MIDI_QPM / qpm
-    note.end_time *= _MIDI_QPM / qpm
-  sequence.total_time *= _MIDI_QPM / qpm
-  sequence.tempos[0].qpm = qpm
-  return sequence
 
 
 def _plain(value):

@@ -1,12 +1,54 @@
-"""Writes what was generated: whole or not at all, over nothing."""
+"""Writes what was generated: whole or not at all, over nothing.
+
+Every writer is imported where it is used, so that one that is not installed is
+only missed by who asked for it.
+"""
 
 import contextlib
 import datetime
+import importlib.util
+import io
 import json
 import os
 import tempfile
 
 from emotion_musicvae.configuration import UserError
+
+# Formats, and the packages beyond this one's own that they take.
+FORMATS = {
+  'mid': (),
+  'wav': ('tinysoundfont',),
+  'png': (),
+  'musicxml': ('music21',),
+  'html': ('tinysoundfont',),
+}
+# What a page plays and hands out, where it was made.
+_EMBEDDED = ('mid', 'mp3', 'musicxml')
+
+
+def check_formats(formats):
+  """Refuses formats that are unknown or whose writer is not installed.
+
+  Args:
+    formats: names.
+
+  Raises:
+    UserError: names those that are known, or what to install.
+  """
+  known = ', '.join(FORMATS)
+  if not formats:
+    raise UserError(f'--output_formats: name at least one of {known}')
+  for name in formats:
+    if name not in FORMATS:
+      raise UserError(
+        f'--output_formats: there is no {name!r}; there are {known}'
+      )
+    for package in FORMATS[name]:
+      if importlib.util.find_spec(package) is None:
+        raise UserError(
+          f'--output_formats: {name} takes {package}, which is not installed; '
+          f'type: pip install --no-deps {package}'
+        )
 
 
 def check_directory(path):
@@ -26,51 +68,136 @@ def check_directory(path):
     ) from None
 
 
-def write_run(output_dir, config, emotion, melodies, record):
-  """Writes one MIDI file per melody and one JSON beside them.
+def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
+  """Writes a file per melody and format, and one JSON beside them.
 
   Names follow Magenta's: `<config>_<emotion>_<time>-000-of-003.mid`. The time
-  is moved on where files of that name exist.
+  is moved on where files of that name exist. Of `html` there is one file for
+  the whole run.
 
   Args:
     output_dir: folder, see `check_directory`.
     config: name of the model configuration.
     emotion: name for the files.
     melodies: sequence of `generation.Melody`.
-    record: dictionary for the JSON; `melodies` is added to it.
+    record: dictionary for the JSON; the names of the files and what each melody
+      measures are added to it.
+    formats: names out of `FORMATS`, see `check_formats`.
 
   Returns:
-    Paths of the MIDI files, and that of the JSON.
+    `(paths, others)`: for each melody the paths of its files, and the paths of
+    those of the whole run, the JSON last.
 
   Raises:
     UserError: the disk is full or the folder went away; nothing is left.
   """
-  from note_seq import midi_io  # pylint: disable=g-import-not-at-top
-
   stem = _free_stem(output_dir, f'{config}_{emotion}')
-  names = [
-    f'{stem}-{i:03d}-of-{len(melodies):03d}.mid' for i in range(len(melodies))
+  entries, embedded, others = [], [], []
+  with _whole_or_not_at_all(output_dir) as write:
+    for i, melody in enumerate(melodies):
+      files = _files(melody, formats)
+      own = f'{stem}-{i:03d}-of-{len(melodies):03d}'
+      names = [
+        write(f'{own}.{extension}', files[extension])
+        for extension in files
+        if extension in formats
+      ]
+      entries.append({'files': names, **melody.record()})
+      if 'html' in formats:
+        embedded.append({k: files[k] for k in _EMBEDDED if k in files})
+    if embedded:
+      from emotion_musicvae import pages
+
+      page = pages.page(melodies, embedded, record, emotion)
+      others.append(write(f'{stem}.html', page))
+    record = {**record, 'files': others, 'melodies': entries}
+    text = json.dumps(record, ensure_ascii=False, indent=2) + '\n'
+    others = [*others, write(f'{stem}.json', text.encode('utf-8'))]
+
+  def paths(names):
+    return [os.path.join(output_dir, name) for name in names]
+
+  return [paths(entry['files']) for entry in entries], paths(others)
+
+
+def _files(melody, formats):
+  """What is written of a melody, by extension, in the order of `FORMATS`.
+
+  For a page that is also what it plays, `mp3`.
+  """
+  sequence, emotion = melody.note_sequence, melody.emotion
+  title = emotion.name
+  if emotion.alias not in ('', emotion.name):
+    title = f'{emotion.name} ({emotion.alias})'
+  files = {}
+  if {'mid', 'html'} & set(formats):
+    files['mid'] = _midi(sequence)
+  if {'wav', 'html'} & set(formats):
+    from emotion_musicvae import sound
+
+    audio = sound.render(sequence)
+    if 'wav' in formats:
+      files['wav'] = sound.wav(audio)
+    if 'html' in formats:
+      files['mp3'] = sound.mp3(audio)
+  if 'png' in formats:
+    from emotion_musicvae import plots
+
+    with io.BytesIO() as picture:
+      plots.melody_picture(
+        picture,
+        (title, emotion.alias or 'melody'),
+        sequence,
+        melody.measured,
+        melody.reference,
+      )
+      files['png'] = picture.getvalue()
+  if 'musicxml' in formats:
+    from emotion_musicvae import engraving
+
+    files['musicxml'] = engraving.musicxml(sequence, title)
+  return files
+
+
+def _midi(sequence):
+  """A NoteSequence as a MIDI file, its chord symbols as text events."""
+  from note_seq import midi_io
+  import pretty_midi
+
+  midi = midi_io.note_sequence_to_pretty_midi(sequence)
+  midi.text_events = [
+    pretty_midi.Text(annotation.text, annotation.time)
+    for annotation in sequence.text_annotations
   ]
-  entries = [
-    {'file': name, **melody.record()} for name, melody in zip(names, melodies)
-  ]
-  text = json.dumps(
-    {**record, 'melodies': entries}, ensure_ascii=False, indent=2
-  )
-  final = [os.path.join(output_dir, name) for name in names + [stem + '.json']]
-  written = []
+  with io.BytesIO() as file:
+    midi.write(file)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _whole_or_not_at_all(output_dir):
+  """Gives a function that writes a file of a name and returns the name.
+
+  The files appear in the folder together, at the end. Where anything fails,
+  none does.
+  """
+  names, placed = [], []
   try:
     with tempfile.TemporaryDirectory(dir=output_dir, prefix='.') as folder:
-      parts = [os.path.join(folder, str(i)) for i in range(len(final))]
-      for part, melody in zip(parts, melodies):
-        midi_io.sequence_proto_to_midi_file(melody.note_sequence, part)
-      with open(parts[-1], 'w', encoding='utf-8') as f:
-        f.write(text + '\n')
-      for part, path in zip(parts, final):
-        os.rename(part, path)
-        written.append(path)
+
+      def write(name, content):
+        with open(os.path.join(folder, name), 'wb') as f:
+          f.write(content)
+        names.append(name)
+        return name
+
+      yield write
+      for name in names:
+        path = os.path.join(output_dir, name)
+        os.rename(os.path.join(folder, name), path)
+        placed.append(path)
   except BaseException as e:
-    for path in written:
+    for path in placed:
       with contextlib.suppress(OSError):
         os.remove(path)
     if isinstance(e, OSError):
@@ -79,7 +206,6 @@ def write_run(output_dir, config, emotion, melodies, record):
         'nothing was kept'
       ) from None
     raise
-  return final[:-1], final[-1]
 
 
 def _free_stem(output_dir, prefix):

@@ -1,4 +1,4 @@
-"""Composes melodies that follow an emotion, as MIDI files.
+"""Composes melodies that follow an emotion: MIDI, audio, score, page.
 
 emotion_musicvae_generate --emotion=peaceful
 """
@@ -11,6 +11,7 @@ from absl import flags
 
 from emotion_musicvae import configuration
 from emotion_musicvae import emotions
+from emotion_musicvae import outputs
 from emotion_musicvae import scripts
 from emotion_musicvae.configuration import UserError
 
@@ -72,6 +73,26 @@ flags.DEFINE_integer(
   'seed', None, 'Same seed, same melodies. Drawn and written down if not given.'
 )
 flags.DEFINE_string('output_dir', 'out', 'Folder for the files.')
+flags.DEFINE_list(
+  'output_formats',
+  ['mid'],
+  'What to write: mid, wav (audio), png (piano roll), musicxml (sheet music), '
+  'html (one page that plays them all).',
+)
+flags.DEFINE_string(
+  'accompaniment',
+  'none',
+  'chords: a second track holds the chords that the melody follows; none: the '
+  'melody alone.',
+)
+flags.DEFINE_float(
+  'qpm', None, "Quarter notes a minute, in place of the emotion's."
+)
+flags.DEFINE_integer(
+  'program',
+  None,
+  "Instrument, General MIDI counted from 0, in place of the emotion's.",
+)
 flags.DEFINE_string(
   'hparams', '', 'Settings of the actor-critic, should it have to be trained.'
 )
@@ -94,12 +115,16 @@ def main():
   scripts.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
   seed = secrets.randbelow(2**31) if FLAGS.seed is None else FLAGS.seed
   scripts.check_range('seed', seed, 0, 2**63 - 1)
+  outputs.check_formats(FLAGS.output_formats)
+  if FLAGS.accompaniment not in ('chords', 'none'):
+    raise UserError(
+      f'--accompaniment: expected chords or none, got {FLAGS.accompaniment!r}'
+    )
   scripts.set_log(FLAGS.log)
   configuration.load_model_config(FLAGS.config)
   overrides = configuration.parse_settings(FLAGS.hparams)
 
   from emotion_musicvae import harmony
-  from emotion_musicvae import outputs
 
   try:
     harmony.chord_tones(emotion.chords)
@@ -113,6 +138,7 @@ def main():
   import tqdm
 
   from emotion_musicvae import actor_critic
+  from emotion_musicvae import arrangement
   from emotion_musicvae import generation
   from emotion_musicvae import musicvae
 
@@ -137,7 +163,14 @@ def main():
     FLAGS.updates,
     tqdm.tqdm,
   )
-  paths, record = outputs.write_run(
+  if FLAGS.accompaniment == 'chords':
+    melodies = [
+      dataclasses.replace(
+        m, note_sequence=arrangement.accompanied(m.note_sequence)
+      )
+      for m in melodies
+    ]
+  paths, others = outputs.write_run(
     FLAGS.output_dir,
     FLAGS.config,
     emotions.spelled(emotion, FLAGS.emotion or ''),
@@ -148,17 +181,25 @@ def main():
       'temperature': FLAGS.temperature,
       'intensity': FLAGS.intensity,
       'updates': FLAGS.updates,
+      'accompaniment': FLAGS.accompaniment,
       'model': model.description(),
       'versions': musicvae.versions(),
     },
+    FLAGS.output_formats,
   )
-  for path, melody in zip(paths, melodies):
+  for i, (files, melody) in enumerate(zip(paths, melodies)):
     m = melody.measured
+    first, *rest = files or [f'melody {i + 1}']
     print(
-      f'{path}  mean pitch {m["mean_pitch"]:.1f} ({emotion.mean_pitch}), '
+      f'{first}  mean pitch {m["mean_pitch"]:.1f} ({emotion.mean_pitch}), '
       f'onsets a bar {m["onsets_per_bar"]:.1f} ({emotion.onsets_per_bar}), '
       f'chord tones {m["chord_tone_rate"]:.0%}'
     )
+    for path in rest:
+      print(path)
+  *pages, record = others
+  for page in pages:
+    print(f'{page}  opens in a browser, plays and shows them all')
   print(f'{record}  what was asked for and what each melody measures')
 
 
@@ -175,6 +216,12 @@ def wanted_emotion():
     emotion = emotions.parse(FLAGS.emotion, known)
   if FLAGS.target:
     emotion = emotions.with_targets(emotion, FLAGS.target)
+  if FLAGS.qpm is not None:
+    scripts.check_range('qpm', FLAGS.qpm, 10.0, 400.0)
+    emotion = dataclasses.replace(emotion, qpm=FLAGS.qpm)
+  if FLAGS.program is not None:
+    scripts.check_range('program', FLAGS.program, 0, 127)
+    emotion = dataclasses.replace(emotion, program=FLAGS.program)
   return emotion
 
 
