@@ -4,7 +4,8 @@ PYTHON ?= python3
 .PHONY: demo test lint lock
 
 demo: .venv/demo
-	.venv/bin/emotion_musicvae_generate --emotion=평화로움 --output_dir=out
+	.venv/bin/emotion_musicvae_generate --emotion=평화로움 --output_dir=out \
+	  --output_formats=mid,wav,png,musicxml,html --accompaniment=chords
 
 test: .venv/test
 	.venv/bin/python -m pytest -q

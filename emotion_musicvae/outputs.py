@@ -14,13 +14,14 @@ import tempfile
 
 from emotion_musicvae.configuration import UserError
 
-# Formats, and the packages beyond this one's own that they take.
+# Formats, and what to give pip for those that take more than the package does.
+# tinysoundfont asks for pyaudio to play aloud, which needs PortAudio to build.
 FORMATS = {
-  'mid': (),
-  'wav': ('tinysoundfont',),
-  'png': (),
-  'musicxml': ('music21',),
-  'html': ('tinysoundfont',),
+  'mid': None,
+  'wav': '--no-deps tinysoundfont',
+  'png': None,
+  'musicxml': 'music21',
+  'html': '--no-deps tinysoundfont',
 }
 # What a page plays and hands out, where it was made.
 _EMBEDDED = ('mid', 'mp3', 'musicxml')
@@ -43,11 +44,12 @@ def check_formats(formats):
       raise UserError(
         f'--output_formats: there is no {name!r}; there are {known}'
       )
-    for package in FORMATS[name]:
+    if FORMATS[name]:
+      package = FORMATS[name].split()[-1]
       if importlib.util.find_spec(package) is None:
         raise UserError(
           f'--output_formats: {name} takes {package}, which is not installed; '
-          f'type: pip install --no-deps {package}'
+          f'type: pip install {FORMATS[name]}'
         )
 
 

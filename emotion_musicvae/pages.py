@@ -14,7 +14,7 @@ _MODES = {'major': '장조', 'minor': '단조'}
 _MEASURES = {
   'mean_pitch': ('평균 음높이 (MIDI)', 'mean pitch (MIDI)', '.1f'),
   'onsets_per_bar': ('마디당 음 수', 'onsets a bar', '.1f'),
-  'chord_tone_rate': ('화음음 비율', 'chord-tone rate', '.0%'),
+  'chord_tone_rate': ('화성음 비율', 'chord-tone rate', '.0%'),
   'energy': ('스펙트로그램 에너지', 'spectrogram energy', '.3f'),
 }
 _REQUEST = {

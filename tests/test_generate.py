@@ -72,7 +72,7 @@ def test_the_record_tells_request_reference_and_measures(out):
 def test_the_midi_has_the_notes_that_were_measured(out):
   folder, _ = out
   for entry in _record(folder)['melodies']:
-    midi = mido.MidiFile(os.path.join(folder, entry['file']))
+    midi = mido.MidiFile(os.path.join(folder, entry['files'][0]))
     pitches, end = [], 0.0
     for message in midi:
       end += message.time
@@ -214,6 +214,11 @@ def _unwritable(tmp_path):
     ('generate', ['--emotion=gloomy', '--config=x'], 'hierdec-mel_16bar_lite'),
     ('generate', ['--emotion=gloomy', '--hparams=chord'], 'name=value'),
     ('generate', ['--emotion=gloomy', '--tempo=3'], 'tempo'),
+    ('generate', ['--emotion=gloomy', '--output_formats=mid,flac'], "'flac'"),
+    ('generate', ['--emotion=gloomy', '--output_formats='], 'mid, wav, png'),
+    ('generate', ['--emotion=gloomy', '--accompaniment=bass'], 'chords or'),
+    ('generate', ['--emotion=gloomy', '--qpm=0'], '--qpm: expected 10'),
+    ('generate', ['--emotion=gloomy', '--program=128'], '--program'),
     ('generate', ['--emotion=gloomy:x'], 'name:weight'),
     ('generate', ['--target=onsets_per_bar=40'], 'expected 0.1 to 16'),
     ('generate', ['--target=chords=C H'], "--target: target: chords: 'H' is"),

@@ -57,6 +57,26 @@ def test_progressions_that_do_not_fill_sixteen_bars(progression):
     harmony.bars(progression)
 
 
+@pytest.mark.parametrize(
+  ('progression', 'mode', 'tonic'),
+  [
+    ('C Am F G', 'major', 0),
+    ('F G Am C', 'major', 0),  # ends at home
+    ('Am F C G', 'major', 0),  # never begins or ends there
+    ('Am F C G', 'minor', 9),
+    ('Am Dm E Am', 'minor', 9),  # E major is not in the natural minor
+    ('Dm C Dm G', 'minor', 2),  # Dorian
+    ('Dm7 G7 | Cmaj7', 'major', 0),
+    ('C F', 'major', 0),  # as much in F: the first chord decides
+    ('F C', 'major', 5),
+    ('N.C. Gb Db7 Gb', 'major', 6),
+    ('N.C.', 'major', None),
+  ],
+)
+def test_the_key_is_where_the_chords_are_at_home(progression, mode, tonic):
+  assert harmony.key(progression, mode) == tonic
+
+
 def test_negative_weight_is_named():
   with pytest.raises(ValueError, match=r'third: expected a weight in \[0, 1\]'):
     harmony.ToneWeights(third=-0.1)

@@ -1,29 +1,517 @@
+"""What is written, as programs read it that no one here wrote."""
+
+import base64
 import errno
+import html.parser
+import http.server
+import io
+import json
 import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import urllib.parse
 
+import librosa
+import mido
+import music21
 import note_seq
+from note_seq import chord_symbols_lib
 import numpy as np
+import pretty_midi
 import pytest
+import soundfile
 
+from emotion_musicvae import arrangement
+from emotion_musicvae import emotions
+from emotion_musicvae import engraving
 from emotion_musicvae import generation
 from emotion_musicvae import outputs
+from emotion_musicvae import pages
+from emotion_musicvae import plots
+from emotion_musicvae import sound
 from emotion_musicvae.configuration import UserError
 
+ALL = list(outputs.FORMATS)
+MEASURES = {
+  'mean_pitch': 66.0,
+  'onsets_per_bar': 6.0,
+  'chord_tone_rate': 1.0,
+  'energy': 0.5,
+}
 
-def _melody(seed=0, **measured):
-  sequence = note_seq.NoteSequence()
-  sequence.notes.add(pitch=60, velocity=80, start_time=0, end_time=1)
-  sequence.total_time = 1
-  values = {
-    'mean_pitch': 66.0,
-    'onsets_per_bar': 6.0,
-    'chord_tone_rate': 1.0,
-    'energy': 0.5,
-  }
-  tokens = np.random.default_rng(seed).integers(0, 90, 256)
+
+def _sequence(notes, qpm=120.0):
+  """(start, end, pitch) in sixteenths, as Magenta's converter writes them."""
+  sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+  sequence.tempos.add(qpm=qpm)
+  for start, end, pitch in notes:
+    sequence.notes.add(
+      pitch=pitch,
+      velocity=80,
+      start_time=start * 15 / qpm,
+      end_time=end * 15 / qpm,
+    )
+    sequence.total_time = end * 15 / qpm
+  return sequence
+
+
+def _random_notes(seed):
+  """A melody of all lengths, gaps, pitches and places in the bar."""
+  rng = np.random.default_rng(seed)
+  notes, now = [], int(rng.integers(0, 8))
+  while now < 256:
+    end = min(now + int(rng.integers(1, 22)), 256)
+    notes.append((now, end, int(rng.integers(48, 85))))
+    now = end + int(rng.choice([0, 0, 0, 1, 3, 20]))
+  return notes
+
+
+def _melody(notes=((0, 4, 60), (8, 16, 64)), emotion='gloomy', **measured):
+  if isinstance(emotion, str):
+    emotion = emotions.find(emotion)
   return generation.Melody(
-    sequence, tokens, np.zeros(4), {**values, **measured}, values
+    emotion,
+    arrangement.arrange(_sequence(notes), emotion),
+    np.zeros(256, np.uint8),
+    np.zeros(4),
+    {**MEASURES, **measured},
+    MEASURES,
   )
+
+
+def _written(folder, melodies, formats, record=None):
+  """Files of a run by extension; a list of each, in their order."""
+  paths, others = outputs.write_run(
+    folder, 'config', 'name', melodies, record or {}, formats
+  )
+  found = {}
+  for path in [path for files in paths for path in files] + others:
+    content = pathlib.Path(path).read_bytes()
+    found.setdefault(path.rpartition('.')[2], []).append(content)
+  return found
+
+
+@pytest.fixture(scope='module')
+def midi(tmp_path_factory):
+  """A random melody over C minor with its chords, as a MIDI file's path."""
+  melody = _melody(_random_notes(0))
+  path = tmp_path_factory.mktemp('midi')
+  sequence = arrangement.accompanied(melody.note_sequence)
+  melody = generation.Melody(
+    melody.emotion, sequence, melody.tokens, melody.z, MEASURES, MEASURES
+  )
+  ((file,),), _ = outputs.write_run(path, 'config', 'gloomy', [melody], {})
+  return file
+
+
+def test_the_midi_says_tempo_metre_key_instrument_and_names(midi):
+  read = mido.MidiFile(midi)
+  meta = {m.type: m for track in read.tracks for m in track if m.is_meta}
+  assert mido.tempo2bpm(meta['set_tempo'].tempo) == pytest.approx(60)
+  assert meta['time_signature'].numerator == 4
+  assert meta['time_signature'].denominator == 4
+  assert meta['key_signature'].key == 'Cm'
+  assert [t.name for t in read.tracks[1:]] == ['Melody', 'Chords']
+  programs = [
+    m.program for t in read.tracks for m in t if m.type == 'program_change'
+  ]
+  assert programs[0] == emotions.find('gloomy').program
+  texts = pretty_midi.PrettyMIDI(midi).text_events
+  assert [t.text for t in texts] == ['Cm', 'Fm', 'Gm', 'Cm'] * 4
+  # At 60 quarter notes a minute a bar takes four seconds.
+  assert [t.time for t in texts] == pytest.approx(list(range(0, 64, 4)))
+
+
+def test_the_melody_track_has_the_notes_and_the_chord_track_the_chords(midi):
+  melody, chords = pretty_midi.PrettyMIDI(midi).instruments
+  assert [
+    (round(n.start * 4), round(n.end * 4), n.pitch) for n in melody.notes
+  ] == _random_notes(0)
+  for bar, symbol in enumerate(['Cm', 'Fm', 'Gm', 'Cm'] * 4):
+    notes = [n for n in chords.notes if round(n.start) == 4 * bar]
+    assert {n.pitch % 12 for n in notes} == set(
+      chord_symbols_lib.chord_symbol_pitches(symbol)
+    )
+    lowest = min(notes, key=lambda n: n.pitch)
+    assert lowest.pitch % 12 == chord_symbols_lib.chord_symbol_bass(symbol)
+    assert {round(n.end - n.start, 3) for n in notes} == {4.0}
+    # It lies below the melody and is softer.
+    assert max(n.pitch for n in notes) < 60
+    assert max(n.velocity for n in notes) < 80
+
+
+def test_without_accompaniment_there_is_the_melody_alone(tmp_path):
+  ((path,),), _ = outputs.write_run(tmp_path, 'c', 'n', [_melody()], {})
+  (track,) = pretty_midi.PrettyMIDI(path).instruments
+  assert [n.pitch for n in track.notes] == [60, 64]
+  assert len(pretty_midi.PrettyMIDI(path).text_events) == 16
+
+
+def _read_xml(content):
+  (part,) = music21.converter.parse(content, format='musicxml').parts
+  return part
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_the_sheet_music_has_the_notes_and_ties_only_where_needed(seed):
+  notes = _random_notes(seed)
+  part = _read_xml(engraving.musicxml(_melody(notes).note_sequence, 'a'))
+  measures = list(part.getElementsByClass('Measure'))
+  assert [m.number for m in measures] == list(range(1, 17))
+  # What cannot be written as one note within a bar: no whole number of
+  # sixteenths with up to two dots.
+  single = {
+    music21.duration.Duration(kind, dots=dots).quarterLength * 4
+    for kind in ('whole', 'half', 'quarter', 'eighth', '16th')
+    for dots in (0, 1, 2)
+  }
+  for measure in measures:
+    assert measure.barDuration.quarterLength == 4
+    written = list(measure.notesAndRests)
+    written = [e for e in written if not isinstance(e, music21.harmony.Harmony)]
+    assert sum(e.quarterLength for e in written) == 4
+    assert all(len(e.duration.components) == 1 for e in written)
+  joined = part.flatten().getElementsByClass('Note').stream()
+  untied = joined.stripTies()
+  assert [
+    (n.offset * 4, (n.offset + n.quarterLength) * 4, n.pitch.midi)
+    for n in untied.notes
+  ] == notes
+  for start, end, _ in notes:
+    pieces = [n for n in joined if start <= n.offset * 4 < end]
+    bars = range(start // 16, (end - 1) // 16 + 1)
+    least = sum(
+      1 if min(end, 16 * b + 16) - max(start, 16 * b) in single else 2
+      for b in bars
+    )
+    assert len(pieces) == least
+    assert all((n.tie is not None) == (least > 1) for n in pieces)
+
+
+def test_the_sheet_music_has_rests_only_where_nothing_sounds():
+  # Silent: the first quarter, all of bar 2, and from bar 3 on.
+  part = _read_xml(
+    engraving.musicxml(_melody([(4, 16, 60), (32, 48, 62)]).note_sequence, 'a')
+  )
+  rests = [
+    [r.quarterLength for r in m.getElementsByClass('Rest')]
+    for m in part.getElementsByClass('Measure')
+  ]
+  assert rests == [[1.0], [4.0], [], *[[4.0]] * 13]
+
+
+def test_the_sheet_music_has_key_chords_tempo_title_and_one_clef():
+  melody = _melody(_random_notes(1), 'mysterious')
+  content = engraving.musicxml(melody.note_sequence, '신비로움')
+  part = _read_xml(content)
+  (key,) = part.recurse().getElementsByClass('KeySignature')
+  assert key.sharps == -1  # D minor
+  assert key.mode == 'minor'
+  symbols = part.recurse().getElementsByClass('ChordSymbol')
+  assert [s.figure for s in symbols] == ['Dm', 'C', 'Dm', 'G'] * 4
+  assert [s.getOffsetInHierarchy(part) for s in symbols] == [*range(0, 64, 4)]
+  (tempo,) = part.recurse().getElementsByClass('MetronomeMark')
+  assert tempo.number == 92
+  assert len(part.recurse().getElementsByClass('Clef')) == 1
+  assert '신비로움' in content.decode('utf-8')
+  # Sounds as written: no transposing instrument.
+  assert b'<transpose>' not in content
+
+
+@pytest.mark.parametrize(
+  ('chords', 'mode', 'key', 'pitch', 'name'),
+  [
+    ('Am Am F E', 'minor', ('A', 'minor'), 68, 'G#'),
+    ('Cm Fm Gm Cm', 'minor', ('C', 'minor'), 70, 'B-'),
+    ('Gb Cb Db7 Gb', 'major', ('Gb', 'major'), 66, 'G-'),
+    ('F G Am C', 'major', ('C', 'major'), 66, 'F#'),
+    ('C Fm G C', 'major', ('C', 'major'), 63, 'E-'),
+  ],
+)
+def test_pitches_are_spelled_by_their_key(chords, mode, key, pitch, name):
+  emotion = emotions.Emotion(name='x', mode=mode, chords=chords)
+  sequence = _melody([(0, 4, pitch)], emotion).note_sequence
+  assert arrangement.key(sequence) == key
+  read = _read_xml(engraving.musicxml(sequence, 'x')).recurse()
+  (note,) = read.getElementsByClass('Note')
+  assert (note.name, note.pitch.midi) == (name, pitch)
+
+
+def test_a_note_is_spelled_as_in_its_chord():
+  emotion = emotions.Emotion(name='x', chords='C Fm G C')
+  sequence = _melody([(16, 20, 68)], emotion).note_sequence
+  notes = _read_xml(engraving.musicxml(sequence, 'x')).recurse()
+  assert [n.name for n in notes.getElementsByClass('Note')] == ['A-']
+
+
+@pytest.mark.parametrize(
+  'symbol', ['C6/9', 'Am(add9)', 'Bbb7', 'F#m7b5/C', 'Ebm(maj7)', 'N.C.']
+)
+def test_every_chord_symbol_that_is_understood_is_engraved(symbol):
+  emotion = emotions.Emotion(name='x', chords=symbol)
+  melody = _melody([(0, 4, 60)], emotion)
+  content = engraving.musicxml(melody.note_sequence, 'x')
+  read = _read_xml(content).recurse().getElementsByClass('Harmony')
+  assert len(read) == 16
+  if symbol != 'N.C.':
+    assert read[0].root().pitchClass == chord_symbols_lib.chord_symbol_root(
+      symbol
+    )
+
+
+def test_the_sound_lasts_its_bars_and_does_not_clip(tmp_path):
+  (content,) = _written(tmp_path, [_melody(_random_notes(2))], ['wav'])['wav']
+  info = soundfile.info(io.BytesIO(content))
+  assert (info.samplerate, info.subtype) == (44100, 'PCM_16')
+  audio, _ = soundfile.read(io.BytesIO(content))
+  # 16 bars of 4 quarter notes at 60 a minute.
+  assert len(audio) == 64 * 44100
+  assert 0.8 < np.abs(audio).max() < 0.95
+
+
+def test_onsets_are_heard_where_notes_begin():
+  starts = np.cumsum([4, 4, 2, 2, 8, 4, 4, 3, 5, 4, 4, 8, 4] * 4)
+  notes = [(s, s + 2, 60 + i * 5 % 12) for i, s in enumerate(starts)]
+  emotion = emotions.Emotion(name='x', program=0, qpm=90.0)
+  sequence = arrangement.arrange(_sequence(notes), emotion)
+  audio = sound.render(sequence).mean(axis=1)
+  heard = librosa.onset.onset_detect(y=audio, sr=44100, units='time')
+  wanted = starts * 15 / 90.0
+  assert np.abs(wanted[:, None] - heard).min(axis=1).max() < 0.03
+  assert len(heard) == pytest.approx(len(wanted), abs=1)
+
+
+def test_pitches_sound_as_written():
+  emotion = emotions.Emotion(name='x', program=73)
+  notes = [(16 * i, 16 * i + 14, 60 + i) for i in range(16)]
+  audio = sound.render(arrangement.arrange(_sequence(notes), emotion))
+  for i in range(16):
+    bar = audio[i * 88200 + 20000 : i * 88200 + 60000].mean(axis=1)
+    hertz = librosa.yin(bar, fmin=200, fmax=900, sr=44100)
+    assert librosa.hz_to_midi(np.median(hertz)) == pytest.approx(
+      60 + i, abs=0.3
+    )
+
+
+def test_silence_stays_silent():
+  audio = sound.render(_melody([]).note_sequence)
+  assert audio.shape == (64 * 44100, 2)
+  assert not audio.any()
+
+
+def test_the_picture_shows_foreign_notes_and_targets(tmp_path):
+  def red(pitch):
+    (content,) = _written(
+      tmp_path, [_melody([(0, 16, pitch)], 'peaceful')], ['png']
+    )['png']
+    pixels = plots_image(content)
+    return (pixels[..., 0] > pixels[..., 2] + 0.3).sum()
+
+  assert red(60) == 0  # C over C major
+  assert red(61) > 200
+
+
+def plots_image(content):
+  from matplotlib import image
+
+  return image.imread(io.BytesIO(content))
+
+
+def test_a_picture_is_drawn_of_silence_and_without_chords(tmp_path):
+  emotion = emotions.Emotion(name='조용', chords='N.C.')
+  nothing = _melody([], emotion, mean_pitch=np.nan, chord_tone_rate=np.nan)
+  written = _written(tmp_path, [nothing], ALL)
+  assert set(written) == {*ALL, 'json'}
+  assert len(_read_xml(written['musicxml'][0]).getElementsByClass('Rest')) == 0
+  record = json.loads(written['json'][0])
+  assert record['melodies'][0]['measured']['mean_pitch'] is None
+
+
+def test_a_picture_never_shows_boxes(monkeypatch, tmp_path):
+  """Without a Korean font the English name stands in."""
+  drawn = []
+  default = plots.font_manager.findfont('DejaVu Sans')
+  monkeypatch.setattr(
+    plots.font_manager.fontManager,
+    'ttflist',
+    [plots.font_manager.FontEntry(fname=default, name='DejaVu Sans')],
+  )
+  monkeypatch.setattr(
+    plots.figure.SubFigure, 'suptitle', lambda self, t, **kw: drawn.append(t)
+  )
+  _written(tmp_path, [_melody(emotion='peaceful')], ['png'])
+  assert drawn == ['peaceful: C major, 84 quarter notes a minute']
+
+
+class _Page(html.parser.HTMLParser):
+  """Elements with their attributes, text, and the data of the script."""
+
+  def __init__(self, content):
+    super().__init__()
+    self.elements, self.text, self.data = [], '', None
+    self._open = None
+    self.feed(content.decode('utf-8'))
+
+  def handle_starttag(self, tag, attrs):
+    self.elements.append((tag, dict(attrs)))
+    self._open = self.elements[-1]
+
+  def handle_data(self, data):
+    if self._open and self._open[1].get('id') == 'data':
+      self.data = json.loads(data)
+      self._open = None
+    else:
+      self.text += data
+
+
+def test_the_page_carries_everything_and_asks_for_nothing(tmp_path):
+  melodies = [_melody(_random_notes(i), 'peaceful') for i in range(2)]
+  record = {'seed': 7, 'temperature': 0.5, 'intensity': 1.0}
+  written = _written(tmp_path, melodies, ['mid', 'musicxml', 'html'], record)
+  page = _Page(written['html'][0])
+  for tag, attributes in page.elements:
+    assert tag not in ('link', 'img', 'iframe')
+    assert 'src' not in attributes
+    assert attributes.get('href', '#') == '#'
+  assert b'http://' not in written['html'][0]
+  assert b'https://' not in written['html'][0]
+  for text in ('평화로움', 'peaceful', 'seed 7', '시드', 'Orchestral Harp'):
+    assert text in ' '.join(page.text.split())
+  for i, data in enumerate(page.data):
+    assert [tuple(n[:3]) for n in data['notes']] == _random_notes(i)
+    assert [s for _, s in data['chords']] == ['C', 'Am', 'F', 'G'] * 4
+    files = {f['name']: base64.b64decode(f['base64']) for f in data['files']}
+    assert files[f'name-00{i}.mid'] == written['mid'][i]
+    assert files[f'name-00{i}.musicxml'] == written['musicxml'][i]
+    audio, rate = soundfile.read(io.BytesIO(files[f'name-00{i}.mp3']))
+    assert len(audio) / rate == pytest.approx(data['seconds'], abs=0.1)
+    assert data['seconds'] == pytest.approx(64 * 60 / 84)
+
+
+def test_the_page_escapes_what_the_user_typed(tmp_path):
+  rude = '</script><script>alert("&")</script>'
+  emotion = emotions.Emotion(name=rude, alias="<b title='")
+  (content,) = _written(tmp_path, [_melody(emotion=emotion)], ['html'])['html']
+  page = _Page(content)
+  assert [tag for tag, _ in page.elements].count('script') == 2
+  assert 'b' not in [tag for tag, _ in page.elements]
+  assert rude in page.text
+
+
+CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
+# Added to the page: uses it, and takes what it saw to the address ADDRESS.
+_CLICKS = """
+<script>
+const seen = {errors: []};
+addEventListener('error', event => seen.errors.push(event.message));
+addEventListener('unhandledrejection', e => seen.errors.push(String(e.reason)));
+addEventListener('securitypolicyviolation',
+  event => seen.errors.push(event.blockedURI));
+const wait = seconds => new Promise(done => setTimeout(done, 1000 * seconds));
+const find = name => document.querySelectorAll(name);
+const at = i => Number(find('.seek')[i].value);
+(async () => {
+  await wait(0.3);
+  seen.start = at(0);
+  find('.play')[0].click();
+  await wait(1);
+  seen.playing = at(0);
+  find('.seek')[0].value = 30;
+  find('.seek')[0].dispatchEvent(new Event('input'));
+  await wait(0.5);
+  seen.sought = at(0);
+  find('.play')[1].click();
+  await wait(0.3);
+  seen.first = at(0);
+  await wait(0.3);
+  seen.still = at(0);
+  seen.second = at(1);
+  find('.stop')[1].click();
+  await wait(0.2);
+  seen.stopped = at(1);
+  seen.languages = [document.documentElement.lang];
+  find('#language')[0].click();
+  seen.languages.push(document.documentElement.lang);
+  location.href = 'ADDRESS?' + encodeURIComponent(JSON.stringify(seen));
+})();
+</script>
+"""
+
+
+class _Listener(http.server.BaseHTTPRequestHandler):
+  def do_GET(self):
+    _, _, query = self.path.partition('?')
+    if query:
+      self.server.seen = json.loads(urllib.parse.unquote(query))
+    self.send_error(404)
+
+  def log_message(self, *args):
+    pass
+
+
+@pytest.mark.skipif(not CHROMIUM, reason='takes Chromium')
+def test_the_page_plays_and_seeks_in_a_browser(tmp_path):
+  melodies = [_melody(_random_notes(i), 'peaceful') for i in range(2)]
+  (content,) = _written(tmp_path, melodies, ['html'])['html']
+  path = tmp_path / 'page.html'
+  with http.server.HTTPServer(('127.0.0.1', 0), _Listener) as server:
+    address = f'http://127.0.0.1:{server.server_port}/'
+    clicks = _CLICKS.replace('ADDRESS', address).encode()
+    path.write_bytes(content.replace(b'</body>', clicks + b'</body>'))
+    server.seen, server.timeout = None, 30
+    command = [
+      CHROMIUM,
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--autoplay-policy=no-user-gesture-required',
+      '--remote-debugging-port=0',  # or it leaves once the page has loaded
+      f'--user-data-dir={tmp_path / "profile"}',
+      path.as_uri(),
+    ]
+    with subprocess.Popen(
+      command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as browser:
+      try:
+        server.handle_request()
+      finally:
+        browser.terminate()
+  seen = server.seen
+  assert seen is not None
+  assert seen['errors'] == []
+  assert seen['start'] == 0
+  assert 0.3 < seen['playing'] < 3
+  assert 30 <= seen['sought'] < 32
+  # One melody at a time.
+  assert seen['second'] > 0
+  assert seen['first'] == seen['still'] >= 30
+  assert seen['stopped'] == 0
+  assert sorted(seen['languages']) == ['en', 'ko']
+
+
+def test_the_same_melody_gives_the_same_bytes_in_every_format(tmp_path):
+  first, again = (
+    _written(tmp_path, [_melody(_random_notes(3), 'lively')], ALL)
+    for _ in range(2)
+  )
+  for name in ALL:
+    assert first[name] == again[name]
+  assert b'encoding-date' not in first['musicxml'][0]
+
+
+def test_the_record_lists_the_files(tmp_path):
+  paths, others = outputs.write_run(
+    tmp_path, 'config', 'name', [_melody()] * 2, {'seed': 1}, ALL
+  )
+  with open(others[-1], encoding='utf-8') as f:
+    record = json.load(f)
+  named = [name for entry in record['melodies'] for name in entry['files']]
+  named += record['files'] + [os.path.basename(others[-1])]
+  assert sorted(named) == sorted(os.listdir(tmp_path))
+  assert len(named) == 2 * 4 + 1 + 1
+  assert all(os.path.exists(path) for files in paths for path in files)
 
 
 def test_two_runs_within_a_second_keep_both(tmp_path):
@@ -32,22 +520,25 @@ def test_two_runs_within_a_second_keep_both(tmp_path):
   assert len(os.listdir(tmp_path)) == 9
 
 
-@pytest.mark.parametrize('broken', ['sequence_proto_to_midi_file', 'rename'])
-def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, broken):
+@pytest.mark.parametrize(
+  ('owner', 'broken'), [(sound, 'wav'), (pages, 'page'), (os, 'rename')]
+)
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, owner, broken):
   (tmp_path / 'mine.txt').write_text('mine')
-  owner = note_seq.midi_io if broken.startswith('sequence') else os
   original = getattr(owner, broken)
   calls = []
 
-  def fails_at_the_second(*args):
+  def fails(*args):
     calls.append(args)
-    if len(calls) == 2:
+    if len(calls) == 2 or broken == 'page':
       raise OSError(errno.ENOSPC, 'No space left on device')
     return original(*args)
 
-  monkeypatch.setattr(owner, broken, fails_at_the_second)
+  monkeypatch.setattr(owner, broken, fails)
   with pytest.raises(UserError, match=r'--output_dir: .*No space left'):
-    outputs.write_run(tmp_path, 'config', 'gloomy', [_melody()] * 3, {})
+    outputs.write_run(
+      tmp_path, 'config', 'gloomy', [_melody()] * 2, {}, ['mid', 'wav', 'html']
+    )
   assert os.listdir(tmp_path) == ['mine.txt']
 
 
@@ -55,3 +546,72 @@ def test_what_cannot_be_measured_is_null_in_the_record():
   record = _melody(mean_pitch=np.nan).record()
   assert record['measured']['mean_pitch'] is None
   assert record['reference']['mean_pitch'] == 66.0
+
+
+@pytest.mark.parametrize(
+  ('format_', 'package', 'command'),
+  [
+    ('wav', 'tinysoundfont', 'pip install --no-deps tinysoundfont'),
+    ('html', 'tinysoundfont', 'pip install --no-deps tinysoundfont'),
+    ('musicxml', 'music21', 'pip install music21'),
+  ],
+)
+def test_a_missing_package_is_named_at_once(
+  monkeypatch, format_, package, command
+):
+  monkeypatch.setitem(sys.modules, package, None)
+  outputs.check_formats(['mid', 'png'])
+  with pytest.raises(UserError, match=f'^--output_formats: {format_} .*') as e:
+    outputs.check_formats(['mid', format_])
+  assert str(e.value).endswith(f'type: {command}')
+
+
+def test_nothing_heavy_is_loaded_to_know_the_formats():
+  code = (
+    'import sys; from emotion_musicvae import outputs; '
+    'outputs.check_formats(["mid"]); '
+    'print([m for m in ("tensorflow", "music21", "matplotlib", "note_seq", '
+    '"tinysoundfont") if m in sys.modules])'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  assert result.stdout.strip() == '[]'
+
+
+def test_the_command_writes_all_formats_with_tempo_and_instrument(tmp_path):
+  result = subprocess.run(
+    [
+      sys.executable,
+      '-m',
+      'emotion_musicvae.scripts.generate',
+      '--emotion=melancholy',
+      '--seed=5',
+      '--num_outputs=1',
+      f'--output_formats={",".join(ALL)}',
+      '--accompaniment=chords',
+      '--qpm=240',
+      '--program=4',
+      f'--output_dir={tmp_path}',
+    ],
+    capture_output=True,
+    text=True,
+    encoding='utf-8',
+    check=False,
+  )
+  assert result.returncode == 0, result.stderr
+  assert not result.stderr
+  names = sorted(os.listdir(tmp_path))
+  extensions = {name.rpartition('.')[2]: name for name in names}
+  assert set(extensions) == {*ALL, 'json'}
+  assert all(name in result.stdout for name in names)
+  midi = pretty_midi.PrettyMIDI(str(tmp_path / extensions['mid']))
+  assert [i.name for i in midi.instruments] == ['Melody', 'Chords']
+  assert midi.instruments[0].program == 4
+  assert midi.get_tempo_changes()[1] == pytest.approx([240])
+  assert soundfile.info(tmp_path / extensions['wav']).duration == 16.0
+  part = _read_xml((tmp_path / extensions['musicxml']).read_bytes())
+  written = part.flatten().getElementsByClass('Note').stream().stripTies()
+  assert [n.pitch.midi for n in written] == [
+    n.pitch for n in midi.instruments[0].notes
+  ]
