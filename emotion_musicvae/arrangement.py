@@ -17,7 +17,8 @@ MELODY, CHORDS = 0, 1  # instruments of the NoteSequence
 _STEPS_PER_QUARTER = harmony.STEPS_PER_BAR // 4
 # String ensemble: chords are held for a bar and must not fade before it ends.
 _CHORD_PROGRAM = 48
-_CHORD_VELOCITY = 36  # below the melody, which is struck at 80
+# The melody's is 80: with none of the nine instruments are they louder.
+_CHORD_VELOCITY = 30
 # As the MIDI writer spells the keys.
 _TONICS = {
   'major': ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'),

@@ -140,7 +140,7 @@ def _chord_symbol(text):
     symbol = chord_symbols.ChordSymbol(
       root + kind + (f'/{bass}' if bass else '')
     )
-    if wanted <= {p.pitchClass for p in symbol.pitches}:
+    if wanted == {p.pitchClass for p in symbol.pitches}:
       return symbol
   except ValueError:
     pass
