@@ -17,7 +17,7 @@ MELODY, CHORDS = 0, 1  # instruments of the NoteSequence
 _STEPS_PER_QUARTER = harmony.STEPS_PER_BAR // 4
 # String ensemble: chords are held for a bar and must not fade before it ends.
 _CHORD_PROGRAM = 48
-# The melody's is 80: with none of the nine instruments are they louder.
+# The melody's is 80. At most as loud as it, within 0.5 dB, with all nine.
 _CHORD_VELOCITY = 30
 # As the MIDI writer spells the keys.
 _TONICS = {
