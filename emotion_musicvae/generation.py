@@ -57,6 +57,25 @@ class Melody:
     }
 
 
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """One melody to compose; what comes of it depends on nothing else.
+
+  Attributes:
+    emotion: `emotions.Emotion`.
+    seed: integer from 0.
+    number: which melody of the seed, from 0.
+    temperature: softmax temperature of the decoder.
+    intensity: how far to follow the emotion, from 0 to 1.
+  """
+
+  emotion: emotions.Emotion
+  seed: int
+  number: int
+  temperature: float
+  intensity: float
+
+
 class EmotionMusicVAE:
   """A MusicVAE whose latent vectors are moved towards an emotion.
 
@@ -182,31 +201,52 @@ class EmotionMusicVAE:
       raise UserError(f'--intensity: expected 0 to 1, got {intensity}')
     if not 0 <= updates <= MAX_UPDATES:
       raise UserError(f'--updates: expected 0 to {MAX_UPDATES}, got {updates}')
-    targets = actor_critic.Targets.of([emotion] * n)
+    return self.compose(
+      [Order(emotion, seed, i, temperature, intensity) for i in range(n)],
+      updates,
+      progress,
+    )
+
+  def compose(self, orders, updates=0, progress=None):
+    """Composes a melody for each of N orders, which may differ in everything.
+
+    Args:
+      orders: sequence of N `Order`; to be retrained, of one seed.
+      updates: see `move`.
+      progress: makes the progress bar of the retraining, as `tqdm` does.
+
+    Returns:
+      List of N `Melody`.
+    """
+    wanted = [order.emotion for order in orders]
+    distinct = list(dict.fromkeys(wanted))
+    targets = actor_critic.Targets.of(distinct).take(
+      [distinct.index(emotion) for emotion in wanted]
+    )
     home, shift = targets.at_home()
-    start = prior(seed, n, self.z_size)
-    moved = self.move(start, home, updates, seed, progress)
+    start = _draws([(o.seed, o.number) for o in orders], self.z_size)
+    moved = self.move(start, home, updates, orders[0].seed, progress)
+    intensity = np.array([[o.intensity] for o in orders], np.float32)
     z = (1.0 - intensity) * start + intensity * moved
-    tokens = melody.transpose(self.sing(z, temperature, seed), shift)
+    sung = self._stock.decode(
+      z,
+      [order.temperature for order in orders],
+      [(order.seed, order.number, 1) for order in orders],
+    )
+    tokens = melody.transpose(sung, shift)
     measured = measure(tokens, targets)
-    energy = float(self._energy(emotion.mean_pitch, emotion.onsets_per_bar))
-    reference = {
-      'mean_pitch': emotion.mean_pitch,
-      'onsets_per_bar': emotion.onsets_per_bar,
-      'chord_tone_rate': 1.0,
-      'energy': energy,
-    }
+    sequences = self._stock.note_sequences(tokens)
     return [
       Melody(
         emotion,
-        arrangement.arrange(sequence, emotion),
+        arrangement.arrange(sequences[i], emotion),
         tokens[i],
         z[i],
         int(shift[i]),
         {name: values[i] for name, values in measured.items()},
-        reference,
+        self._reference(emotion),
       )
-      for i, sequence in enumerate(self._stock.note_sequences(tokens))
+      for i, emotion in enumerate(wanted)
     ]
 
   def move(self, z, targets, updates=0, seed=0, progress=None):
@@ -234,6 +274,16 @@ class EmotionMusicVAE:
       self._weights, hparams, self._energy, **actor_critic.load_retraining()
     )
 
+  def _reference(self, emotion):
+    """What a melody of an emotion should measure."""
+    pitch, density = emotion.mean_pitch, emotion.onsets_per_bar
+    return {
+      'mean_pitch': pitch,
+      'onsets_per_bar': density,
+      'chord_tone_rate': 1.0,
+      'energy': float(self._energy(pitch, density)),
+    }
+
   def sing(self, z, temperature, seed):
     """[N, 256] tokens of [N, Z] latent vectors by the stock decoder.
 
@@ -246,12 +296,15 @@ class EmotionMusicVAE:
 
 def prior(seed, n, z_size):
   """[n, z_size] float32 draws of the prior; row i follows from seed and i."""
-  return np.stack(
-    [
-      np.random.default_rng((seed, i, 0)).standard_normal(z_size)
-      for i in range(n)
-    ]
-  ).astype(np.float32)
+  return _draws([(seed, i) for i in range(n)], z_size)
+
+
+def _draws(seeds, z_size):
+  """[N, z_size] float32 draws of the prior, a row for each (seed, number)."""
+  rows = [
+    np.random.default_rng((*seed, 0)).standard_normal(z_size) for seed in seeds
+  ]
+  return np.stack(rows).astype(np.float32)
 
 
 def measure(tokens, targets):

@@ -142,24 +142,26 @@ class StockModel:
 
     Args:
       z: [N, Z] latent vectors.
-      temperature: softmax temperature, above 0.
+      temperature: softmax temperature above 0, or N of them.
       seeds: N sequences of integers, one per melody; a melody depends on its
         own latent vector and seed only.
 
     Returns:
       [N, 256] uint8 tokens.
     """
+    temperature = np.broadcast_to(temperature, [len(z)])
     tokens = []
     for i in range(0, len(z), self.batch_size):
       batch = slice(i, i + self.batch_size)
       noise = np.zeros(self._core.noise.shape, np.float32)
-      for row, seed in zip(noise, seeds[batch]):
-        row[:] = np.random.default_rng(seed).gumbel(size=row.shape)
+      for row, t, seed in zip(noise, temperature[batch], seeds[batch]):
+        # The arg max of logits / t + noise, with a t for each melody.
+        row[:] = t * np.random.default_rng(seed).gumbel(size=row.shape)
       self._model._sess.run(self._set_noise, {self._noise: noise})
       one_hot = self._model.decode_to_tensors(
         np.asarray(z[batch], np.float32),
         length=melody.NUM_STEPS,
-        temperature=temperature,
+        temperature=1.0,
       )
       tokens.append(np.argmax(one_hot, axis=-1))
     return np.concatenate(tokens).astype(np.uint8)

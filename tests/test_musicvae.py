@@ -15,3 +15,12 @@ def test_a_melody_depends_on_its_own_vector_and_seed_only(stock):
   assert len(np.unique(together, axis=0)) == 11
   other = stock.decode(z, 1.0, [(6, i) for i in range(11)])
   assert (together != other).any(axis=1).all()
+
+
+def test_each_melody_may_have_a_temperature_of_its_own(stock):
+  z, seeds = _z(8), [(5, i) for i in range(8)]
+  cool, warm = (stock.decode(z, t, seeds) for t in (0.2, 1.0))
+  both = stock.decode(z, [0.2, 1.0] * 4, seeds)
+  np.testing.assert_array_equal(both[::2], cool[::2])
+  np.testing.assert_array_equal(both[1::2], warm[1::2])
+  assert (cool != warm).any(axis=1).all()
