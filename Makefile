@@ -24,9 +24,10 @@ lint: .venv/test
 	.venv/bin/pip install --quiet --no-deps -r requirements-test.lock
 	touch $@
 
-# Writes the pinned files anew, without a download address in them.
+# Writes the pinned files anew, without a download address in them. The one of
+# the tests comes first: its versions suit every extra.
 lock:
 	uv pip compile --universal --fork-strategy=fewest --python-version=3.11 --no-header --no-annotate \
-	  --no-emit-index-url setup.py requirements.in -o requirements.lock
+	  --no-emit-index-url setup.py --extra=test -o requirements-test.lock
 	uv pip compile --universal --fork-strategy=fewest --python-version=3.11 --no-header --no-annotate \
-	  --no-emit-index-url setup.py --extra=test --constraint=requirements.lock -o requirements-test.lock
+	  --no-emit-index-url setup.py requirements.in --constraint=requirements-test.lock -o requirements.lock

@@ -45,8 +45,10 @@ setuptools.setup(
     'tqdm',
   ],
   extras_require={
+    'beam': ['apache-beam>=2.77'],
     'pretrain': ['music21'],
     'test': [
+      'apache-beam>=2.77',
       'mido',
       'music21',
       'pytest',
@@ -58,7 +60,14 @@ setuptools.setup(
     'console_scripts': [
       f'emotion_musicvae_{name} = '
       f'emotion_musicvae.scripts.{name}:console_entry_point'
-      for name in ('calibrate', 'evaluate', 'generate', 'pretrain', 'train')
+      for name in (
+        'batch',
+        'calibrate',
+        'evaluate',
+        'generate',
+        'pretrain',
+        'train',
+      )
     ],
   },
 )
