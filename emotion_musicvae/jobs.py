@@ -1,0 +1,273 @@
+"""Batch jobs: requests, line by line, cut into shards of equal size.
+
+A shard says all that its melodies depend on, in plain values: which requests
+they belong to, and each request's emotion, seed, temperature and intensity.
+Whoever sings it needs no other file of the user's.
+"""
+
+import collections
+import csv
+import dataclasses
+import functools
+import io
+import json
+
+import numpy as np
+
+from emotion_musicvae import configuration
+from emotion_musicvae import emotions
+from emotion_musicvae import harmony
+from emotion_musicvae.configuration import UserError
+
+# Melodies in a shard: the unit of work, and all that a killed worker loses.
+SHARD_SIZE = 256
+MAX_COUNT = 10_000_000
+TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
+FIELDS = ('emotion', *TARGETS, 'count', 'seed', 'temperature', 'intensity')
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """So many melodies of one emotion.
+
+  Attributes:
+    line: where it stands, from 1.
+    emotion: `emotions.Emotion`.
+    count: how many melodies.
+    seed: integer from 0; melody i of a seed is the same in every job.
+    temperature: softmax temperature of the decoder.
+    intensity: how far to follow the emotion, from 0 to 1.
+  """
+
+  line: int
+  emotion: emotions.Emotion
+  count: int
+  seed: int
+  temperature: float
+  intensity: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+  """A request that cannot be met: its line, why, and what stands there."""
+
+  line: int
+  reason: str
+  request: str
+
+
+class Item(
+  collections.namedtuple(
+    'Item', 'line emotion number seed temperature intensity'
+  )
+):
+  """A melody of a shard: melody `number` of the request in `line`."""
+
+  @property
+  def name(self):
+    """Its name in files, unlike any other of the job."""
+    return f'{self.line:07d}-{self.number:06d}'
+
+
+def jsonl_rows(stream):
+  """Reads requests from lines of JSON.
+
+  Args:
+    stream: yields lines as bytes.
+
+  Yields:
+    `(line, text, fields)`, or the `Failure` of a line that is no JSON object.
+  """
+  for line, raw in enumerate(stream, 1):
+    text = raw.decode('utf-8', 'backslashreplace').lstrip('\ufeff').strip()
+    if not text:
+      continue
+    try:
+      fields = json.loads(text)
+    except (ValueError, RecursionError) as e:
+      yield Failure(line, f'not JSON: {e}', text)
+      continue
+    if isinstance(fields, dict):
+      yield line, text, fields
+    else:
+      yield Failure(line, 'not a JSON object: {"emotion": …}', text)
+
+
+def csv_rows(stream):
+  """Reads requests from a CSV with a heading.
+
+  Args:
+    stream: binary file in UTF-8.
+
+  Yields:
+    `(line, text, fields)`, or the `Failure` of a row longer than the heading.
+
+  Raises:
+    UserError: a heading that is no field of a request.
+  """
+  text = io.TextIOWrapper(
+    stream, 'utf-8-sig', errors='backslashreplace', newline=''
+  )
+  reader = csv.DictReader(text)
+  _refuse_unknown(reader.fieldnames or ['nothing'], '--requests: ')
+  for fields in reader:
+    beyond = fields.pop(None, None)
+    row = ','.join([*(v or '' for v in fields.values()), *(beyond or ())])
+    if beyond:
+      yield Failure(reader.line_num, 'more cells than the heading has', row)
+    else:
+      yield reader.line_num, row, fields
+
+
+def plain_rows(names, count):
+  """One request for each of some emotions, numbered from 1."""
+  for line, name in enumerate(names, 1):
+    yield line, name, {'emotion': name, 'count': count}
+
+
+def requests(rows, known, seed, temperature, intensity):
+  """Understands requests.
+
+  Args:
+    rows: from `jsonl_rows`, `csv_rows` or `plain_rows`.
+    known: list of `emotions.Emotion` to choose from.
+    seed: where requests without one take theirs from, each another.
+    temperature: of requests that name none.
+    intensity: of requests that name none.
+
+  Yields:
+    A `Request`, or a `Failure`, for each row.
+  """
+
+  @functools.lru_cache(maxsize=4096)
+  def wanted(name, targets):
+    emotion = emotions.Emotion(name='target', alias='target')
+    if name:
+      emotion = emotions.parse(str(name), known)
+    if targets:
+      values = {**dataclasses.asdict(emotion), **dict(targets)}
+      emotion = configuration.build(emotions.Emotion, values, 'targets')
+      emotions.check(emotion, 'targets')
+    harmony.chord_tones(emotion.chords)
+    return emotion
+
+  for row in rows:
+    if isinstance(row, Failure):
+      yield row
+      continue
+    line, text, fields = row
+    try:
+      fields = _given(fields)
+      number = functools.partial(_number, fields)
+      yield Request(
+        line,
+        wanted(
+          fields.get('emotion'),
+          tuple((name, fields[name]) for name in TARGETS if name in fields),
+        ),
+        number('count', int, 1, 1, MAX_COUNT),
+        number('seed', int, _own_seed(seed, line), 0, 2**63 - 1),
+        number('temperature', float, temperature, 0.01, 10),
+        number('intensity', float, intensity, 0, 1),
+      )
+    except ValueError as e:
+      yield Failure(line, str(e).removeprefix('--'), text)
+
+
+def shards(wanted):
+  """Cuts requests into shards, in their order.
+
+  Args:
+    wanted: iterable of `Request`.
+
+  Yields:
+    Dictionaries for a JSON, of `SHARD_SIZE` melodies but for the last: what
+    `items` reads.
+  """
+  number, room, slices = 0, SHARD_SIZE, []
+  for request in wanted:
+    done = 0
+    while done < request.count:
+      n = min(room, request.count - done)
+      slices.append((request, done, n))
+      done, room = done + n, room - n
+      if not room:
+        yield _shard(number, slices)
+        number, room, slices = number + 1, SHARD_SIZE, []
+  if slices:
+    yield _shard(number, slices)
+
+
+def items(shard):
+  """The melodies of a shard, as a list of `Item`."""
+  known = [emotions.Emotion(**fields) for fields in shard['emotions']]
+  return [
+    Item(line, known[emotion], number, *settings)
+    for line, emotion, first, count, *settings in shard['slices']
+    for number in range(first, first + count)
+  ]
+
+
+def _shard(number, slices):
+  # Requests of a job mostly share a few emotions: each stands there once.
+  index = {}
+  rows = [
+    (
+      r.line,
+      index.setdefault(r.emotion, len(index)),
+      first,
+      count,
+      r.seed,
+      r.temperature,
+      r.intensity,
+    )
+    for r, first, count in slices
+  ]
+  return {
+    'shard': number,
+    'emotions': [dataclasses.asdict(emotion) for emotion in index],
+    'slices': rows,
+  }
+
+
+def _given(fields):
+  """Fields with a value; refuses what is none of a request's."""
+  _refuse_unknown(fields)
+  given = {k: v for k, v in fields.items() if v not in (None, '')}
+  for name, value in given.items():
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+      raise UserError(f'{name}: expected a number or text, got {value!r}')
+  if not {'emotion', *TARGETS} & set(given):
+    raise UserError('neither an emotion nor a target')
+  return given
+
+
+def _refuse_unknown(names, where=''):
+  for name in names:
+    if name not in FIELDS:
+      raise UserError(
+        f'{where}no field is called {name!r}; there are {", ".join(FIELDS)}'
+      )
+
+
+def _number(fields, name, kind, default, low, high):
+  value = fields.get(name, default)
+  try:
+    number = kind(value)
+    # 2.5 is no count.
+    fits = low <= number <= high and number == float(value)
+  except (ValueError, OverflowError):
+    fits = False
+  if not fits:
+    word = {int: 'an integer', float: 'a number'}[kind]
+    raise UserError(
+      f'{name}: expected {word} from {low} to {high}, got {value!r}'
+    )
+  return number
+
+
+def _own_seed(seed, line):
+  # 53 bits, which every reader of JSON keeps.
+  return int(
+    np.random.SeedSequence((seed, line)).generate_state(1, np.uint64)[0] >> 11
+  )
