@@ -116,14 +116,6 @@ def check(output_dir):
   Raises:
     UserError: the folder cannot be written to, or holds what no job left.
   """
-  try:
-    with _whole(output_dir, *_WORK, 'check'):
-      pass
-  except OSError as e:
-    raise UserError(
-      f'--output_dir: cannot write to {output_dir!r} ({e.strerror or e}); '
-      'name a folder you may write to'
-    ) from None
   if _exists(output_dir, 'job.json'):
     return
   for name in ('melodies', 'manifest.jsonl', 'manifest.parquet'):
@@ -132,6 +124,14 @@ def check(output_dir):
         f'--output_dir: {output_dir!r} holds {name}, and no job to go on with; '
         'name another folder'
       )
+  try:
+    with _whole(output_dir, *_WORK, 'check'):
+      pass
+  except OSError as e:
+    raise UserError(
+      f'--output_dir: cannot write to {output_dir!r} ({e.strerror or e}); '
+      'name a folder you may write to'
+    ) from None
 
 
 def begin(found, output_dir, max_errors, tfrecord, parquet, model):

@@ -16,11 +16,10 @@ import numpy as np
 
 from emotion_musicvae import configuration
 from emotion_musicvae import emotions
-from emotion_musicvae import harmony
 from emotion_musicvae.configuration import UserError
 
 # Melodies in a shard: the unit of work, and all that a killed worker loses.
-SHARD_SIZE = 256
+SHARD_SIZE = 128
 MAX_COUNT = 10_000_000
 TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
 FIELDS = ('emotion', *TARGETS, 'count', 'seed', 'temperature', 'intensity')
@@ -138,6 +137,9 @@ def requests(rows, known, seed, temperature, intensity):
   Yields:
     A `Request`, or a `Failure`, for each row.
   """
+
+  # Takes seconds to load, and bad flags are told before.
+  from emotion_musicvae import harmony  # pylint: disable=g-import-not-at-top
 
   @functools.lru_cache(maxsize=4096)
   def wanted(name, targets):

@@ -143,7 +143,8 @@ def _check_flags():
       '--num_outputs: goes with --emotions; requests have "count"'
     )
   if FLAGS.emotions:
-    FLAGS.num_outputs = FLAGS.num_outputs or 3
+    if FLAGS.num_outputs is None:
+      raise UserError('--num_outputs: say how many melodies of each emotion')
     scripts.check_range('num_outputs', FLAGS.num_outputs, 1, jobs.MAX_COUNT)
   if not FLAGS.output_dir:
     raise UserError('--output_dir: name a folder')
@@ -191,8 +192,13 @@ def _pipeline():
 
   said = io.StringIO()
   try:
-    # The one that Beam takes of itself would first try to download another.
-    arguments = ['--runner=FnApiRunner', *shlex.split(FLAGS.pipeline_options)]
+    arguments = [
+      # The one that Beam takes of itself would first try to download another.
+      '--runner=FnApiRunner',
+      f'--default_sdk_harness_log_level={FLAGS.log}',
+      f'--sdk_harness_log_level_overrides={{"tensorflow": "{FLAGS.log}"}}',
+      *shlex.split(FLAGS.pipeline_options),
+    ]
     with contextlib.redirect_stderr(said):
       options = pipeline_options.PipelineOptions(arguments)
       options.get_all_options()

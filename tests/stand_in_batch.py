@@ -1,0 +1,81 @@
+"""emotion_musicvae_batch, again and again, with a stand-in for the model.
+
+Reads commands, `{"folder": …, "flags": […], "kill_after": seconds or null}`, a
+JSON a line, runs each in a process of its own that has all modules loaded
+already, and answers with a line of `[exit status, seconds, stderr]`, -9 for
+what was killed.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+
+from note_seq.protobuf import music_pb2
+import numpy as np
+
+from emotion_musicvae import batch  # noqa: F401 (loaded before the forks)
+from emotion_musicvae import generation
+from emotion_musicvae import jobs
+from emotion_musicvae.scripts import batch as command
+
+
+class StandIn:
+  """Composes what follows from emotion, seed and number, as the model does."""
+
+  def compose(self, orders):
+    return [self._melody(order) for order in orders]
+
+  def _melody(self, order):
+    rng = np.random.default_rng((order.seed, order.number))
+    sequence = music_pb2.NoteSequence()
+    sequence.tempos.add(qpm=order.emotion.qpm)
+    for start in range(16):
+      pitch = int(rng.normal(order.emotion.mean_pitch, 3))
+      sequence.notes.add(
+        pitch=pitch, velocity=80, start_time=start, end_time=start + 1
+      )
+    measured = {'mean_pitch': np.mean([n.pitch for n in sequence.notes])}
+    return generation.Melody(sequence, None, None, measured, {})
+
+  def description(self):
+    return {'config': 'stand-in'}
+
+
+def _run(folder, flags, kill_after, errors):
+  """The exit status."""
+  child = os.fork()
+  if not child:
+    os.chdir(folder)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(errors.fileno(), 2)
+    sys.argv[1:] = flags
+    try:
+      command.console_entry_point()
+    except SystemExit as e:
+      os._exit(e.code or 0)
+    except BaseException:
+      sys.excepthook(*sys.exc_info())
+      os._exit(1)
+  if kill_after is not None:
+    time.sleep(kill_after)
+    os.kill(child, signal.SIGKILL)
+  return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main():
+  jobs.SHARD_SIZE = 4
+  generation.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
+  for line in sys.stdin:
+    with tempfile.TemporaryFile('w+') as errors:
+      start = time.monotonic()
+      status = _run(errors=errors, **json.loads(line))
+      seconds = time.monotonic() - start
+      errors.seek(0)
+      print(json.dumps([status, seconds, errors.read()]), flush=True)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,281 @@
+"""Batch jobs: what they write, whoever sings what with whom."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+import mido
+import note_seq
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from emotion_musicvae import batch
+from emotion_musicvae import emotions
+from emotion_musicvae import generation
+from emotion_musicvae import jobs
+
+MODEL = {'max_batch_size': batch.BATCH_SIZE}
+KILLS = 20
+
+
+def _request(line, name, count, seed, temperature=0.5, intensity=1.0):
+  return jobs.Request(
+    line, emotions.find(name), count, seed, temperature, intensity
+  )
+
+
+REQUESTS = [
+  _request(1, 'peaceful', 90, 5),
+  _request(2, 'lively', 1, 5, temperature=1.0),
+  _request(3, 'gloomy', 50, 6, intensity=0.5),
+]
+
+
+def _run(folder, requests, tfrecord=False, parquet=False, **options):
+  folder = str(folder)
+  batch.check(folder)
+  job = batch.begin(requests, folder, None, tfrecord, parquet, MODEL)
+  options = PipelineOptions([], runner='FnApiRunner', **options)
+  batch.run(job, beam.Pipeline(options=options))
+  return job
+
+
+def _files(folder):
+  return {
+    os.path.relpath(os.path.join(parent, name), folder): open(
+      os.path.join(parent, name), 'rb'
+    ).read()
+    for parent, _, names in os.walk(folder)
+    for name in names
+  }
+
+
+def _rows(folder):
+  with open(os.path.join(folder, 'manifest.jsonl'), encoding='utf-8') as f:
+    return [json.loads(line) for line in f]
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory):
+  """141 melodies of three requests."""
+  folder = tmp_path_factory.mktemp('batch') / 'out'
+  _run(folder, REQUESTS)
+  return folder
+
+
+def test_every_melody_is_in_its_place_and_in_the_manifest(out):
+  rows = _rows(out)
+  assert [row['line'] for row in rows] == [1] * 90 + [2] + [3] * 50
+  assert [row['number'] for row in rows] == [*range(90), 0, *range(50)]
+  named = {row['file'] for row in rows}
+  assert len(named) == 141
+  assert set(_files(out)) == named | {'manifest.jsonl', 'job.json'}
+
+
+def test_the_manifest_tells_what_the_midi_holds(out):
+  for row in _rows(out)[::20]:
+    pitches = [
+      message.note
+      for message in mido.MidiFile(out / row['file'])
+      if message.type == 'note_on' and message.velocity
+    ]
+    measured = row['measured']
+    assert len(pitches) / 16 == measured['onsets_per_bar']
+    assert sum(pitches) / len(pitches) == pytest.approx(
+      measured['mean_pitch'], abs=1e-3
+    )
+    assert (
+      row['reference']['mean_pitch'] == emotions.find(row['emotion']).mean_pitch
+    )
+
+
+def test_a_melody_is_what_generate_makes_of_its_seed(out):
+  model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=4)
+  for row, melody in zip(_rows(out)[91:], model.generate(
+    'gloomy', 4, seed=6, intensity=0.5
+  )):  # fmt: skip
+    assert row['measured'] == melody.record()['measured']
+    written = note_seq.midi_file_to_note_sequence(str(out / row['file']))
+    assert [n.pitch for n in written.notes] == [
+      n.pitch for n in melody.note_sequence.notes
+    ]
+
+
+def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
+  """The same melodies as requests of one, backwards, among others, by two."""
+  before = {
+    (row['emotion'], row['seed'], row['number']): (
+      out / row['file']
+    ).read_bytes()
+    for row in _rows(out)
+  }
+  wanted = [
+    _request(1, 'gloomy', 50, 6, intensity=0.5),
+    _request(2, 'intense', 40, 1, temperature=0.7),
+    _request(3, 'lively', 1, 5, temperature=1.0),
+    *(_request(4 + i, 'clear', 1, i) for i in range(9)),
+    _request(13, 'peaceful', 90, 5),
+  ]
+  _run(
+    tmp_path / 'o',
+    wanted,
+    direct_num_workers=2,
+    direct_running_mode='multi_threading',
+  )
+  found = {
+    (row['emotion'], row['seed'], row['number']): (
+      tmp_path / 'o' / row['file']
+    ).read_bytes()
+    for row in _rows(tmp_path / 'o')
+  }
+  assert len(found) == 190
+  assert {key: found[key] for key in before} == before
+
+
+def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
+  _run(tmp_path, REQUESTS, tfrecord=True, parquet=True)
+  table = pd.read_parquet(tmp_path / 'manifest.parquet').to_dict('records')
+  rows = _rows(out)
+  assert [{**a, 'file': ''} for a in table] == [{**a, 'file': ''} for a in rows]
+  sequences = [
+    note_seq.NoteSequence.FromString(record.numpy())
+    for path in dict.fromkeys(row['file'] for row in table)
+    for record in tf.data.TFRecordDataset(str(tmp_path / path))
+  ]
+  assert [sequence.id for sequence in sequences] == [r['name'] for r in rows]
+  for row, sequence in list(zip(rows, sequences))[::20]:
+    written = note_seq.midi_file_to_note_sequence(str(out / row['file']))
+    assert [(n.pitch, n.velocity) for n in written.notes] == [
+      (n.pitch, n.velocity) for n in sequence.notes
+    ]
+
+
+def test_a_folder_keeps_its_job(out):
+  before = _files(out)
+  _run(out, REQUESTS)
+  with pytest.raises(batch.UserError, match='another job .another plan'):
+    _run(out, REQUESTS[:2])
+  with pytest.raises(batch.UserError, match='another job .another output'):
+    _run(out, REQUESTS, tfrecord=True)
+  assert _files(out) == before
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+  (tmp_path / 'melodies').mkdir()
+  with pytest.raises(batch.UserError, match='holds melodies, and no job'):
+    _run(tmp_path, REQUESTS)
+  assert os.listdir(tmp_path) == ['melodies']
+
+
+@pytest.fixture(scope='module')
+def command():
+  """Runs the command as `stand_in_batch` does; its status, seconds, stderr."""
+  script = os.path.join(os.path.dirname(__file__), 'stand_in_batch.py')
+  with subprocess.Popen(
+    [sys.executable, script],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as process:
+
+    def run(folder, *flags, kill_after=None):
+      entry = {'folder': str(folder), 'flags': flags, 'kill_after': kill_after}
+      print(json.dumps(entry), file=process.stdin, flush=True)
+      return json.loads(process.stdout.readline())
+
+    yield run
+    process.stdin.close()
+
+
+def test_killed_anywhere_and_started_again_it_ends_the_same(command, tmp_path):
+  def run(name, kill_after=None):
+    flags = ['--emotions=all', '--num_outputs=4', f'--output_dir={name}']
+    return command(tmp_path, *flags, kill_after=kill_after)
+
+  status, seconds, _ = run('whole')
+  assert status == 0
+  whole = _files(tmp_path / 'whole')
+  assert sum(name.endswith('.mid') for name in whole) == 36
+  rng = random.Random(0)
+  killed = []
+  for i in range(KILLS):
+    killed.append(run(str(i), rng.uniform(0.05, seconds))[0])
+    assert run(str(i))[0] == 0
+    assert _files(tmp_path / str(i)) == whole
+  # Some kills come too late to hit anything.
+  assert killed.count(-9) > KILLS / 2
+
+
+def test_the_exit_status_tells_how_many_could_be_met(command, tmp_path):
+  good, bad = '{"emotion": "clear", "seed": 1}', '{"emotion": "wistful"}'
+  for name, lines in {
+    'good': [good],
+    'some': [good, bad, good, 'nothing', good],
+    'bad': [bad, bad],
+  }.items():
+    (tmp_path / f'{name}.jsonl').write_text('\n'.join(lines))
+
+  def run(name, folder, *more):
+    flags = [f'--requests={name}.jsonl', f'--output_dir={folder}', *more]
+    status, _, said = command(tmp_path, *flags)
+    return status, said
+
+  assert run('good', 'good') == (0, '')
+  assert run('some', 'some') == (3, '')
+  assert run('some', 'some') == (3, '')
+  status, said = run('some', 'one', '--max_errors=1')
+  assert (status, said.count('\n')) == (2, 1)
+  assert '--max_errors: more than 1 bad requests; first line 2' in said
+  status, said = run('bad', 'bad')
+  assert (status, said.count('\n')) == (2, 1)
+  assert '--requests: no request can be met; line 1: emotion' in said
+  assert run('good', 'bad') == (0, '')
+  failed = (tmp_path / 'some' / 'failed.jsonl').read_text('utf-8').splitlines()
+  assert [json.loads(line)['line'] for line in failed] == [2, 4]
+  assert json.loads(failed[1])['request'] == 'nothing'
+  assert [row['line'] for row in _rows(tmp_path / 'some')] == [1, 3, 5]
+  assert not (tmp_path / 'good' / 'failed.jsonl').exists()
+  for options in ('--runner=Nobody', '--direct_num_workers=two'):
+    status, said = run('good', 'new', f'--pipeline_options={options}')
+    assert (status, said.count('\n')) == (2, 1)
+    assert '--pipeline_options: ' in said
+    assert options.partition('=')[2] in said
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    ([], '--requests: name a file'),
+    (['--requests=r.jsonl', '--emotions=all'], '--requests: name a file'),
+    (['--requests=r.jsonl'], '--output_dir: name a folder'),
+    (['--emotions=all', '--num_outputs=0', '--output_dir=o'], '--num_outputs'),
+    (['--emotions=all', '--output_dir=o'], '--num_outputs: say how many'),
+    (['--requests=r.txt', '--output_dir=o'], 'ending in .jsonl, .csv'),
+    (['--requests=r.jsonl', '--output_dir=o'], "'r.jsonl' cannot be read"),
+    (['--requests=r.jsonl', '--manifest=xml', '--output_dir=o'], '--manifest'),
+    (['--requests=r.jsonl', '--seed=-1', '--output_dir=o'], '--seed'),
+  ],
+)
+def test_bad_flags_end_in_one_line_before_tensorflow_loads(
+  tmp_path, flags, message
+):
+  code = (
+    'import sys; sys.modules["tensorflow"] = None; '
+    'from emotion_musicvae.scripts import batch; batch.console_entry_point()'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code, *flags],
+    capture_output=True,
+    text=True,
+    cwd=tmp_path,
+    check=False,
+  )
+  assert result.returncode == 2, result.stderr
+  (line,) = result.stderr.splitlines()
+  assert message in line
+  assert not os.listdir(tmp_path)

@@ -1,0 +1,132 @@
+"""Requests and the shards that they become."""
+
+import dataclasses
+import io
+import json
+
+import pytest
+
+from emotion_musicvae import emotions
+from emotion_musicvae import jobs
+
+
+def _requests(rows, seed=0):
+  return list(jobs.requests(rows, emotions.load(), seed, 0.5, 1.0))
+
+
+def _jsonl(*lines):
+  return _requests(jobs.jsonl_rows(io.BytesIO('\n'.join(lines).encode())))
+
+
+def test_jsonl_csv_and_flags_ask_for_the_same():
+  lines = _jsonl(
+    '{"emotion": "평화로움", "count": 5}', '{"emotion": "gloomy", "count": 5}'
+  )
+  table = io.BytesIO(
+    '\ufeffcount,emotion,seed\n5,peaceful,\n5,암울함,\n'.encode()
+  )
+  flags = _requests(jobs.plain_rows(['peaceful', 'gloomy'], 5))
+  assert lines == flags
+  # The heading is a line of the CSV, and a seed follows from the line.
+  for line, row in zip(lines, _requests(jobs.csv_rows(table))):
+    assert row.line == line.line + 1
+    assert row.seed != line.seed
+    assert dataclasses.replace(row, line=line.line, seed=line.seed) == line
+
+
+def test_requests_without_a_seed_have_each_their_own():
+  rows = ['{"emotion": "clear"}'] * 500
+  seeds = {request.seed for request in _jsonl(*rows)}
+  assert len(seeds) == 500
+  assert max(seeds) < 2**53
+  assert [r.seed for r in _jsonl(*rows[:3])] == [
+    r.seed for r in _jsonl(*rows)[:3]
+  ]
+  assert not seeds & {
+    r.seed for r in _requests(jobs.plain_rows(['clear'] * 500, 1), seed=1)
+  }
+
+
+def test_targets_stand_alone_or_over_those_of_an_emotion():
+  alone, over = _jsonl(
+    '{"mean_pitch": 70, "onsets_per_bar": 6, "chords": "Dm A"}',
+    '{"emotion": "lively", "mean_pitch": 70}',
+  )
+  assert (alone.emotion.mean_pitch, alone.emotion.chords) == (70, 'Dm A')
+  lively = emotions.find('lively')
+  assert over.emotion == dataclasses.replace(lively, mean_pitch=70)
+
+
+@pytest.mark.parametrize(
+  ('line', 'reason'),
+  [
+    ('{"emotion": "clear"', 'not JSON'),
+    ('[' * 100_000, 'not JSON'),
+    ('["clear"]', 'not a JSON object'),
+    ('{}', 'neither an emotion nor a target'),
+    ('{"emotion": "cleer"}', 'did you mean 맑음 (clear)?'),
+    ('{"emotion": ["clear"]}', 'emotion: expected a number or text'),
+    ('{"emotion": "clear", "speed": 3}', "no field is called 'speed'"),
+    ('{"emotion": "clear", "count": 0}', 'count: expected an integer from 1'),
+    ('{"emotion": "clear", "count": 2.5}', 'count: expected an integer'),
+    ('{"emotion": "clear", "count": true}', 'count: expected a number'),
+    ('{"emotion": "clear", "count": "many"}', 'count: expected an integer'),
+    ('{"emotion": "clear", "seed": -1}', 'seed: expected an integer from 0'),
+    ('{"emotion": "clear", "temperature": NaN}', 'temperature: expected'),
+    ('{"emotion": "clear", "temperature": 0}', 'temperature: expected'),
+    ('{"emotion": "clear", "intensity": 1.1}', 'intensity: expected'),
+    ('{"mean_pitch": 200}', 'mean_pitch 200, expected 21 to 108'),
+    ('{"mean_pitch": "high"}', 'mean_pitch takes a value like'),
+    ('{"mode": "lydian"}', "mode 'lydian', expected major or minor"),
+    ('{"chords": "C H"}', "'H' is not a chord symbol"),
+  ],
+)
+def test_a_bad_line_is_told_and_the_rest_goes_on(line, reason):
+  before, failure, after = _jsonl(
+    '{"emotion": "clear"}', '', line, '{"emotion": "gloomy"}'
+  )
+  assert (before.line, failure.line, after.line) == (1, 3, 4)
+  assert reason in failure.reason
+  assert not failure.reason.startswith('--')
+  assert failure.request == line
+
+
+def test_a_line_that_is_not_utf8_fails_alone():
+  stream = io.BytesIO(b'{"emotion": "\xff"}\n{"emotion": "clear"}\n')
+  failure, good = _requests(jobs.jsonl_rows(stream))
+  assert 'not JSON' in failure.reason
+  assert '\\xff' in failure.request
+  assert good.line == 2
+
+
+def test_a_csv_row_longer_than_its_heading_fails_alone():
+  failure, good = _requests(
+    jobs.csv_rows(io.BytesIO(b'emotion\nclear,3\n"clear"\n'))
+  )
+  assert failure.line == 2
+  assert 'more cells' in failure.reason
+  assert good.emotion == emotions.find('clear')
+
+
+def test_a_csv_with_an_unknown_heading_cannot_begin():
+  with pytest.raises(jobs.UserError, match="no field is called 'feeling'"):
+    _requests(jobs.csv_rows(io.BytesIO(b'feeling\nclear\n')))
+
+
+def test_shards_hold_every_melody_once_and_are_full():
+  counts = [1] * 200 + [300, 7, 1]
+  wanted = [
+    jobs.Request(line, emotions.find('clear'), count, line, 0.5, 1.0)
+    for line, count in enumerate(counts, 1)
+  ]
+  # As they come out of the plan.
+  shards = [json.loads(json.dumps(shard)) for shard in jobs.shards(wanted)]
+  items = [jobs.items(shard) for shard in shards]
+  sizes = [len(part) for part in items]
+  assert sizes == [jobs.SHARD_SIZE] * (len(sizes) - 1) + [508 % jobs.SHARD_SIZE]
+  items = [item for part in items for item in part]
+  expected = [(r.line, i) for r in wanted for i in range(r.count)]
+  assert [(item.line, item.number) for item in items] == expected
+  assert len({item.name for item in items}) == 508
+  assert all(item.seed == item.line for item in items)
+  assert {item.emotion for item in items} == {emotions.find('clear')}
