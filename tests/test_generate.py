@@ -150,7 +150,7 @@ def test_emotions_are_listed_within_a_second_of_work():
 
 
 def test_help_shows_the_flags():
-  for module in ('generate', 'train', 'pretrain', 'evaluate'):
+  for module in ('generate', 'train', 'pretrain', 'evaluate', 'batch'):
     result = _run('--help', module=module)
     assert result.returncode == 0
     assert '--config' in result.stdout

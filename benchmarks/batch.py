@@ -1,0 +1,169 @@
+"""Time and memory of emotion_musicvae_batch over the number of melodies.
+
+python benchmarks/batch.py
+python benchmarks/batch.py --num_outputs 100 1000 10000
+
+Runs the commands as a user does and prints a JSON: for each number of melodies
+seconds, melodies a second, CPU milliseconds a melody and the peak memory of all
+processes; a thousand requests of one melody; two worker processes, and whether
+they gave the same bytes; a shell loop over emotion_musicvae_generate; and stock
+music_vae_generate with the same weights, as it comes (batches of 8) and in
+batches of 64. CPU time says more than seconds where the cores are shared.
+"""
+
+import argparse
+import filecmp
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from emotion_musicvae import checkpoints
+from emotion_musicvae import configuration
+
+CONFIG = 'hierdec-mel_16bar_lite'
+
+# Magenta's command, told of the bundled model's sizes.
+_STOCK = """
+import os, sys
+os.environ['TF_USE_LEGACY_KERAS'] = '1'
+import tensorflow.compat.v1 as tf
+from magenta.models.music_vae import configs, music_vae_generate
+config = configs.CONFIG_MAP['hierdec-mel_16bar']
+config.hparams.override_from_dict({hparams})
+tf.disable_v2_behavior()
+tf.app.run(lambda _: music_vae_generate.run(configs.CONFIG_MAP))
+"""
+
+
+def _resident(pid):
+  """KiB of memory of a process and all below it."""
+  try:
+    with open(f'/proc/{pid}/status') as f:
+      lines = dict(line.split(':', 1) for line in f)
+    children = []
+    for task in os.listdir(f'/proc/{pid}/task'):
+      with open(f'/proc/{pid}/task/{task}/children') as f:
+        children += f.read().split()
+  except OSError:
+    return 0
+  own = int(lines.get('VmRSS', '0 kB').split()[0])
+  return own + sum(_resident(int(child)) for child in children)
+
+
+def measure(command, n):
+  """What a command that makes n melodies takes, as a dictionary."""
+  before = resource.getrusage(resource.RUSAGE_CHILDREN)
+  start, peak = time.monotonic(), 0
+  process = subprocess.Popen(
+    command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+  )
+
+  def watch():
+    nonlocal peak
+    while process.poll() is None:
+      peak = max(peak, _resident(process.pid))
+      time.sleep(0.2)
+
+  thread = threading.Thread(target=watch)
+  thread.start()
+  status = process.wait()
+  seconds = time.monotonic() - start
+  thread.join()
+  if status:
+    raise RuntimeError(f'{command} ended with status {status}')
+  after = resource.getrusage(resource.RUSAGE_CHILDREN)
+  cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+  told = {
+    'melodies': n,
+    'seconds': round(seconds, 1),
+    'melodies_per_second': round(n / seconds, 2),
+    'cpu_ms_per_melody': round(1000 * cpu / n, 1),
+    'peak_mib': round(peak / 2**10),
+  }
+  # The whole takes long; what is measured should not be lost.
+  print(command[2:5], told, file=sys.stderr, flush=True)
+  return told
+
+
+def _command(name, **flags):
+  return [
+    sys.executable,
+    '-m',
+    f'emotion_musicvae.scripts.{name}',
+    *(f'--{flag}={value}' for flag, value in flags.items()),
+  ]
+
+
+def _same(a, b):
+  """Whether two folders hold the same files."""
+  names = [
+    os.path.relpath(os.path.join(parent, name), folder)
+    for folder in (a, b)
+    for parent, _, files in os.walk(folder)
+    for name in files
+  ]
+  return not any(filecmp.cmpfiles(a, b, names, shallow=False)[1:])
+
+
+def _stock(folder, n, batch_size):
+  entry, _ = configuration.load_model_config(CONFIG)
+  return [
+    sys.executable,
+    '-c',
+    _STOCK.format(hparams=entry['hparams']),
+    '--config=hierdec-mel_16bar',
+    f'--checkpoint_file={checkpoints.bundled(CONFIG)}',
+    f'--num_outputs={n}',
+    f'--max_batch_size={batch_size}',
+    f'--output_dir={folder}/stock',
+  ]
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--num_outputs', type=int, nargs='+', default=[100, 1000])
+  parser.add_argument('--loop', type=int, default=3, help='single calls')
+  sizes = parser.parse_args()
+  result = {'cores': os.cpu_count(), 'batch': []}
+  for n in sizes.num_outputs:
+    with tempfile.TemporaryDirectory() as folder:
+      command = _command(
+        'batch', emotions='peaceful', num_outputs=n, output_dir=f'{folder}/one'
+      )
+      result['batch'].append(measure(command, n))
+      if n == 1000:
+        result['stock'] = [
+          {'batch_size': size, **measure(_stock(folder, n, size), n)}
+          for size in (8, 64)
+        ]
+        workers = command[:-1] + [
+          f'--output_dir={folder}/two',
+          '--pipeline_options=--direct_num_workers=2 '
+          '--direct_running_mode=multi_processing',
+        ]
+        result['two_workers'] = measure(workers, n)
+        result['two_workers']['same_bytes'] = _same(
+          f'{folder}/one', f'{folder}/two'
+        )
+        requests = os.path.join(folder, 'requests.jsonl')
+        with open(requests, 'w') as f:
+          f.writelines(['{"emotion": "peaceful"}\n'] * n)
+        single = _command(
+          'batch', requests=requests, output_dir=f'{folder}/single'
+        )
+        result['requests_of_one'] = measure(single, n)
+  with tempfile.TemporaryDirectory() as folder:
+    single = _command(
+      'generate', emotion='peaceful', num_outputs=1, output_dir=folder
+    )
+    result['shell_loop'] = [measure(single, 1) for _ in range(sizes.loop)]
+  print(json.dumps(result, indent=2))
+
+
+if __name__ == '__main__':
+  main()
