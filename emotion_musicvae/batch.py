@@ -21,7 +21,6 @@ goes on with the shards that are not.
 import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -30,7 +29,6 @@ import threading
 import time
 import uuid
 
-from note_seq import midi_io
 import pyarrow
 from pyarrow import parquet
 import tensorflow as tf
@@ -38,6 +36,7 @@ import tensorflow as tf
 from emotion_musicvae import generation
 from emotion_musicvae import jobs
 from emotion_musicvae import musicvae
+from emotion_musicvae import outputs
 from emotion_musicvae.configuration import UserError
 
 try:
@@ -324,7 +323,9 @@ class Sing(beam.DoFn):
       content = {path: _tfrecord(items, melodies)}
     else:
       paths = [f'melodies/{folder}/{item.name}.mid' for item in items]
-      content = {p: _midi(m.note_sequence) for p, m in zip(paths, melodies)}
+      content = {
+        p: outputs.midi(m.note_sequence) for p, m in zip(paths, melodies)
+      }
     _write_all(self._job.output_dir, content)
     return [
       {
@@ -409,13 +410,6 @@ _SCHEMA = pyarrow.schema(
     ('reference', _MEASURES),
   ]
 )
-
-
-def _midi(sequence):
-  """The bytes of a MIDI file."""
-  content = io.BytesIO()
-  midi_io.note_sequence_to_pretty_midi(sequence).write(content)
-  return content.getvalue()
 
 
 def _tfrecord(items, melodies):

@@ -133,7 +133,7 @@ def _files(melody, formats):
     title = f'{emotion.name} ({emotion.alias})'
   files = {}
   if {'mid', 'html'} & set(formats):
-    files['mid'] = _midi(sequence)
+    files['mid'] = midi(sequence)
   if {'wav', 'html'} & set(formats):
     from emotion_musicvae import sound
 
@@ -161,7 +161,7 @@ def _files(melody, formats):
   return files
 
 
-def _midi(sequence):
+def midi(sequence):
   """A NoteSequence as a MIDI file, its chord symbols as text events."""
   from note_seq import midi_io
   import pretty_midi

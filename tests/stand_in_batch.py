@@ -38,7 +38,9 @@ class StandIn:
         pitch=pitch, velocity=80, start_time=start, end_time=start + 1
       )
     measured = {'mean_pitch': np.mean([n.pitch for n in sequence.notes])}
-    return generation.Melody(sequence, None, None, measured, {})
+    return generation.Melody(
+      order.emotion, sequence, None, None, 0, measured, {}
+    )
 
   def description(self):
     return {'config': 'stand-in'}

@@ -177,8 +177,7 @@ def test_the_whole_comparison_is_told(bench):
   beyond = result['arms']['ours']['beyond']
   assert beyond['missed']['1.0'] < 0.5 * beyond['missed']['0.0']
   assert beyond['blends_between'] > 0.8
-  nine = np.mean(values['all']['hit_rate'])
-  assert beyond['unseen_hits'] > 0.5 * nine
+  assert beyond['unseen_hits'] > 0.2
   assert samples['ours briefly'].curves['actor/loss']
   text = evaluation.markdown(result)
   for words in ('hit rate', 'recognition', 'CPU seconds per hit', 'gloomy'):

@@ -1,6 +1,7 @@
 """What is written, as programs read it that no one here wrote."""
 
 import base64
+import dataclasses
 import errno
 import html.parser
 import http.server
@@ -76,6 +77,7 @@ def _melody(notes=((0, 4, 60), (8, 16, 64)), emotion='gloomy', **measured):
     arrangement.arrange(_sequence(notes), emotion),
     np.zeros(256, np.uint8),
     np.zeros(4),
+    0,
     {**MEASURES, **measured},
     MEASURES,
   )
@@ -99,9 +101,7 @@ def midi(tmp_path_factory):
   melody = _melody(_random_notes(0))
   path = tmp_path_factory.mktemp('midi')
   sequence = arrangement.accompanied(melody.note_sequence)
-  melody = generation.Melody(
-    melody.emotion, sequence, melody.tokens, melody.z, MEASURES, MEASURES
-  )
+  melody = dataclasses.replace(melody, note_sequence=sequence)
   ((file,),), _ = outputs.write_run(path, 'config', 'gloomy', [melody], {})
   return file
 
