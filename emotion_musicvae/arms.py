@@ -14,6 +14,7 @@ from emotion_musicvae import actor_critic
 from emotion_musicvae import calibration
 from emotion_musicvae import configuration
 from emotion_musicvae import generation
+from emotion_musicvae import hits
 from emotion_musicvae import melody
 from emotion_musicvae import networks
 from emotion_musicvae import references
@@ -119,7 +120,7 @@ class Rejection:
         rng = np.random.default_rng((seed, k, 2))
         z = rng.standard_normal(start.shape).astype(np.float32)
       tokens = self._model.sing(z, temperature, seed)
-      off = generation.missed(generation.measure(tokens, targets), targets)
+      off = hits.missed(generation.measure(tokens, targets), targets)
       best = np.where((off < distance)[:, None], z, best)
       distance = np.minimum(off, distance)
     return best
@@ -165,9 +166,7 @@ class AttributeVectors:
         z = self(start, targets, bench.hparams.temperature, bench.seed)
         tokens = bench.model.sing(z, bench.hparams.temperature, bench.seed)
         measured = generation.measure(tokens, targets)
-        off.append(
-          np.minimum(generation.missed(measured, targets), 10.0).mean()
-        )
+        off.append(np.minimum(hits.missed(measured, targets), 10.0).mean())
       self._steps[i] = s.steps[int(np.argmin(off))]
 
   @staticmethod

@@ -18,6 +18,7 @@ from emotion_musicvae import comparison
 from emotion_musicvae import emotions
 from emotion_musicvae import generation
 from emotion_musicvae import hierdec
+from emotion_musicvae import hits
 from emotion_musicvae import melody
 from emotion_musicvae import references
 
@@ -61,10 +62,9 @@ def control(measured, targets, wanted):
   """
   pitch = np.abs(measured['mean_pitch'] - targets.mean_pitch)
   onsets = np.abs(measured['onsets_per_bar'] - targets.onsets_per_bar)
-  both = (pitch <= generation.PITCH_TOLERANCE) & (
-    onsets <= generation.allowed(targets.onsets_per_bar)
-  )
-  chords = measured['chord_tone_rate'] >= generation.CHORD_TONE_FLOOR
+  off = hits.misses(measured, targets)
+  both = off['mean_pitch'] + off['onsets_per_bar'] == 0
+  chords = off['chord_tone_rate'] == 0
   return {
     'chord_tone_rate': measured['chord_tone_rate'],
     'pitch_error': pitch,
@@ -346,7 +346,7 @@ def _summary(bench, runs, entry):
     return {**rows, 'diversity': run.diversity}
 
   tables = [by_emotion(run) for run in runs]
-  hits = np.mean([run.scores['hit_rate'].mean() for run in runs])
+  rate = np.mean([run.scores['hit_rate'].mean() for run in runs])
   cpu = np.mean([run.cpu for run in runs])
   return {
     'emotions': {
@@ -364,17 +364,17 @@ def _summary(bench, runs, entry):
       },
     },
     'cpu_per_hit': {
-      'training excluded': _per(cpu, hits),
+      'training excluded': _per(cpu, rate),
       **{
-        f'over {spread}': _per(cpu + entry['training_cpu'] / spread, hits)
+        f'over {spread}': _per(cpu + entry['training_cpu'] / spread, rate)
         for spread in SPREADS
       },
     },
   }
 
 
-def _per(cpu, hits):
-  return float(cpu / hits) if hits else None
+def _per(cpu, rate):
+  return float(cpu / rate) if rate else None
 
 
 def _relate(entry, prior, tunes):
@@ -440,7 +440,7 @@ def _beyond(bench, arm, temperature, n=90):
     the trained range; `blends_between`, the share of even blends whose mean
     pitch, or density, lies between those measured of both emotions, where these
     are further apart than the tolerances of a hit; and `missed`, how far
-    melodies are from a hit on average (see `generation.missed`), by strength.
+    melodies are from a hit on average (see `hits.missed`), by strength.
   """
   hparams = dataclasses.replace(
     bench.hparams, emotion_share=0.0, forecast_batch_size=n
@@ -455,7 +455,7 @@ def _beyond(bench, arm, temperature, n=90):
   )
   start = generation.prior(5, n, bench.real[0].shape[1])
   _, tokens = _sung(bench, arm, start, unseen, temperature, 0)
-  hits = generation.missed(generation.measure(tokens, unseen), unseen) == 0
+  met = hits.missed(generation.measure(tokens, unseen), unseen) == 0
 
   each = n // len(bench.wanted)
   nine = actor_critic.Targets.of([e for e in bench.wanted for _ in range(each)])
@@ -469,11 +469,11 @@ def _beyond(bench, arm, temperature, n=90):
     _, tokens = _sung(bench, part_of_the_way, start, nine, temperature, 0)
     by_strength.append(generation.measure(tokens, nine))
   missed = [
-    float(np.minimum(generation.missed(measured, nine), 10.0).mean())
+    float(np.minimum(hits.missed(measured, nine), 10.0).mean())
     for measured in by_strength
   ]
   return {
-    'unseen_hits': float(hits.mean()),
+    'unseen_hits': float(met.mean()),
     'blends_between': _between(bench, arm, temperature, by_strength[-1]),
     'missed': dict(zip(map(str, _STRENGTHS), missed)),
   }
@@ -493,11 +493,11 @@ def _between(bench, arm, temperature, nine, each=3):
   measured = generation.measure(tokens, targets)
   found = []
   for name, apart in (
-    ('mean_pitch', lambda pair: 2.0 * generation.PITCH_TOLERANCE),
+    ('mean_pitch', lambda pair: 2.0 * hits.PITCH_TOLERANCE),
     (
       'onsets_per_bar',
       lambda pair: sum(
-        generation.allowed(bench.wanted[i].onsets_per_bar) for i in pair
+        hits.allowed(bench.wanted[i].onsets_per_bar) for i in pair
       ),
     ),
   ):

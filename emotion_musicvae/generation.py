@@ -18,11 +18,6 @@ from emotion_musicvae.configuration import UserError
 
 MAX_OUTPUTS = 100_000
 MAX_UPDATES = 1000
-# What counts as a hit.
-PITCH_TOLERANCE = 1.5  # semitones
-DENSITY_TOLERANCE = 0.1  # of the reference,
-DENSITY_TOLERANCE_ONSETS = 0.5  # or onsets a bar, whichever is wider
-CHORD_TONE_FLOOR = 0.75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -327,34 +322,6 @@ def measure(tokens, targets):
     ),
     'energy': energy.numpy()[:, 0],
   }
-
-
-def allowed(onsets_per_bar):
-  """How far the onsets a bar may lie from a reference to count as met."""
-  return np.maximum(
-    DENSITY_TOLERANCE * np.asarray(onsets_per_bar), DENSITY_TOLERANCE_ONSETS
-  )
-
-
-def missed(measured, targets):
-  """[N] how far melodies are from a hit; 0 is a hit.
-
-  Args:
-    measured: dictionary of [N] arrays from `measure`.
-    targets: `actor_critic.Targets` of N rows.
-  """
-  pitch = np.abs(measured['mean_pitch'] - targets.mean_pitch)
-  onsets = np.abs(measured['onsets_per_bar'] - targets.onsets_per_bar)
-  chords = (1.0 - measured['chord_tone_rate']) / (1.0 - CHORD_TONE_FLOOR)
-  over = [
-    np.maximum(off - 1.0, 0.0)
-    for off in (
-      pitch / PITCH_TOLERANCE,
-      onsets / allowed(targets.onsets_per_bar),
-      chords,
-    )
-  ]
-  return np.nan_to_num(sum(over), nan=np.inf)
 
 
 def actor_of(run_dir, fingerprint):

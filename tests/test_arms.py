@@ -9,6 +9,7 @@ from emotion_musicvae import checkpoints
 from emotion_musicvae import emotions
 from emotion_musicvae import evaluation
 from emotion_musicvae import generation
+from emotion_musicvae import hits
 from emotion_musicvae import melody
 
 CONFIG = 'hierdec-mel_16bar_lite'
@@ -47,7 +48,7 @@ def asked(bench):
 
 def _missed(bench, z, targets):
   measured = generation.measure(bench.model.sing(z, 0.5, 5), targets)
-  return generation.missed(measured, targets)
+  return hits.missed(measured, targets)
 
 
 # The ablations differ from `ours briefly` in settings alone, which
@@ -146,7 +147,7 @@ def test_a_hit_misses_by_nothing():
     'onsets_per_bar': np.full(4, wanted[0].onsets_per_bar),
     'chord_tone_rate': np.full(4, 0.75),
   }
-  off = generation.missed(measured, targets)
+  off = hits.missed(measured, targets)
   np.testing.assert_allclose(off, [0.0, 0.0, 1.0, np.inf], atol=1e-5)
 
 

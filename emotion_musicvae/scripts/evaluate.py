@@ -159,14 +159,14 @@ def _write(path, text, result, bench, samples):
 def _draw(folder, bench, samples):
   """Plots of each arm's first temperature and seed."""
   from emotion_musicvae import actor_critic
-  from emotion_musicvae import generation
+  from emotion_musicvae import hits
   from emotion_musicvae import plots
 
   count = len(bench.wanted)
   tolerances = {
-    'mean_pitch': lambda value: generation.PITCH_TOLERANCE,
-    'onsets_per_bar': generation.allowed,
-    'chord_tone_rate': generation.CHORD_TONE_FLOOR,
+    'mean_pitch': lambda value: hits.PITCH_TOLERANCE,
+    'onsets_per_bar': hits.allowed,
+    'chord_tone_rate': hits.CHORD_TONE_FLOOR,
   }
   for name, run in samples.items():
     shown = {
