@@ -128,26 +128,14 @@ def tune_windows(tune, slowdown=1, hop_bars=8):
     1 note off, i >= 2 onset at MIDI pitch i + 19. N is 0 where the tune has
     notes shorter than a sixteenth at this speed.
   """
-  verse = round(tune.quarters * slowdown * readers.STEPS_PER_QUARTER)
-  onsets = tune.notes[:, 0] * slowdown * readers.STEPS_PER_QUARTER
-  ends = onsets + tune.notes[:, 1] * slowdown * readers.STEPS_PER_QUARTER
-  starts = np.floor(onsets + 0.5).astype(int)
-  stops = np.maximum(np.floor(ends + 0.5).astype(int), starts + 1)
+  starts, _ = _steps(tune, slowdown)
   if len(np.unique(starts)) < 0.98 * len(starts):
     return np.zeros([0, WINDOW_STEPS], np.uint8)
   pitches = tune.notes[:, 2].astype(int)
   if pitches.min() < 21 or pitches.max() > 108:
     return np.zeros([0, WINDOW_STEPS], np.uint8)
-
-  # A verse of tokens, with the pick-up wrapped to its end.
-  grid = np.zeros(verse, np.uint8)
-  for stop in stops:
-    grid[stop % verse] = _NOTE_OFF
-  for start, stop in zip(starts, stops):
-    inner = np.arange(start + 1, stop) % verse
-    grid[inner] = np.where(grid[inner] == _NOTE_OFF, _HOLD, grid[inner])
-  grid[starts % verse] = pitches - _MIN_PITCH + _FIRST_ONSET
-
+  grid = verse_tokens(tune, slowdown)
+  verse = len(grid)
   windows = []
   last = max(verse - WINDOW_STEPS, 0)
   for start in range(0, last + 1, hop_bars * STEPS_PER_BAR):
@@ -161,6 +149,39 @@ def tune_windows(tune, slowdown=1, hop_bars=8):
   if not windows:
     return np.zeros([0, WINDOW_STEPS], np.uint8)
   return np.stack(windows)
+
+
+def verse_tokens(tune, slowdown=1):
+  """One verse of a tune as melody tokens, its pick-up wrapped to the end.
+
+  Args:
+    tune: a `readers.Tune` with pitches from 21 to 108.
+    slowdown: factor on all times.
+
+  Returns:
+    [S] uint8 tokens, a sixteenth each; of notes on the same one the last.
+  """
+  verse = round(tune.quarters * slowdown * readers.STEPS_PER_QUARTER)
+  starts, stops = _steps(tune, slowdown)
+  grid = np.zeros(verse, np.uint8)
+  for stop in stops:
+    grid[stop % verse] = _NOTE_OFF
+  for start, stop in zip(starts, stops):
+    inner = np.arange(start + 1, stop) % verse
+    grid[inner] = np.where(grid[inner] == _NOTE_OFF, _HOLD, grid[inner])
+  grid[starts % verse] = (
+    tune.notes[:, 2].astype(int) - _MIN_PITCH + _FIRST_ONSET
+  )
+  return grid
+
+
+def _steps(tune, slowdown):
+  """[N] sixteenths that the notes of a tune begin on, and that they end on."""
+  onsets = tune.notes[:, 0] * slowdown * readers.STEPS_PER_QUARTER
+  ends = onsets + tune.notes[:, 1] * slowdown * readers.STEPS_PER_QUARTER
+  starts = np.floor(onsets + 0.5).astype(int)
+  stops = np.maximum(np.floor(ends + 0.5).astype(int), starts + 1)
+  return starts, stops
 
 
 def families(tunes):

@@ -42,7 +42,7 @@ def magenta_config(base, hparams):
   return config
 
 
-def melodies(sequence):
+def melodies(sequence, whole=False):
   """Every melody of a NoteSequence, as Magenta's 16-bar converter finds them.
 
   Of each instrument but the drums the top line, in each part of the sequence
@@ -51,12 +51,17 @@ def melodies(sequence):
 
   Args:
     sequence: a `note_seq.NoteSequence`.
+    whole: one melody with its rests instead, from where the part begins to
+      where it ends.
 
   Returns:
-    List of [16 n] uint8 tokens, whole bars.
+    List of [16 n] uint8 tokens, whole bars; if `whole`, the last may be short.
   """
   converter = data.OneHotMelodyConverter(
-    max_tensors_per_notesequence=None, dedupe_event_lists=False
+    gap_bars=None if whole else 1.0,
+    pad_to_total_time=whole,
+    max_tensors_per_notesequence=None,
+    dedupe_event_lists=False,
   )
   return [
     np.argmax(one_hot, axis=-1).astype(np.uint8)

@@ -18,6 +18,8 @@ from emotion_musicvae.configuration import UserError
 STEPS_PER_QUARTER = 4
 _DUPLE_METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
 _MIN_PITCH, _MAX_PITCH = 21, 108
+MAX_BARS = 4096  # over two hours; a damaged file may claim weeks
+MAX_FILE_BYTES = 2**20  # of one song, some 100,000 notes of MIDI
 
 _MUSIC_LINE = re.compile(r'^(?![A-Za-z]:).+$', re.MULTILINE)
 _TURN = re.compile(r'(?<=[^:])(::|:\|:)(?=.)')
@@ -27,6 +29,7 @@ UNREADABLE = 'cannot be read'
 NO_NOTES = 'without notes from MIDI 21 to 108'
 DRUMS_ONLY = 'drums only'
 NOT_DUPLE = 'not in 4/4'
+TOO_LONG = f'longer than {MAX_BARS} bars'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +55,8 @@ class Refusal:
 
   Attributes:
     name: the piece, as in `Tune`.
-    reason: `UNREADABLE`, `NO_NOTES`, `DRUMS_ONLY` or `NOT_DUPLE`.
-    detail: what was met where it cannot be read.
+    reason: `UNREADABLE`, `NO_NOTES`, `DRUMS_ONLY`, `NOT_DUPLE` or `TOO_LONG`.
+    detail: what was met where it cannot be read, or the metres.
   """
 
   name: str
@@ -102,8 +105,8 @@ def read(path):
 def pieces(path):
   """Reads one file piece by piece.
 
-  What is not in 4/4 (notation: nor in 2/2, 2/4 or 4/2) is left out: a whole
-  part of a score whose metre changes to another, or the passage of a MIDI file.
+  What is not in 4/4, 2/2, 2/4 or 4/2 is left out: a whole part of a score whose
+  metre changes to another, or the passage of a MIDI file.
   Changes of tempo do not matter, as times are counted in quarter notes.
 
   Args:
@@ -140,6 +143,35 @@ def pieces(path):
 def is_readable(path):
   """Whether the file's name ends as `read` expects."""
   return _ending(path) in FORMATS
+
+
+def check_file(path, flag='--input_midi'):
+  """Refuses what cannot be a melody's file, before anything is loaded.
+
+  Args:
+    path: the file.
+    flag: the flag to name in an error.
+
+  Raises:
+    UserError: no such file, a folder, empty, too large, or of another kind.
+  """
+  where = f'{flag}: {path!r}'
+  if os.path.isdir(path):
+    raise UserError(f'{where} is a folder; name one file')
+  if not is_readable(path):
+    raise UserError(f'{where}: expected a file ending in {", ".join(FORMATS)}')
+  try:
+    with open(path, 'rb') as f:
+      size = f.seek(0, os.SEEK_END)
+  except OSError as e:
+    raise UserError(f'{where} cannot be read ({e.strerror})') from None
+  if not size:
+    raise UserError(f'{where} is empty; name a file with a melody')
+  if size > MAX_FILE_BYTES:
+    raise UserError(
+      f'{where} has {size / 2**20:.1f} MiB, where a melody takes kilobytes; '
+      f'cut out the part with the melody, {MAX_FILE_BYTES // 2**20} MiB at most'
+    )
 
 
 def _ending(path):
@@ -280,7 +312,7 @@ def _as_played(part, measures):
 def _midi(path, name):
   import note_seq  # pylint: disable=g-import-not-at-top
 
-  yield _from_sequence(name, note_seq.midi_file_to_note_sequence(path))
+  yield from_sequence(name, note_seq.midi_file_to_note_sequence(path))
 
 
 def _tfrecord(path, name):
@@ -289,10 +321,10 @@ def _tfrecord(path, name):
 
   for i, record in enumerate(tf.data.TFRecordDataset(path)):
     sequence = note_seq.NoteSequence.FromString(record.numpy())
-    yield _from_sequence(f'{name}#{i}', sequence)
+    yield from_sequence(f'{name}#{i}', sequence)
 
 
-def _from_sequence(name, sequence):
+def from_sequence(name, sequence):
   """A NoteSequence with every melody in it, or the `Refusal` of none."""
   from emotion_musicvae import musicvae  # pylint: disable=g-import-not-at-top
 
@@ -305,9 +337,40 @@ def _from_sequence(name, sequence):
     return Refusal(name, NO_NOTES)
   if all(n.is_drum for n in notes):
     return Refusal(name, DRUMS_ONLY)
-  melodies = musicvae.melodies(at_one_tempo(sequence))
-  tunes = tuple(_tune_from_tokens(name, tokens) for tokens in melodies)
-  return Piece(name, tunes, sequence) if tunes else Refusal(name, NOT_DUPLE)
+  even = in_quarters(sequence)
+  if even.total_time * first_qpm(even) / 240.0 > MAX_BARS:
+    return Refusal(name, TOO_LONG)
+  tunes = tuple(
+    tune_from_tokens(name, tokens) for tokens in musicvae.melodies(even)
+  )
+  if tunes:
+    return Piece(name, tunes, sequence)
+  metres = sorted(
+    f'{m.numerator}/{m.denominator}' for m in even.time_signatures
+  )
+  return Refusal(name, NOT_DUPLE, ', '.join(dict.fromkeys(metres)))
+
+
+def in_quarters(sequence):
+  """A sequence in one tempo, its bars of two or four quarters told as 4/4.
+
+  Args:
+    sequence: a `note_seq.NoteSequence`.
+
+  Returns:
+    A copy, as Magenta's converter takes the most of it.
+  """
+  result = type(sequence).FromString(at_one_tempo(sequence).SerializeToString())
+  for metre in result.time_signatures:
+    if f'{metre.numerator}/{metre.denominator}' in _DUPLE_METRES:
+      metre.numerator = metre.denominator = 4
+  return result
+
+
+def first_qpm(sequence):
+  """Quarter notes a minute at the start; 120 where nothing is said."""
+  tempos = sorted(sequence.tempos, key=lambda tempo: tempo.time)
+  return tempos[0].qpm if tempos else 120.0
 
 
 def at_one_tempo(sequence):
@@ -332,7 +395,8 @@ def at_one_tempo(sequence):
   return sequences_lib.adjust_notesequence_times(sequence, at_120)[0]
 
 
-def _tune_from_tokens(name, tokens):
+def tune_from_tokens(name, tokens):
+  """[n] tokens as a `Tune` as long as they are."""
   events = np.flatnonzero(tokens)
   lengths = np.diff(np.append(events, len(tokens)))
   rows = np.stack(

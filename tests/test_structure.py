@@ -11,6 +11,8 @@ ROOMS = (
   'evaluation',
   'arms',
   'generation',
+  'songs',
+  'hits',
   'outputs',
   'pages',
   'engraving',
