@@ -140,9 +140,22 @@ def parse(text, emotions=None):
         f'peaceful:0.7,mysterious:0.3, got {text!r}'
       )
     parts.append(find(name, emotions))
-  total = sum(weights)
-  if not total:
+  if not sum(weights):
     raise UserError(f'--emotion: the weights in {text!r} are all 0')
+  return blend(parts, weights)
+
+
+def blend(parts, weights):
+  """An emotion between others, see `parse`.
+
+  Args:
+    parts: sequence of `Emotion`.
+    weights: one for each, from 0, not all 0.
+
+  Returns:
+    An `Emotion`.
+  """
+  total = sum(weights)
 
   def between(name, scale, back):
     values = [scale(getattr(part, name)) for part in parts]
@@ -157,7 +170,7 @@ def parse(text, emotions=None):
     mean_pitch=between('mean_pitch', float, float),
     onsets_per_bar=between('onsets_per_bar', math.log, math.exp),
     qpm=between('qpm', math.log, math.exp),
-    basis=f'blend of {text}, chords of {heaviest.name}',
+    basis=f'blend, chords of {heaviest.name}',
   )
 
 

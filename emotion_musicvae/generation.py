@@ -1,4 +1,8 @@
-"""The Python API: load a model once, then ask it for emotions."""
+"""The Python API: load a model once, then ask it for emotions.
+
+`generate` composes, `transform` moves the user's own melody, `interpolate` goes
+from one emotion or melody to another, `variations` stays near a melody.
+"""
 
 import dataclasses
 import functools
@@ -10,14 +14,19 @@ from emotion_musicvae import arrangement
 from emotion_musicvae import checkpoints
 from emotion_musicvae import configuration
 from emotion_musicvae import emotions
+from emotion_musicvae import harmony
+from emotion_musicvae import hits
 from emotion_musicvae import melody
 from emotion_musicvae import musicvae
 from emotion_musicvae import references
+from emotion_musicvae import songs
 from emotion_musicvae import spectrogram
 from emotion_musicvae.configuration import UserError
 
 MAX_OUTPUTS = 100_000
 MAX_UPDATES = 1000
+DRAWS_PER_OUTPUT = 64  # at most, where melodies that miss are rejected
+_QPM = 120.0  # of a melody in a file that does not say
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,15 +34,22 @@ class Melody:
   """One generated melody.
 
   Attributes:
-    emotion: `emotions.Emotion` that it follows.
-    note_sequence: 16 bars in 4/4 with the emotion's tempo, instrument, key and
-      chord symbols, see `arrangement.arrange`.
-    tokens: [256] uint8 tokens that the stock decoder drew, transposed.
-    z: [Z] latent vector it was sung from.
+    emotion: `emotions.Emotion` that it was to follow, with its own tempo. Where
+      none was named, what the user's melody measures itself, without chords.
+    note_sequence: `note_seq.NoteSequence` of n bars in 4/4, 16 unless the
+      user's melody is longer, with the emotion's tempo, instrument, key and
+      chord symbols; see `arrangement.arrange`.
+    tokens: [16 n] uint8 tokens that the stock decoder drew, transposed, a
+      sixteenth each.
+    z: [Z] float32 latent vector it was sung from; [W, Z] where it is longer
+      than 16 bars, one for each 16.
     shift: semitones by which it was transposed, see
       `actor_critic.Targets.at_home`.
     measured: what it measures, see `measure`.
     reference: what was asked for, under the same names.
+    missed: what lies outside the tolerances of `hits`, by the same names, with
+      how far outside, in tolerances. Empty for a hit.
+    number: which draw of the seed it is, from 0.
   """
 
   emotion: emotions.Emotion
@@ -43,12 +59,16 @@ class Melody:
   shift: int
   measured: dict
   reference: dict
+  missed: dict
+  number: int = 0
 
   def record(self):
-    """Measures and references as plain numbers for a JSON."""
+    """What it is and measures, as plain values for a JSON."""
     return {
+      'number': self.number,
       'measured': {k: _plain(v) for k, v in self.measured.items()},
       'reference': {k: _plain(v) for k, v in self.reference.items()},
+      'missed': list(self.missed),
     }
 
 
@@ -69,6 +89,56 @@ class Order:
   number: int
   temperature: float
   intensity: float
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+  """Where melodies set out from: one window, or those of the user's melody.
+
+  Attributes:
+    z: [W, Z] latent vectors.
+    steps: how many of the 256 W steps are to be kept.
+    silent: [W] where the user's melody has no note, and is to have none.
+    song: `songs.Song`, or None.
+  """
+
+  z: np.ndarray
+  steps: int = melody.NUM_STEPS
+  silent: np.ndarray = dataclasses.field(
+    default_factory=lambda: np.zeros(1, bool)
+  )
+  song: songs.Song | None = None
+
+  def cut(self, windows):
+    """Its first windows."""
+    return dataclasses.replace(
+      self,
+      z=self.z[:windows],
+      steps=min(self.steps, windows * melody.NUM_STEPS),
+      silent=self.silent[:windows],
+    )
+
+  def emotion(self, wanted, intensity):
+    """What melodies from here are to follow, and at which tempo.
+
+    Tempo goes along with the latent vector, from the song's to the emotion's.
+    """
+    if self.song is None:
+      return wanted
+    qpm = self.song.qpm or (wanted.qpm if wanted else _QPM)
+    if wanted:
+      qpm = qpm ** (1.0 - intensity) * wanted.qpm**intensity
+      return dataclasses.replace(wanted, qpm=round(qpm, 6))
+    tokens = self.song.tokens[None]
+    return emotions.Emotion(
+      self.song.name,
+      'melody',
+      round(float(melody.mean_pitch(tokens)[0]), 4),
+      round(float(melody.onsets_per_bar(tokens)[0]), 4),
+      chords=harmony.NO_CHORD,
+      qpm=qpm,
+      basis='what the melody itself measures',
+    )
 
 
 class EmotionMusicVAE:
@@ -161,6 +231,7 @@ class EmotionMusicVAE:
     seed=0,
     intensity=1.0,
     updates=0,
+    reject_misses=False,
     progress=None,
   ):
     """Composes melodies that follow an emotion.
@@ -176,31 +247,28 @@ class EmotionMusicVAE:
         0 (not at all: unconditioned samples) to 1 (all the way).
       updates: how often each latent vector is then retrained by itself, see
         `move`.
+      reject_misses: go on drawing until n melodies meet their targets, to
+        `DRAWS_PER_OUTPUT` for each; what is missing then is filled up with the
+        nearest misses.
       progress: makes the progress bar of the retraining, as `tqdm` does.
 
     Returns:
-      List of n `Melody`.
+      List of n `Melody`, in the order of their numbers.
 
     Raises:
       UserError: an argument out of range.
     """
-    if isinstance(emotion, str):
-      emotion = emotions.parse(emotion)
-    if not 1 <= n <= MAX_OUTPUTS:
-      raise UserError(
-        f'--num_outputs: expected 1 to {MAX_OUTPUTS} melodies, got {n}'
-      )
-    if not 0.01 <= temperature <= 10:
-      raise UserError(f'--temperature: expected 0.01 to 10, got {temperature}')
-    if not 0 <= intensity <= 1:
-      raise UserError(f'--intensity: expected 0 to 1, got {intensity}')
-    if not 0 <= updates <= MAX_UPDATES:
-      raise UserError(f'--updates: expected 0 to {MAX_UPDATES}, got {updates}')
-    return self.compose(
-      [Order(emotion, seed, i, temperature, intensity) for i in range(n)],
-      updates,
-      progress,
-    )
+    _check(n, temperature, intensity, updates=updates)
+    emotion = _emotion(emotion)
+
+    def draw(numbers):
+      orders = [
+        Order(emotion, seed, number, temperature, intensity)
+        for number in numbers
+      ]
+      return self.compose(orders, updates, progress)
+
+    return self._drawn(draw, n, reject_misses)
 
   def compose(self, orders, updates=0, progress=None):
     """Composes a melody for each of N orders, which may differ in everything.
@@ -214,35 +282,311 @@ class EmotionMusicVAE:
       List of N `Melody`.
     """
     wanted = [order.emotion for order in orders]
-    distinct = list(dict.fromkeys(wanted))
-    targets = actor_critic.Targets.of(distinct).take(
-      [distinct.index(emotion) for emotion in wanted]
+    start = _draws([(o.seed, o.number, 0) for o in orders], self.z_size)
+    intensity = np.array([order.intensity for order in orders], np.float32)
+    z = self._towards(
+      start, wanted, intensity[:, None], updates, orders[0].seed, progress
     )
-    home, shift = targets.at_home()
-    start = _draws([(o.seed, o.number) for o in orders], self.z_size)
-    moved = self.move(start, home, updates, orders[0].seed, progress)
-    intensity = np.array([[o.intensity] for o in orders], np.float32)
-    z = (1.0 - intensity) * start + intensity * moved
-    sung = self._stock.decode(
-      z,
+    return self._sung(
+      z[:, None],
+      wanted,
+      _shifts(wanted, intensity),
+      [order.number for order in orders],
       [order.temperature for order in orders],
-      [(order.seed, order.number, 1) for order in orders],
+      [[(order.seed, order.number, 1)] for order in orders],
     )
-    tokens = melody.transpose(sung, shift)
+
+  def transform(
+    self,
+    song,
+    emotion,
+    n=1,
+    temperature=0.5,
+    seed=0,
+    intensity=1.0,
+    start_bar=None,
+    updates=0,
+    reject_misses=False,
+    progress=None,
+  ):
+    """Moves the user's melody to an emotion.
+
+    It sets out from the mean of the melody's posterior, 16 bars at a time; the
+    pieces are joined again. A melody of fewer bars is repeated until 16 are
+    full. 16 bars of silence stay silent.
+
+    Args:
+      song: path of a MIDI, MusicXML or ABC file, a `note_seq.NoteSequence`, or
+        a `songs.Song`.
+      emotion: as in `generate`.
+      n: how many takes; they differ in what the decoder draws.
+      temperature: as in `generate`.
+      seed: integer; take i of a seed is the same whatever `n` is.
+      intensity: how far to move it, from 0 (the melody as the model sings it
+        back, in its own tempo) to 1 (all the way).
+      start_bar: first bar to take, as the file counts them from 1; all of it
+        when None.
+      updates: as in `generate`.
+      reject_misses: as in `generate`.
+      progress: as in `generate`.
+
+    Returns:
+      List of n `Melody`, as long as the song or 16 bars.
+
+    Raises:
+      UserError: an argument out of range, or no melody in the song.
+    """
+    _check(n, temperature, intensity, updates=updates)
+    emotion = _emotion(emotion)
+    (shift,) = _shifts([emotion], [intensity])
+    start = self._start(song, start_bar, shift)
+    moved_to = [emotion] * len(start.z)
+    z = self._towards(start.z, moved_to, intensity, updates, seed, progress)
+    wanted = start.emotion(emotion, intensity)
+
+    def draw(numbers):
+      count = len(numbers)
+      return self._sung(
+        np.broadcast_to(z, [count, *z.shape]),
+        [wanted] * count,
+        [shift] * count,
+        numbers,
+        [temperature] * count,
+        [_seeds(seed, number, 1, len(z)) for number in numbers],
+        start,
+      )
+
+    return self._drawn(draw, n, reject_misses)
+
+  def variations(
+    self,
+    song,
+    n=1,
+    distance=0.15,
+    emotion=None,
+    temperature=0.5,
+    seed=0,
+    intensity=1.0,
+    start_bar=None,
+  ):
+    """Melodies near the user's own.
+
+    Each sets out some way from the melody's latent vector towards a vector of
+    its own from the prior.
+
+    Args:
+      song: as in `transform`.
+      n: how many melodies.
+      distance: that way, from 0 (the melody itself) to 1 (any melody).
+      emotion: as in `generate`, to move them to; None leaves them as they are.
+      temperature: as in `generate`.
+      seed: integer; variation i of a seed is the same whatever `n` is.
+      intensity: how far to move them to the emotion.
+      start_bar: as in `transform`.
+
+    Returns:
+      List of n `Melody`.
+
+    Raises:
+      UserError: an argument out of range, or no melody in the song.
+    """
+    _check(n, temperature, intensity, distance)
+    emotion = _emotion(emotion)
+    (shift,) = _shifts([emotion], [intensity])
+    start = self._start(song, start_bar, shift)
+    z = []
+    for number in range(n):
+      other = _draws(_seeds(seed, number, 0, len(start.z)), self.z_size)
+      near = slerp(start.z, other, distance)
+      z.append(self._towards(near, [emotion] * len(near), intensity))
+    return self._sung(
+      np.stack(z),
+      [start.emotion(emotion, intensity)] * n,
+      [shift] * n,
+      range(n),
+      [temperature] * n,
+      [_seeds(seed, number, 1, len(start.z)) for number in range(n)],
+      start,
+    )
+
+  def interpolate(
+    self,
+    emotion=None,
+    to_emotion=None,
+    song=None,
+    to_song=None,
+    n=5,
+    temperature=0.5,
+    seed=0,
+    intensity=1.0,
+    start_bar=None,
+  ):
+    """Goes in equal steps from one emotion, or melody, to another.
+
+    Both ends are what `generate` or `transform` give for the same seed. Between
+    them the latent vectors go along the great circle, as Magenta's do, and are
+    sung with the same noise; the targets are blends of both ends'.
+
+    Args:
+      emotion: where to begin, as in `generate`; of a song None leaves it as it
+        is.
+      to_emotion: where to end; `emotion` when None.
+      song: melody to begin with, as in `transform`; one of the prior when None.
+      to_song: melody to end with; the one that it begins with when None.
+      n: how many melodies, both ends included, at least 2.
+      temperature: as in `generate`.
+      seed: integer.
+      intensity: how far to move both ends to their emotions.
+      start_bar: first bar to take of the songs. Of two the shorter one decides
+        how long the melodies are, in windows of 16 bars.
+
+    Returns:
+      List of n `Melody`.
+
+    Raises:
+      UserError: an argument out of range, an end that is not named, or no
+        melody in a song.
+    """
+    _check(n, temperature, intensity)
+    if n < 2:
+      raise UserError(f'--num_outputs: interpolation takes at least 2, got {n}')
+    if to_emotion is None and to_song is None:
+      raise UserError('to_emotion or to_song: name where to end')
+    if emotion is None and song is None:
+      raise UserError('emotion or song: name where to begin')
+    first = emotion = _emotion(emotion)
+    last = emotion if to_emotion is None else _emotion(to_emotion)
+    shifts = _shifts([first, last], [intensity] * 2)
+    if song is None:
+      start = end = _Start(_draws(_seeds(seed, 0, 0, 1), self.z_size))
+    else:
+      start = self._start(song, start_bar, shifts[0])
+    if to_song is not None or song is not None:
+      end_song = song if to_song is None else to_song
+      end = self._start(end_song, start_bar, shifts[1])
+    windows = min(len(start.z), len(end.z))
+    start, end = start.cut(windows), end.cut(windows)
+    shares = np.linspace(0.0, 1.0, n)
+    ends = [
+      self._towards(start.z, [first] * windows, intensity),
+      self._towards(end.z, [last] * windows, intensity),
+    ]
+    z = np.stack([slerp(*ends, share) for share in shares])
+    first = start.emotion(first, intensity)
+    last = end.emotion(last, intensity)
+    between = [emotions.blend([first, last], [1 - x, x]) for x in shares[1:-1]]
+    return self._sung(
+      z,
+      [first, *between, last],
+      # A melody has one key: as its chords, that of the nearer end.
+      [shifts[int(share > 0.5)] for share in shares],
+      [0] * n,
+      [temperature] * n,
+      [_seeds(seed, 0, 1, windows)] * n,
+      min(start, end, key=lambda x: x.steps),
+    )
+
+  def _start(self, song, start_bar, shift):
+    """The `_Start` of the user's melody, `shift` semitones below it."""
+    if not isinstance(song, songs.Song):
+      song = songs.load(song)
+    windows, steps = song.windows(start_bar)
+    at_home = melody.transpose(windows, np.full(len(windows), -shift))
+    mean, _ = self._stock.encode(at_home)
+    silent = ~(windows >= melody.FIRST_ONSET).any(axis=1)
+    return _Start(mean, steps, silent, song)
+
+  def _towards(self, z, wanted, intensity, updates=0, seed=0, progress=None):
+    """[N, Z] latent vectors moved to N emotions, or left if those are None.
+
+    The intensity is one for all or [N, 1].
+    """
+    if wanted[0] is None:
+      return z
+    home, _ = _targets(wanted).at_home()
+    moved = self.move(z, home, updates, seed, progress)
+    return (1.0 - intensity) * z + intensity * moved
+
+  def _sung(self, z, wanted, shifts, numbers, temperatures, seeds, start=None):
+    """Melodies of [N, W, Z] latent vectors, measured against what is wanted.
+
+    Args:
+      z: [N, W, Z] float32.
+      wanted: N `emotions.Emotion`.
+      shifts: N integers, semitones to transpose by.
+      numbers: N integers, which draws of their seeds the melodies are.
+      temperatures: N softmax temperatures.
+      seeds: for each of N, W seeds of the decoder's noise.
+      start: `_Start` that says how much is kept; all 16 bars when None.
+
+    Returns:
+      List of N `Melody`.
+    """
+    count, windows, size = z.shape
+    tokens = melody.transpose(
+      self._stock.decode(
+        z.reshape(-1, size),
+        np.repeat(temperatures, windows),
+        [seed for own in seeds for seed in own],
+      ),
+      np.repeat(shifts, windows),
+    )
+    tokens = tokens.reshape(count, windows, melody.NUM_STEPS)
+    if start is not None:
+      tokens[:, start.silent] = melody.HOLD
+      tokens[:, start.silent, 0] = melody.NOTE_OFF
+    tokens = tokens.reshape(count, -1)[:, : start and start.steps]
+    num_bars = tokens.shape[1] // melody.STEPS_PER_BAR
+    targets = _targets(wanted)
     measured = measure(tokens, targets)
-    sequences = self._stock.note_sequences(tokens)
+    off = hits.misses(measured, targets)
     return [
       Melody(
         emotion,
-        arrangement.arrange(sequences[i], emotion),
+        arrangement.arrange(sequence, emotion, num_bars),
         tokens[i],
-        z[i],
-        int(shift[i]),
+        z[i, 0] if windows == 1 else z[i],
+        int(shifts[i]),
         {name: values[i] for name, values in measured.items()},
         self._reference(emotion),
+        {name: values[i] for name, values in off.items() if values[i]},
+        number,
       )
-      for i, emotion in enumerate(wanted)
+      for i, (emotion, number, sequence) in enumerate(
+        zip(wanted, numbers, self._stock.note_sequences(tokens))
+      )
     ]
+
+  def _reference(self, emotion):
+    """What a melody of an emotion should measure."""
+    pitch, onsets = emotion.mean_pitch, emotion.onsets_per_bar
+    return {
+      'mean_pitch': pitch,
+      'onsets_per_bar': onsets,
+      'chord_tone_rate': 1.0,
+      'energy': float(self._energy(pitch, onsets)),
+    }
+
+  def _drawn(self, draw, n, reject_misses):
+    """The first n melodies, or the first n that meet their targets.
+
+    Args:
+      draw: function of a range of numbers to their melodies.
+      n: how many.
+      reject_misses: see `generate`.
+    """
+    if not reject_misses:
+      return draw(range(n))
+    found, missed = [], []
+    most, size = n * DRAWS_PER_OUTPUT, self._stock.batch_size
+    for first in range(0, most, size):
+      for one in draw(range(first, min(first + size, most))):
+        (missed if one.missed else found).append(one)
+      if len(found) >= n:
+        break
+      missed = sorted(missed, key=lambda one: sum(one.missed.values()))[:n]
+    kept = (found + missed)[:n]
+    return sorted(kept, key=lambda one: one.number)
 
   def move(self, z, targets, updates=0, seed=0, progress=None):
     """[N, Z] latent vectors moved towards `actor_critic.Targets` of N rows.
@@ -269,16 +613,6 @@ class EmotionMusicVAE:
       self._weights, hparams, self._energy, **actor_critic.load_retraining()
     )
 
-  def _reference(self, emotion):
-    """What a melody of an emotion should measure."""
-    pitch, density = emotion.mean_pitch, emotion.onsets_per_bar
-    return {
-      'mean_pitch': pitch,
-      'onsets_per_bar': density,
-      'chord_tone_rate': 1.0,
-      'energy': float(self._energy(pitch, density)),
-    }
-
   def sing(self, z, temperature, seed):
     """[N, 256] tokens of [N, Z] latent vectors by the stock decoder.
 
@@ -291,35 +625,74 @@ class EmotionMusicVAE:
 
 def prior(seed, n, z_size):
   """[n, z_size] float32 draws of the prior; row i follows from seed and i."""
-  return _draws([(seed, i) for i in range(n)], z_size)
+  return _draws([(seed, i, 0) for i in range(n)], z_size)
+
+
+def _seeds(seed, number, kind, windows):
+  """Seeds of latent vectors (kind 0) or tokens (1) of a melody's windows."""
+  more = [(seed, number, kind, i) for i in range(1, windows)]
+  return [(seed, number, kind), *more]
 
 
 def _draws(seeds, z_size):
-  """[N, z_size] float32 draws of the prior, a row for each (seed, number)."""
-  rows = [
-    np.random.default_rng((*seed, 0)).standard_normal(z_size) for seed in seeds
-  ]
-  return np.stack(rows).astype(np.float32)
+  """[N, z_size] float32 draws of the prior, one for each seed."""
+  return np.stack(
+    [np.random.default_rng(seed).standard_normal(z_size) for seed in seeds]
+  ).astype(np.float32)
+
+
+def slerp(start, end, share):
+  """Points on the great circles from some vectors to others.
+
+  Args:
+    start: [N, Z].
+    end: [N, Z].
+    share: how far to go, from 0 to 1.
+
+  Returns:
+    [N, Z] of the type of `start`; those of `start` and `end` themselves at 0
+    and 1. Vectors in one direction are joined by the straight line.
+  """
+  if share in (0.0, 1.0):
+    return end if share else start
+  cosine = np.sum(start * end, axis=1) / (
+    np.linalg.norm(start, axis=1) * np.linalg.norm(end, axis=1)
+  )
+  angle = np.arccos(np.clip(cosine, -1.0, 1.0))[:, None]
+  straight = np.sin(angle) < 1e-6
+  angle = np.where(straight, 1.0, angle)
+  from_start, from_end = np.where(
+    straight,
+    [1.0 - share, share],
+    np.sin(angle * [1.0 - share, share]) / np.sin(angle),
+  ).T[..., None]
+  return (from_start * start + from_end * end).astype(start.dtype)
 
 
 def measure(tokens, targets):
   """What melodies measure, each as [N] array.
 
   Args:
-    tokens: [N, 256] int tokens.
-    targets: `actor_critic.Targets` of N rows, for the chords.
+    tokens: [N, 16 n] int tokens.
+    targets: `actor_critic.Targets` of N rows, for the chords, which begin again
+      every 16 bars.
 
   Returns:
     Dictionary of `mean_pitch` (MIDI), `onsets_per_bar`, `chord_tone_rate` and
     `energy` (of a spectrogram frame); NaN where there is no note to measure.
   """
-  energy = spectrogram.span_energy(melody.one_hot(tokens), melody.NUM_BARS)
+  steps = tokens.shape[1]
+  energy = spectrogram.span_energy(
+    melody.one_hot(tokens), steps // melody.STEPS_PER_BAR
+  )
+  fit, sounding = targets.fit, targets.sounding
+  if steps != melody.NUM_STEPS:
+    again = np.arange(steps) % melody.NUM_STEPS
+    fit, sounding = fit[:, again], sounding[:, again]
   return {
     'mean_pitch': melody.mean_pitch(tokens),
     'onsets_per_bar': melody.onsets_per_bar(tokens),
-    'chord_tone_rate': melody.chord_tone_rate(
-      tokens, targets.fit, targets.sounding
-    ),
+    'chord_tone_rate': melody.chord_tone_rate(tokens, fit, sounding),
     'energy': energy.numpy()[:, 0],
   }
 
@@ -373,6 +746,47 @@ def actor_for(config, weights, fingerprint, overrides=None, progress=None):
   learner = actor_critic.learner_for(weights, hparams, seed=0)
   actor_critic.train(learner, run_dir, num_steps, progress)
   return learner.actor
+
+
+def _emotion(emotion):
+  """An `emotions.Emotion` as it is, by its name, or None."""
+  return emotions.parse(emotion) if isinstance(emotion, str) else emotion
+
+
+def _check(n, temperature, intensity, distance=0.0, updates=0):
+  """Refuses arguments out of range.
+
+  Raises:
+    UserError: names the flag and the range.
+  """
+  for flag, value, low, high in (
+    ('num_outputs', n, 1, MAX_OUTPUTS),
+    ('temperature', temperature, 0.01, 10),
+    ('intensity', intensity, 0, 1),
+    ('distance', distance, 0, 1),
+    ('updates', updates, 0, MAX_UPDATES),
+  ):
+    if not low <= value <= high:
+      raise UserError(f'--{flag}: expected {low} to {high}, got {value}')
+
+
+def _targets(wanted):
+  """`actor_critic.Targets` of emotions, many of which may be the same."""
+  distinct = list(dict.fromkeys(wanted))
+  return actor_critic.Targets.of(distinct).take(
+    [distinct.index(emotion) for emotion in wanted]
+  )
+
+
+def _shifts(wanted, intensity):
+  """Semitones from home to each emotion; 0 for None, or where it is not sought.
+
+  Args:
+    wanted: N `emotions.Emotion` or None.
+    intensity: N numbers from 0 to 1.
+  """
+  known = {e: _targets([e]).at_home()[1][0] for e in {*wanted} - {None}}
+  return [int(known[e]) if e and x else 0 for e, x in zip(wanted, intensity)]
 
 
 def _plain(value):

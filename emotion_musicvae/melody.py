@@ -189,8 +189,8 @@ def mean_pitch(tokens):
 
 
 def onsets_per_bar(tokens):
-  """Notes begun in an average bar: [B, 256] tokens to [B] float64."""
-  return (tokens >= FIRST_ONSET).sum(axis=1) / NUM_BARS
+  """Notes begun in an average bar: [B, 16 n] tokens to [B] float64."""
+  return (tokens >= FIRST_ONSET).mean(axis=1) * STEPS_PER_BAR
 
 
 def repeated_notes(tokens):

@@ -69,16 +69,16 @@ def span_energy(probabilities, span_bars):
   """Mean spectrogram energy of a frame, span by span.
 
   Args:
-    probabilities: [B, 256, 90] float, rows summing to 1.
-    span_bars: length of a span in bars, a divisor of 16.
+    probabilities: [B, 16 n, 90] float, rows summing to 1.
+    span_bars: length of a span in bars, a divisor of n.
 
   Returns:
-    [B, 16 / span_bars] energies.
+    [B, n / span_bars] energies.
   """
   # The templates sum to 1, so a frame's energy over all bands is that of the
   # notes themselves: the bands need not be formed to be summed again.
   sounding = melody.expected_sounding(probabilities, decay_per_frame())
   frames = tf.reduce_sum(sounding, axis=-1)
-  spans = melody.NUM_BARS // span_bars
-  frames = tf.reshape(frames, [-1, spans, span_bars * melody.STEPS_PER_BAR])
+  span = span_bars * melody.STEPS_PER_BAR
+  frames = tf.reshape(frames, [-1, frames.shape[1] // span, span])
   return tf.reduce_mean(frames, axis=-1)

@@ -39,7 +39,7 @@ class StandIn:
       )
     measured = {'mean_pitch': np.mean([n.pitch for n in sequence.notes])}
     return generation.Melody(
-      order.emotion, sequence, None, None, 0, measured, {}
+      order.emotion, sequence, None, None, 0, measured, {}, {}, order.number
     )
 
   def description(self):

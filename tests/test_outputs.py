@@ -80,6 +80,7 @@ def _melody(notes=((0, 4, 60), (8, 16, 64)), emotion='gloomy', **measured):
     0,
     {**MEASURES, **measured},
     MEASURES,
+    {},
   )
 
 

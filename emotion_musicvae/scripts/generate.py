@@ -1,8 +1,11 @@
-"""Composes melodies that follow an emotion: MIDI, audio, score, page.
+"""Composes melodies that follow an emotion, or moves your own.
+
+MIDI, audio, sheet music, pictures and a page that plays them:
 
 emotion_musicvae_generate --emotion=peaceful
 """
 
+import collections
 import dataclasses
 import secrets
 import sys
@@ -12,6 +15,7 @@ from absl import flags
 from emotion_musicvae import configuration
 from emotion_musicvae import emotions
 from emotion_musicvae import outputs
+from emotion_musicvae import readers
 from emotion_musicvae import scripts
 from emotion_musicvae.configuration import UserError
 
@@ -33,6 +37,43 @@ flags.DEFINE_string(
   None,
   'Targets over those of the emotion, or alone: mean_pitch=70,'
   'onsets_per_bar=6,chords=C Am F G; also mode and qpm.',
+)
+flags.DEFINE_string(
+  'mode',
+  'sample',
+  'sample: melodies of the emotion, or yours moved to it; interpolate: steps '
+  'from --emotion to --to_emotion, or from --input_midi to --input_midi_2; '
+  'variations: melodies near --input_midi.',
+)
+flags.DEFINE_string(
+  'to_emotion', None, 'Where --mode=interpolate ends, as --emotion.'
+)
+flags.DEFINE_string(
+  'input_midi',
+  None,
+  'Your own melody to begin with: a MIDI, MusicXML or ABC file.',
+)
+flags.DEFINE_alias('input_midi_1', 'input_midi')
+flags.DEFINE_string(
+  'input_midi_2', None, 'Your own melody that --mode=interpolate ends with.'
+)
+flags.DEFINE_integer(
+  'start_bar', None, 'First bar of --input_midi to take; all if not given.'
+)
+flags.DEFINE_integer(
+  'track',
+  None,
+  'Which track of --input_midi has the melody, should another be found.',
+)
+flags.DEFINE_float(
+  'distance',
+  0.15,
+  'How far --mode=variations goes, from 0 (the melody) to 1 (any melody).',
+)
+flags.DEFINE_bool(
+  'reject_misses',
+  False,
+  'Draw until every melody meets its targets, 64 times as many at most.',
 )
 flags.DEFINE_bool('list_emotions', False, 'List the emotions and stop.')
 flags.declare_key_flag('cache_dir')
@@ -107,12 +148,17 @@ def main():
       raise UserError('--emotion and --list_emotions: give one of them')
     print_emotions()
     return
-  emotion = wanted_emotion()
+  check_mode()
+  emotion, to_emotion = wanted_emotion(), None
+  if FLAGS.to_emotion:
+    known = emotions.load(FLAGS.emotions_file)
+    to_emotion = emotions.parse(FLAGS.to_emotion, known)
   scripts.check_range('num_outputs', FLAGS.num_outputs, 1, 100_000)
   scripts.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
   scripts.check_range('updates', FLAGS.updates, 0, 1000)
   scripts.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
   scripts.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
+  scripts.check_range('distance', FLAGS.distance, 0.0, 1.0)
   seed = secrets.randbelow(2**31) if FLAGS.seed is None else FLAGS.seed
   scripts.check_range('seed', seed, 0, 2**63 - 1)
   outputs.check_formats(FLAGS.output_formats)
@@ -126,11 +172,13 @@ def main():
 
   from emotion_musicvae import harmony
 
-  try:
-    harmony.chord_tones(emotion.chords)
-  except ValueError as e:
-    where = '--target' if FLAGS.target else '--emotions_file'
-    raise UserError(f'{where}: {emotion.name}: {e}') from None
+  asked = [e for e in (emotion, to_emotion) if e]
+  for e in asked:
+    try:
+      harmony.chord_tones(e.chords)
+    except ValueError as error:
+      where = '--target' if FLAGS.target else '--emotions_file'
+      raise UserError(f'{where}: {e.name}: {error}') from None
   outputs.check_directory(FLAGS.output_dir)
 
   scripts.load_tensorflow()
@@ -141,28 +189,36 @@ def main():
   from emotion_musicvae import arrangement
   from emotion_musicvae import generation
   from emotion_musicvae import musicvae
+  from emotion_musicvae import songs
 
+  song, to_song = (
+    path and songs.load(path, track, flag)
+    for path, track, flag in (
+      (FLAGS.input_midi, FLAGS.track, '--input_midi'),
+      (FLAGS.input_midi_2, None, '--input_midi_2'),
+    )
+  )
+  inputs = [s for s in (song, to_song) if s]
+  rows = FLAGS.num_outputs
+  if FLAGS.reject_misses:
+    rows *= generation.DRAWS_PER_OUTPUT
+  for s in inputs:
+    rows *= len(s.windows(FLAGS.start_bar)[0])
+    print(s.account)
   model = generation.EmotionMusicVAE.from_pretrained(
     FLAGS.config,
     FLAGS.checkpoint_file,
     FLAGS.run_dir,
-    min(FLAGS.max_batch_size, FLAGS.num_outputs),
+    min(FLAGS.max_batch_size, rows),
     FLAGS.actor_dir,
     overrides,
     tqdm.tqdm,
   )
-  beyond = actor_critic.beyond_training(emotion)
-  if beyond:
-    print(f'Warning: {beyond}.', file=sys.stderr)
-  melodies = model.generate(
-    emotion,
-    FLAGS.num_outputs,
-    FLAGS.temperature,
-    seed,
-    FLAGS.intensity,
-    FLAGS.updates,
-    tqdm.tqdm,
-  )
+  for e in asked:
+    beyond = actor_critic.beyond_training(e)
+    if beyond:
+      print(f'Warning: {beyond}.', file=sys.stderr)
+  melodies = compose(model, emotion, to_emotion, song, to_song, seed)
   if FLAGS.accompaniment == 'chords':
     melodies = [
       dataclasses.replace(
@@ -170,30 +226,44 @@ def main():
       )
       for m in melodies
     ]
+  names = [
+    emotions.spelled(m.emotion, typed or '')
+    for m, typed in (
+      (melodies[0], FLAGS.emotion),
+      (melodies[-1], FLAGS.to_emotion),
+    )
+  ]
   paths, others = outputs.write_run(
     FLAGS.output_dir,
     FLAGS.config,
-    emotions.spelled(emotion, FLAGS.emotion or ''),
+    '-'.join(names if FLAGS.mode == 'interpolate' else names[:1]),
     melodies,
     {
-      'emotion': dataclasses.asdict(emotion),
+      'mode': FLAGS.mode,
+      'emotion': emotion and dataclasses.asdict(emotion),
+      'to_emotion': to_emotion and dataclasses.asdict(to_emotion),
+      'inputs': [s.account for s in inputs],
+      'start_bar': FLAGS.start_bar,
       'seed': seed,
       'temperature': FLAGS.temperature,
       'intensity': FLAGS.intensity,
       'updates': FLAGS.updates,
       'accompaniment': FLAGS.accompaniment,
+      'distance': FLAGS.distance,
+      'reject_misses': FLAGS.reject_misses,
       'model': model.description(),
       'versions': musicvae.versions(),
     },
     FLAGS.output_formats,
   )
   for i, (files, melody) in enumerate(zip(paths, melodies)):
-    m = melody.measured
     first, *rest = files or [f'melody {i + 1}']
+    m, asked_for = melody.measured, melody.reference
     print(
-      f'{first}  mean pitch {m["mean_pitch"]:.1f} ({emotion.mean_pitch}), '
-      f'onsets a bar {m["onsets_per_bar"]:.1f} ({emotion.onsets_per_bar}), '
-      f'chord tones {m["chord_tone_rate"]:.0%}'
+      f'{first}  mean pitch {m["mean_pitch"]:.1f} '
+      f'({asked_for["mean_pitch"]:.1f}), onsets a bar '
+      f'{m["onsets_per_bar"]:.1f} ({asked_for["onsets_per_bar"]:.1f})'
+      + (f', chord tones {m["chord_tone_rate"]:.0%}' if asked else '')
     )
     for path in rest:
       print(path)
@@ -204,8 +274,13 @@ def main():
 
 
 def wanted_emotion():
-  """The emotion that --emotion, --emotions_file and --target ask for."""
+  """The emotion that --emotion, --emotions_file and --target ask for.
+
+  None where melodies can do without, as they are near or between yours.
+  """
   if not FLAGS.emotion and not FLAGS.target:
+    if FLAGS.input_midi and FLAGS.mode != 'sample':
+      return None
     raise UserError(
       '--emotion: name one, as in --emotion=peaceful; --list_emotions lists '
       'them'
@@ -223,6 +298,98 @@ def wanted_emotion():
     scripts.check_range('program', FLAGS.program, 0, 127)
     emotion = dataclasses.replace(emotion, program=FLAGS.program)
   return emotion
+
+
+def check_mode():
+  """Refuses flags that do not go together, and files that are no music.
+
+  Raises:
+    UserError: names the flag and what would do.
+  """
+  modes = ('sample', 'interpolate', 'variations')
+  if FLAGS.mode not in modes:
+    raise UserError(
+      f'--mode: expected one of {", ".join(modes)}, got {FLAGS.mode!r}'
+    )
+  for flag, given, mode in (
+    ('to_emotion', FLAGS.to_emotion, 'interpolate'),
+    ('input_midi_2', FLAGS.input_midi_2, 'interpolate'),
+    ('distance', FLAGS['distance'].present, 'variations'),
+    ('reject_misses', FLAGS.reject_misses, 'sample'),
+    ('updates', FLAGS.updates, 'sample'),
+  ):
+    if given and FLAGS.mode != mode:
+      raise UserError(f'--{flag}: goes with --mode={mode}')
+  for flag, given in (
+    ('start_bar', FLAGS.start_bar is not None),
+    ('track', FLAGS.track is not None),
+    ('mode=variations', FLAGS.mode == 'variations'),
+  ):
+    if given and not FLAGS.input_midi:
+      raise UserError(f'--{flag}: name your melody with --input_midi')
+  if FLAGS.mode == 'interpolate':
+    if not (FLAGS.to_emotion or FLAGS.input_midi_2):
+      raise UserError(
+        '--mode=interpolate: name where to end, with --to_emotion or '
+        '--input_midi_2'
+      )
+    scripts.check_range('num_outputs', FLAGS.num_outputs, 2, 100_000)
+  for flag in ('input_midi', 'input_midi_2'):
+    if FLAGS[flag].value is not None:
+      readers.check_file(FLAGS[flag].value, f'--{flag}')
+
+
+def compose(model, emotion, to_emotion, song, to_song, seed):
+  """The melodies that are asked for, as `generation.Melody`."""
+  n = FLAGS.num_outputs
+  common = {
+    'n': n,
+    'temperature': FLAGS.temperature,
+    'seed': seed,
+    'intensity': FLAGS.intensity,
+  }
+  bar = FLAGS.start_bar
+  if FLAGS.mode == 'interpolate':
+    return model.interpolate(
+      emotion, to_emotion, song, to_song, start_bar=bar, **common
+    )
+  if FLAGS.mode == 'variations':
+    return model.variations(
+      song, distance=FLAGS.distance, emotion=emotion, start_bar=bar, **common
+    )
+  from tqdm import tqdm
+
+  common |= {
+    'updates': FLAGS.updates,
+    'reject_misses': FLAGS.reject_misses,
+    'progress': tqdm,
+  }
+  if song:
+    melodies = model.transform(song, emotion, start_bar=bar, **common)
+  else:
+    melodies = model.generate(emotion, **common)
+  if FLAGS.reject_misses:
+    print(told_of_misses(melodies))
+  return melodies
+
+
+def told_of_misses(melodies):
+  """One line on how many melodies were drawn, and what was not met."""
+  from emotion_musicvae import generation
+
+  count = len(melodies)
+  met = sum(not m.missed for m in melodies)
+  if met == count:
+    return (
+      f'All {count} meet their targets, of {melodies[-1].number + 1} drawn.'
+    )
+  missed = collections.Counter(name for m in melodies for name in m.missed)
+  told = [f'{name.replace("_", " ")} ({n})' for name, n in missed.items()]
+  return (
+    f'{met} of {count} meet their targets, of '
+    f'{count * generation.DRAWS_PER_OUTPUT} drawn; the others are the nearest. '
+    f'Not met: {", ".join(told)}.'
+  )
 
 
 def print_emotions():

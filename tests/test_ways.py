@@ -1,0 +1,222 @@
+"""Ways to melodies: one's own moved, interpolation, variations, rejection."""
+
+import dataclasses
+
+import note_seq
+import numpy as np
+import pytest
+
+from emotion_musicvae import configuration
+from emotion_musicvae import emotions
+from emotion_musicvae import generation
+from emotion_musicvae import hits
+from emotion_musicvae import melody
+from emotion_musicvae import references
+from emotion_musicvae import songs
+
+
+@pytest.fixture(scope='module')
+def model():
+  return generation.EmotionMusicVAE.from_pretrained()
+
+
+@pytest.fixture(scope='module')
+def tunes():
+  return references.load_melodies()[:8]
+
+
+def _song(*tunes, qpm=90.0):
+  return songs.Song('tune', np.concatenate(tunes), qpm=qpm)
+
+
+def _shared(a, b, what=None):
+  """Share of the notes of `a` that `b` begins too; with their pitch if told."""
+  begun = a >= melody.FIRST_ONSET
+  same = a == b if what == 'pitch' else b >= melody.FIRST_ONSET
+  return (begun & same).sum() / begun.sum()
+
+
+@pytest.fixture(scope='module')
+def moved(model, tunes):
+  """Eight tunes in one song, by the intensity it is moved to gloomy with."""
+  return {
+    intensity: model.transform(_song(*tunes), 'gloomy', intensity=intensity)[0]
+    for intensity in (0.0, 0.5, 1.0)
+  }
+
+
+def test_intensity_zero_sings_the_melody_back(moved, tunes):
+  back = moved[0.0].tokens
+  others = np.roll(tunes, 1, axis=0)
+  assert _shared(tunes.ravel(), back) > 0.8
+  kept = _shared(tunes.ravel(), back, 'pitch')
+  assert kept > 0.5
+  assert kept > 3 * _shared(others.ravel(), back, 'pitch')
+  assert moved[0.0].note_sequence.tempos[0].qpm == 90
+
+
+def test_intensity_one_has_the_register_and_the_tempo(moved, tunes):
+  gloomy = emotions.find('gloomy')
+  assert melody.mean_pitch(tunes).mean() > gloomy.mean_pitch + 5
+  sung = moved[1.0].tokens.reshape(tunes.shape)
+  off = np.abs(melody.mean_pitch(sung) - gloomy.mean_pitch)
+  assert off.max() <= hits.PITCH_TOLERANCE
+  assert not moved[1.0].missed
+  assert moved[1.0].note_sequence.tempos[0].qpm == gloomy.qpm
+
+
+def test_half_way_keeps_more_of_the_melody_than_all_the_way(moved, tunes):
+  kept = [_shared(tunes.ravel(), one.tokens, 'pitch') for one in moved.values()]
+  assert kept[0] > 2 * kept[1] > 4 * kept[2]
+  qpm = moved[0.5].note_sequence.tempos[0].qpm
+  assert qpm == pytest.approx((90 * 60) ** 0.5)
+
+
+def test_forty_bars_stay_forty_bars(model, tunes):
+  long = _song(tunes[0], tunes[1], tunes[2][:128])
+  (moved,) = model.transform(long, 'lively', seed=3)
+  assert moved.tokens.shape == (640,)
+  assert moved.z.shape == (3, model.z_size)
+  bar = 240 / 132
+  assert 39 * bar < moved.note_sequence.total_time <= 40 * bar + 1e-6
+  assert not moved.missed.keys() & {'mean_pitch', 'onsets_per_bar'}
+  # The first window is what it would be alone; later ones have noise of their
+  # own.
+  (alone,) = model.transform(_song(tunes[0]), 'lively', seed=3)
+  np.testing.assert_array_equal(moved.tokens[:256], alone.tokens)
+  twice = _song(tunes[0], tunes[0])
+  (moved,) = model.transform(twice, 'lively', seed=3)
+  assert (moved.tokens[:256] != moved.tokens[256:]).any()
+
+
+def test_sixteen_silent_bars_stay_silent(model, tunes):
+  rest = np.zeros(256, np.uint8)
+  (moved,) = model.transform(_song(tunes[0], rest, tunes[1]), 'clear')
+  middle = moved.tokens[256:512]
+  assert not (middle >= melody.FIRST_ONSET).any()
+  for note in moved.note_sequence.notes:
+    bar = 240 / moved.emotion.qpm
+    assert not 16 * bar + 1e-6 < note.end_time < 32 * bar - 1e-6
+
+
+def _heard(tokens):
+  """Tokens without the note-offs that end nothing."""
+  events = np.flatnonzero(tokens)
+  before = np.append(melody.NOTE_OFF, tokens[events][:-1])
+  idle = (tokens[events] == melody.NOTE_OFF) & (before == melody.NOTE_OFF)
+  result = tokens.copy()
+  result[events[idle]] = melody.HOLD
+  return result
+
+
+def test_what_is_written_is_read_again_with_the_same_tokens(model, tmp_path):
+  path = str(tmp_path / 'song.mid')
+  for emotion in ('intense', 'mysterious', 'gloomy'):
+    for one in model.generate(emotion, 8, temperature=1.0, seed=2):
+      note_seq.note_sequence_to_midi_file(one.note_sequence, path)
+      (window,), steps = songs.load(path).windows()
+      np.testing.assert_array_equal(window, _heard(one.tokens))
+      assert steps == 256
+
+
+def test_the_ends_of_an_interpolation_are_the_two_ends(model, tunes):
+  steps = model.interpolate('peaceful', 'intense', n=4, seed=3)
+  assert len(steps) == 4
+  for end, emotion in ((steps[0], 'peaceful'), (steps[-1], 'intense')):
+    (alone,) = model.generate(emotion, seed=3)
+    np.testing.assert_array_equal(end.tokens, alone.tokens)
+    assert end.emotion == alone.emotion
+  density = [one.measured['onsets_per_bar'] for one in steps]
+  assert density == sorted(density)
+  a, b = _song(tunes[0]), _song(tunes[1], qpm=120.0)
+  steps = model.interpolate(song=a, to_song=b, n=3)
+  for end, song in ((steps[0], a), (steps[-1], b)):
+    (alone,) = model.transform(song, 'clear', intensity=0.0)
+    np.testing.assert_array_equal(end.tokens, alone.tokens)
+    assert end.emotion.qpm == song.qpm
+  assert 90 < steps[1].emotion.qpm < 120
+  (moved,) = model.transform(a, 'gloomy')
+  steps = model.interpolate(song=a, to_emotion='gloomy', n=2)
+  np.testing.assert_array_equal(steps[-1].tokens, moved.tokens)
+
+
+def test_of_two_songs_the_shorter_decides(model, tunes):
+  long = _song(tunes[0], tunes[1])
+  for a, b in ((long, _song(tunes[2])), (_song(tunes[2]), long)):
+    for one in model.interpolate(song=a, to_song=b, n=2):
+      assert len(one.tokens) == 256
+
+
+def test_the_great_circle_keeps_the_length():
+  start, end = generation.prior(0, 2, 128)[:, None]
+  end *= np.linalg.norm(start) / np.linalg.norm(end)
+  middle = generation.slerp(start, end, 0.5)
+  np.testing.assert_allclose(
+    np.linalg.norm(middle), np.linalg.norm(start), rtol=1e-5
+  )
+  np.testing.assert_allclose(middle @ start.T, middle @ end.T, rtol=1e-4)
+  same = generation.slerp(start, start, 0.5)
+  np.testing.assert_allclose(same, start, rtol=1e-5)
+  assert generation.slerp(start, end, 1.0) is end
+
+
+def test_variations_lie_nearer_than_the_prior(model, tunes):
+  song = _song(tunes[4])
+  (back,) = model.variations(song, distance=0.0, seed=4)
+  (same,) = model.transform(song, 'clear', intensity=0.0, seed=4)
+  np.testing.assert_array_equal(back.tokens, same.tokens)
+
+  def shared(distance):
+    return np.mean(
+      [
+        _shared(tunes[4], one.tokens, 'pitch')
+        for one in model.variations(song, 8, distance, seed=4)
+      ]
+    )
+
+  near, further, prior = shared(0.15), shared(0.4), shared(1.0)
+  assert near > 0.3 > further > prior
+  one, two = model.variations(song, 2, seed=4)
+  assert (one.tokens != two.tokens).mean() > 0.02
+  assert one.reference['mean_pitch'] == pytest.approx(
+    melody.mean_pitch(tunes[4][None])[0], abs=1e-4
+  )
+  assert np.isnan(one.measured['chord_tone_rate'])
+
+
+def test_rejection_draws_until_all_meet_their_targets(model):
+  plain = model.generate('intense', 12, seed=5)
+  hits_alone = [one.number for one in plain if not one.missed]
+  assert 0 < len(hits_alone) < 12
+  kept = model.generate('intense', 4, seed=5, reject_misses=True)
+  assert [one.number for one in kept] == hits_alone[:4]
+  for one in kept:
+    assert abs(one.measured['mean_pitch'] - 64.6) <= hits.PITCH_TOLERANCE
+    assert one.measured['chord_tone_rate'] >= hits.CHORD_TONE_FLOOR
+    np.testing.assert_array_equal(one.tokens, plain[one.number].tokens)
+
+
+def test_rejection_ends_with_the_nearest(model, monkeypatch):
+  monkeypatch.setattr(generation, 'DRAWS_PER_OUTPUT', 5)
+  unheard_of = dataclasses.replace(emotions.find('gloomy'), onsets_per_bar=16.0)
+  drawn = model.generate(unheard_of, 10, seed=6)
+  kept = model.generate(unheard_of, 2, seed=6, reject_misses=True)
+  off = [sum(one.missed.values()) for one in drawn]
+  assert min(off) > 0
+  assert [one.number for one in kept] == sorted(np.argsort(off)[:2].tolist())
+
+
+def test_arguments_are_checked(model, tunes):
+  song = _song(tunes[0])
+  for call, message in (
+    (lambda: model.generate('gloomy', 0), '--num_outputs'),
+    (lambda: model.transform(song, 'gloomy', intensity=2.0), '--intensity'),
+    (lambda: model.transform(song, 'gloomy', start_bar=17), '--start_bar'),
+    (lambda: model.transform('absent.mid', 'gloomy'), '--input_midi'),
+    (lambda: model.variations(song, distance=-0.1), '--distance'),
+    (lambda: model.interpolate('gloomy'), 'name where to end'),
+    (lambda: model.interpolate(to_emotion='gloomy'), 'where to begin'),
+    (lambda: model.interpolate('gloomy', 'clear', n=1), 'at least 2'),
+  ):
+    with pytest.raises(configuration.UserError, match=message):
+      call()
