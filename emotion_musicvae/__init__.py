@@ -1,5 +1,6 @@
 """Melodies that follow a named emotion, from Magenta's MusicVAE."""
 
+import importlib
 import os
 import warnings
 
@@ -14,10 +15,22 @@ warnings.filterwarnings('ignore', "Couldn't find ffmpeg", RuntimeWarning)
 __version__ = '0.1.0'
 
 
+_HOMES = {
+  'Emotion': 'emotions',
+  'EmotionMusicVAE': 'generation',
+  'Melody': 'generation',
+  'UserError': 'configuration',
+}
+__all__ = ['Emotion', 'EmotionMusicVAE', 'Melody', 'UserError']
+
+
 def __getattr__(name):
   # Loading TensorFlow takes seconds; what needs it waits until it is asked for.
-  if name == 'EmotionMusicVAE':
-    from emotion_musicvae import generation  # pylint: disable=g-import-not-at-top
-
-    return generation.EmotionMusicVAE
+  if name in _HOMES:
+    home = importlib.import_module(f'emotion_musicvae.{_HOMES[name]}')
+    return getattr(home, name)
   raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__():
+  return [*globals(), *__all__]
