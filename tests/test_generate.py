@@ -127,6 +127,31 @@ def test_the_same_seed_gives_the_same_bytes_and_overwrites_nothing(out):
   assert [c for _, c in sorted(new.items())] == old
 
 
+def test_a_melody_of_ones_own_is_accounted_for_and_moved(out, tmp_path):
+  folder, _ = out
+  mine = _record(folder)['melodies'][0]['file']
+  result = _run(
+    f'--input_midi={os.path.join(folder, mine)}',
+    '--emotion=gloomy',
+    '--reject_misses',
+    '--num_outputs=2',
+    SEED,
+    f'--output_dir={tmp_path}',
+  )
+  assert result.returncode == 0, result.stderr
+  account, drawn, *_ = result.stdout.splitlines()
+  mine = unicodedata.normalize('NFC', mine)
+  assert account.startswith(f'{mine}: took track 1 (')
+  assert 'bars 1 to 16, 84 quarter notes a minute; left out: ' in account
+  assert drawn.startswith('All 2 meet their targets, of ')
+  record = _record(tmp_path)
+  assert record['inputs'] == [account]
+  assert record['reject_misses']
+  for entry in record['melodies']:
+    assert entry['missed'] == []
+    assert abs(entry['measured']['mean_pitch'] - 60) <= 1.5
+
+
 def test_targets_beyond_the_trained_range_are_warned_about():
   emotion = dataclasses.replace(emotions.find('gloomy'), onsets_per_bar=1.5)
   said = actor_critic.beyond_training(emotion)
@@ -224,6 +249,30 @@ def _unwritable(tmp_path):
     ('generate', ['--target=chords=C H'], "--target: target: chords: 'H' is"),
     ('generate', ['--emotions_file=no.yaml', '--emotion=a'], "'no.yaml'"),
     ('generate', ['--emotions_file={file}', '--emotion=a'], 'a list under'),
+    ('generate', ['--emotion=gloomy', '--mode=x'], '--mode: expected one of'),
+    ('generate', ['--mode=interpolate', '--emotion=gloomy'], '--to_emotion or'),
+    ('generate', ['--mode=variations'], 'name your melody with --input_midi'),
+    ('generate', ['--emotion=gloomy', '--to_emotion=clear'], '--to_emotion'),
+    ('generate', ['--emotion=gloomy', '--distance=0.2'], '--mode=variations'),
+    ('generate', ['--emotion=gloomy', '--start_bar=2'], '--start_bar: name'),
+    ('generate', ['--emotion=gloomy', '--input_midi=a.mid'], "'a.mid' cannot"),
+    ('generate', ['--emotion=gloomy', '--input_midi={file}'], 'file ending in'),
+    ('generate', ['--emotion=gloomy', '--input_midi=.'], "'.' is a folder"),
+    (
+      'generate',
+      ['--mode=interpolate', '--input_midi_1=a.mid', '--input_midi_2=b.mid'],
+      "--input_midi: 'a.mid' cannot be read",
+    ),
+    (
+      'generate',
+      [
+        '--mode=interpolate',
+        '--emotion=a',
+        '--to_emotion=b',
+        '--num_outputs=1',
+      ],
+      '--num_outputs: expected 2',
+    ),
     ('generate', ['gloomy'], "unexpected 'gloomy'"),
     ('generate', ['--list_emotions', '--emotion=gloomy'], 'give one of them'),
     ('generate', ['--emotion=gloomy', '--output_dir={file}/x'], '--output_dir'),
