@@ -2,8 +2,22 @@
 
 import dataclasses
 
-from note_seq import chord_symbols_lib
 import numpy as np
+
+from emotion_musicvae.deferred import deferred
+
+# What note_seq needs in notebooks, for sound files and to infer melodies.
+with deferred(
+  'IPython:display',
+  'bokeh',
+  'bokeh.plotting',
+  'pandas',
+  'scipy',
+  'scipy.io.wavfile',
+  'scipy.io:wavfile',
+  'scipy.linalg',
+):
+  from note_seq import chord_symbols_lib
 
 NUM_BARS = 16
 STEPS_PER_BAR = 16

@@ -4,16 +4,24 @@ The only module that imports Magenta.
 """
 
 import copy
+import functools
+import tempfile
+import types
 import warnings
 
 from emotion_musicvae.configuration import UserError
+from emotion_musicvae.deferred import deferred
 
 try:
-  from magenta.models.music_vae import base_model
-  from magenta.models.music_vae import configs
-  from magenta.models.music_vae import data
-  from magenta.models.music_vae import lstm_models
-  from magenta.models.music_vae import trained_model
+  # What Magenta needs for other models, data sets and the metrics of training.
+  with deferred(
+    'tensorflow_datasets', 'tensorflow_probability:distributions', 'tf_slim'
+  ):
+    from magenta.models.music_vae import base_model
+    from magenta.models.music_vae import configs
+    from magenta.models.music_vae import data
+    from magenta.models.music_vae import lstm_models
+    from magenta.models.music_vae import trained_model
 except ModuleNotFoundError as e:
   if e.name.partition('.')[0] != 'magenta':
     raise
@@ -24,6 +32,7 @@ except ModuleNotFoundError as e:
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from emotion_musicvae import checkpoints
 from emotion_musicvae import melody
 
 
@@ -108,6 +117,24 @@ class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
     return tf.one_hot(tf.argmax(noisy, axis=-1), noisy.shape[-1])
 
 
+class _Decoding(base_model.MusicVAE):
+  """Magenta's MusicVAE without the half of its graph that encodes."""
+
+  def encode(self, *args):
+    del args
+    return types.SimpleNamespace(
+      loc=None, scale=types.SimpleNamespace(diag=None), sample=lambda: None
+    )
+
+
+class _Encoding(base_model.MusicVAE):
+  """Magenta's MusicVAE without the half of its graph that decodes."""
+
+  def sample(self, *args, **kwargs):
+    del args, kwargs
+    return None, None
+
+
 class StockModel:
   """Magenta's `TrainedModel` of one checkpoint, with a seed for each melody.
 
@@ -118,7 +145,30 @@ class StockModel:
   """
 
   def __init__(self, config, checkpoint, batch_size):
-    model = base_model.MusicVAE(
+    self.batch_size = batch_size
+    self._config = config
+    self._converter = config.data_converter
+    self._decoder = self._trained(_Decoding, checkpoint)
+    # The checkpoint may be gone, unpacked as it was, by the time they are used.
+    self._encoder_weights = {
+      name: value
+      for name, value in checkpoints.load_weights(checkpoint).items()
+      if name.startswith('encoder/')
+    }
+    # TrainedModel builds a copy of the model that it is given.
+    self._core = self._decoder._config.model.decoder._core_decoder
+    with self._decoder._sess.graph.as_default():
+      self._noise = tf.placeholder(tf.float32, self._core.noise.shape)
+      self._set_noise = tf.assign(self._core.noise, self._noise)
+
+  @functools.cached_property
+  def _encoder(self):
+    with tempfile.TemporaryDirectory() as folder:
+      prefix = checkpoints.write(folder, 0, self._encoder_weights)
+      return self._trained(_Encoding, prefix)
+
+  def _trained(self, half, checkpoint):
+    model = half(
       lstm_models.BidirectionalLstmEncoder(),
       lstm_models.HierarchicalLstmDecoder(
         _SeededDecoder(),
@@ -126,21 +176,14 @@ class StockModel:
         disable_autoregression=True,
       ),
     )
-    self.batch_size = batch_size
-    self._converter = config.data_converter
     with warnings.catch_warnings():
       # Building warns about the age of Magenta's layers.
       warnings.simplefilter('ignore')
-      self._model = trained_model.TrainedModel(
-        config._replace(model=model),
-        batch_size=batch_size,
+      return trained_model.TrainedModel(
+        self._config._replace(model=model),
+        batch_size=self.batch_size,
         checkpoint_dir_or_path=checkpoint,
       )
-    # TrainedModel builds a copy of the model that it is given.
-    self._core = self._model._config.model.decoder._core_decoder
-    with self._model._sess.graph.as_default():
-      self._noise = tf.placeholder(tf.float32, self._core.noise.shape)
-      self._set_noise = tf.assign(self._core.noise, self._noise)
 
   def decode(self, z, temperature, seeds):
     """Sings latent vectors.
@@ -162,8 +205,8 @@ class StockModel:
       for row, t, seed in zip(noise, temperature[batch], seeds[batch]):
         # The arg max of logits / t + noise, with a t for each melody.
         row[:] = t * np.random.default_rng(seed).gumbel(size=row.shape)
-      self._model._sess.run(self._set_noise, {self._noise: noise})
-      one_hot = self._model.decode_to_tensors(
+      self._decoder._sess.run(self._set_noise, {self._noise: noise})
+      one_hot = self._decoder.decode_to_tensors(
         np.asarray(z[batch], np.float32),
         length=melody.NUM_STEPS,
         temperature=1.0,
@@ -174,7 +217,7 @@ class StockModel:
   def encode(self, tokens):
     """Posterior of [N, 256] tokens: `(mean, deviation)`, each [N, Z]."""
     one_hot = np.eye(melody.NUM_TOKENS, dtype=np.float32)[tokens]
-    _, mean, deviation = self._model.encode_tensors(
+    _, mean, deviation = self._encoder.encode_tensors(
       list(one_hot), [melody.NUM_STEPS] * len(tokens)
     )
     return mean, deviation

@@ -20,7 +20,7 @@ def z():
 
 
 def _stock_logits_and_tokens(stock, z, temperature=1.0):
-  model = stock._model
+  model = stock._decoder
   results = model._sess.run(
     model._decoder_results,
     {
@@ -33,10 +33,10 @@ def _stock_logits_and_tokens(stock, z, temperature=1.0):
 
 
 def test_variables_are_those_of_magentas_graph(stock, small_weights):
-  graph = stock._model._sess.graph
   names = {
     v.name.removesuffix(':0'): v.shape.as_list()
-    for v in graph.get_collection('variables')
+    for half in (stock._decoder, stock._encoder)
+    for v in half._sess.graph.get_collection('variables')
   }
   del names['global_step']
   assert names == {k: list(v.shape) for k, v in small_weights.items()}

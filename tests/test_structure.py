@@ -41,6 +41,7 @@ ROOMS = (
   'harmony',
   'emotions',
   'configuration',
+  'deferred',
 )
 
 

@@ -9,6 +9,7 @@ from absl import app
 from absl import flags
 
 from emotion_musicvae.configuration import UserError
+from emotion_musicvae.deferred import deferred
 
 flags.DEFINE_string(
   'cache_dir',
@@ -102,7 +103,9 @@ def load_tensorflow():
     if int(os.environ['TF_CPP_MIN_LOG_LEVEL']) >= 3:
       os.dup2(hidden.fileno(), 2)
     try:
-      import tensorflow as tf  # pylint: disable=g-import-not-at-top
+      # pylint: disable=g-import-not-at-top
+      with deferred('pandas'):  # Keras can be fed from it.
+        import tensorflow as tf
 
       tf.config.list_physical_devices()
     finally:

@@ -1,0 +1,118 @@
+"""What a person waits for: nothing is loaded that is not needed."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from emotion_musicvae import musicvae
+from emotion_musicvae.deferred import deferred
+
+# Magenta, note_seq and tf_keras import these and generation uses none of them.
+# If this fails after an update, what is deferred has come into use.
+UNUSED = (
+  'IPython',
+  'bokeh',
+  'pandas',
+  'sklearn',
+  'tensorflow_datasets',
+  'tensorflow_probability',
+  'tf_slim',
+)
+
+_COMMAND = """
+import sys
+from emotion_musicvae.scripts import {module}
+try:
+  {module}.console_entry_point()
+finally:
+  print('loaded', *{{name.partition('.')[0] for name in sys.modules}})
+"""
+
+
+def _loaded(module, *flags):
+  """What a command prints, the packages it loads and its CPU seconds."""
+  before = resource.getrusage(resource.RUSAGE_CHILDREN)
+  result = subprocess.run(
+    [sys.executable, '-c', _COMMAND.format(module=module), *flags],
+    capture_output=True,
+    text=True,
+    encoding='utf-8',
+  )
+  after = resource.getrusage(resource.RUSAGE_CHILDREN)
+  out, _, loaded = result.stdout.rpartition('loaded ')
+  seconds = (after.ru_utime - before.ru_utime) + (
+    after.ru_stime - before.ru_stime
+  )
+  return result, out, set(loaded.split()), seconds
+
+
+def test_a_melody_needs_nothing_that_is_deferred(tmp_path):
+  result, out, loaded, _ = _loaded(
+    'generate', '--emotion=clear', '--num_outputs=1', f'--output_dir={tmp_path}'
+  )
+  assert result.returncode == 0, result.stderr
+  assert '.mid' in out
+  assert {'magenta', 'note_seq', 'tensorflow'} <= loaded
+  assert not loaded & set(UNUSED)
+
+
+@pytest.mark.parametrize(
+  ('module', 'flags'),
+  [
+    ('generate', ['--help']),
+    ('generate', ['--list_emotions']),
+    ('generate', ['--emotion=nothing']),
+    ('generate', ['--target=chords=C H']),
+    ('calibrate', ['--help']),
+    ('evaluate', ['--help']),
+    ('pretrain', ['--help']),
+    ('train', ['--help']),
+  ],
+)
+def test_what_needs_no_music_answers_without_tensorflow(module, flags):
+  result, _, loaded, seconds = _loaded(module, *flags)
+  assert result.returncode in (0, 2)
+  assert loaded
+  assert 'tensorflow' not in loaded
+  # CPU seconds, as a busy machine makes any wall time.
+  assert seconds < 1.0
+
+
+def test_a_deferred_module_is_loaded_at_its_first_use():
+  sys.modules.pop('colorsys', None)
+  with deferred('colorsys', 'wsgiref:util'):
+    import colorsys
+    import wsgiref
+    from wsgiref import util
+  assert 'colorsys' not in sys.modules
+  assert 'wsgiref.util' not in sys.modules
+  assert colorsys.rgb_to_hsv(1, 0, 0) == (0, 1, 1)
+  assert 'colorsys' in sys.modules
+  with pytest.raises(AttributeError):
+    _ = colorsys.nothing
+  import wsgiref.util
+
+  assert util.guess_scheme({}) == wsgiref.util.guess_scheme({}) == 'http'
+
+
+def test_a_module_that_is_loaded_already_stays():
+  with deferred('os'):
+    import os as again
+  assert again is os is sys.modules['os']
+
+
+def test_melodies_are_encoded_after_their_checkpoint_has_gone(
+  stock, small_checkpoint, random_tokens, tmp_path
+):
+  for suffix in ('.index', '.data-00000-of-00001'):
+    with open(small_checkpoint + suffix, 'rb') as f:
+      (tmp_path / f'copy{suffix}').write_bytes(f.read())
+  config = stock._config
+  model = musicvae.StockModel(config, str(tmp_path / 'copy'), batch_size=2)
+  for path in tmp_path.iterdir():
+    path.unlink()
+  mean, _ = model.encode(random_tokens[:2])
+  assert abs(mean - stock.encode(random_tokens[:2])[0]).max() < 1e-5
