@@ -124,8 +124,7 @@ def measure(piece, with_opening=True):
   windows = np.concatenate(windows)[:_ENERGY_WINDOWS]
   energy = float('nan')
   if len(windows):
-    frames = spectrogram.span_energy(melody.one_hot(windows), melody.NUM_BARS)
-    energy = float(np.mean(frames))
+    energy = float(np.mean(spectrogram.energy(windows)))
   profile = np.bincount(notes[:, 2].astype(int) % 12, notes[:, 1], minlength=12)
   if piece.sequence is not None:
     profile = _profile(piece.sequence)

@@ -1,6 +1,8 @@
 """Settings: frozen dataclasses, read from YAML, overridden by `a=1,b=2`."""
 
+import copy
 import dataclasses
+import functools
 import importlib.resources
 
 import yaml
@@ -75,6 +77,11 @@ def config_names():
 
 def load_yaml(name):
   """Reads `configs/<name>.yaml` into a dictionary."""
+  return copy.deepcopy(_parsed(name))
+
+
+@functools.cache
+def _parsed(name):
   with _configs().joinpath(name + '.yaml').open(encoding='utf-8') as f:
     return yaml.safe_load(f)
 

@@ -682,9 +682,6 @@ def measure(tokens, targets):
     `energy` (of a spectrogram frame); NaN where there is no note to measure.
   """
   steps = tokens.shape[1]
-  energy = spectrogram.span_energy(
-    melody.one_hot(tokens), steps // melody.STEPS_PER_BAR
-  )
   fit, sounding = targets.fit, targets.sounding
   if steps != melody.NUM_STEPS:
     again = np.arange(steps) % melody.NUM_STEPS
@@ -693,7 +690,7 @@ def measure(tokens, targets):
     'mean_pitch': melody.mean_pitch(tokens),
     'onsets_per_bar': melody.onsets_per_bar(tokens),
     'chord_tone_rate': melody.chord_tone_rate(tokens, fit, sounding),
-    'energy': energy.numpy()[:, 0],
+    'energy': spectrogram.energy(tokens),
   }
 
 

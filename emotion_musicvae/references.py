@@ -51,13 +51,10 @@ class EnergyReference:
     rows, values = [], []
     for pitch in self._PITCHES:
       moved = melody.transpose_to(tokens, np.full(len(tokens), pitch))
-      # In parts: all at once they would take more memory than the model.
-      for part in np.array_split(moved, 1 + len(moved) // 128):
-        energy = spectrogram.span_energy(melody.one_hot(part), melody.NUM_BARS)
-        rows.append(
-          self._features(melody.mean_pitch(part), melody.onsets_per_bar(part))
-        )
-        values.append(np.log(energy[:, 0].numpy()))
+      rows.append(
+        self._features(melody.mean_pitch(moved), melody.onsets_per_bar(moved))
+      )
+      values.append(np.log(spectrogram.energy(moved)))
     self._coefficients, *_ = np.linalg.lstsq(
       np.concatenate(rows), np.concatenate(values), rcond=None
     )

@@ -52,6 +52,33 @@ def templates():
   return (result / result.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def energy(tokens):
+  """Mean spectrogram energy of a frame of finished melodies.
+
+  What `span_energy` of their one-hot tokens is over the whole, in closed form:
+  a note that lasts n frames adds 1 + d + ... + d^(n-1).
+
+  Args:
+    tokens: [N, T] int tokens.
+
+  Returns:
+    [N] float64.
+  """
+  tokens = np.asarray(tokens)
+  steps = tokens.shape[1]
+  events = np.flatnonzero(tokens)
+  rows = events // steps
+  # The next event ends a note, or else the melody does.
+  ends = np.append(events[1:], tokens.size)
+  lengths = np.minimum(ends, (rows + 1) * steps) - events
+  played = tokens.reshape(-1)[events].astype(int)
+  onset = played >= melody.FIRST_ONSET
+  decay = decay_per_frame()[played[onset] - melody.FIRST_ONSET].astype(float)
+  added = (1.0 - decay ** lengths[onset]) / (1.0 - decay)
+  total = np.bincount(rows[onset], added, minlength=len(tokens))
+  return total / steps
+
+
 def spectrogram(probabilities):
   """Expected energy of a melody by frame and mel band.
 

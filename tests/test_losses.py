@@ -38,6 +38,16 @@ def _pitch(tokens, condition, **kwargs):
   return {name: float(value[0]) for name, value in terms.items()}
 
 
+def test_energy_of_finished_melodies_is_that_of_their_spectrogram(
+  random_tokens,
+):
+  expected = spectrogram.span_energy(melody.one_hot(random_tokens), 16)[:, 0]
+  np.testing.assert_allclose(
+    spectrogram.energy(random_tokens), expected, rtol=1e-5
+  )
+  assert spectrogram.energy(np.array([[0] * 256, [1] * 256])).tolist() == [0, 0]
+
+
 def test_chord_tones_cost_nothing():
   assert _pitch(_tokens([60, 64, 67]), _condition())['chord'] == (
     pytest.approx(0.0, abs=1e-6)
