@@ -7,7 +7,6 @@ only their numbers are kept, and of a few the opening bars, for the chords.
 
 import collections
 import dataclasses
-import os
 
 import numpy as np
 import yaml
@@ -19,8 +18,6 @@ from emotion_musicvae import melody
 from emotion_musicvae import readers
 from emotion_musicvae import spectrogram
 
-MAX_BYTES = 16 * 2**20
-TOO_LARGE = f'larger than {MAX_BYTES // 2**20} MiB'
 MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
 # Pieces of a label whose chords are inferred, bars of each, and the sections of
 # four bars that a suggestion needs at least.
@@ -105,8 +102,6 @@ def measure_file(job):
     `(measured, refusals)`: lists of `Measured` and of `readers.Refusal`.
   """
   path, with_opening = job
-  if os.path.getsize(path) > MAX_BYTES:
-    return [], [readers.Refusal(path, TOO_LARGE)]
   measured, refusals = [], []
   for piece in readers.pieces(path):
     if isinstance(piece, readers.Refusal):

@@ -16,6 +16,7 @@ from emotion_musicvae import emotions
 from emotion_musicvae import readers
 from emotion_musicvae.configuration import UserError
 
+_MAX_CSV = 16 * 2**20
 _QUADRANT = re.compile(r'(Q[1-4])_')
 _COLUMNS = {
   'path': ('path', 'file', 'filename', 'file_name', 'midi', '경로', '파일'),
@@ -197,11 +198,15 @@ def _rows(csv_file):
   """`(line number, row)` of each row that is not empty."""
   try:
     with open(csv_file, 'rb') as f:
-      raw = f.read()
+      raw = f.read(_MAX_CSV + 1)
   except OSError as e:
     raise UserError(
       f'--labels_file: {csv_file!r} cannot be read ({e.strerror})'
     ) from None
+  if len(raw) > _MAX_CSV:
+    raise UserError(
+      f'--labels_file: {csv_file!r} is larger than {_MAX_CSV >> 20} MiB'
+    )
   for encoding in ('utf-8-sig', 'cp949'):
     try:
       text = raw.decode(encoding)

@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 import warnings
+import zipfile
 
 import numpy as np
 
@@ -19,13 +20,18 @@ STEPS_PER_QUARTER = 4
 _DUPLE_METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
 _MIN_PITCH, _MAX_PITCH = 21, 108
 MAX_BARS = 4096  # over two hours; a damaged file may claim weeks
+MAX_NOTES = 50_000  # ten seconds of reading
 MAX_FILE_BYTES = 2**20  # of one song, some 100,000 notes of MIDI
+# Of a file of many, of notation unpacked, and of other notation.
+_MAX_RECORDS, _MAX_UNPACKED, _MAX_NOTATION = 2**34, 2**26, 2**24
 
 _MUSIC_LINE = re.compile(r'^(?![A-Za-z]:).+$', re.MULTILINE)
 _TURN = re.compile(r'(?<=[^:])(::|:\|:)(?=.)')
 
 # Why a piece gives no tune.
 UNREADABLE = 'cannot be read'
+TOO_LARGE = 'too large'
+TOO_LONG = 'too long'
 NO_NOTES = 'without notes from MIDI 21 to 108'
 DRUMS_ONLY = 'drums only'
 NOT_DUPLE = 'not in 4/4'
@@ -55,8 +61,10 @@ class Refusal:
 
   Attributes:
     name: the piece, as in `Tune`.
-    reason: `UNREADABLE`, `NO_NOTES`, `DRUMS_ONLY`, `NOT_DUPLE` or `TOO_LONG`.
-    detail: what was met where it cannot be read, or the metres.
+    reason: `UNREADABLE`, `TOO_LARGE`, `TOO_LONG`, `NO_NOTES`, `DRUMS_ONLY` or
+      `NOT_DUPLE`.
+    detail: what was met where it cannot be read, how much is too much, or the
+      metres.
   """
 
   name: str
@@ -128,7 +136,10 @@ def pieces(path):
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
     try:
-      yield from found_in(path, name)
+      too_large = _too_large(path, name)
+      found = iter([too_large] if too_large else found_in(path, name))
+      yield next(found, Refusal(name, NO_NOTES))
+      yield from found
     except ModuleNotFoundError as e:
       raise UserError(
         f'{path!r}: reading it takes {e.name}; type: pip install {e.name}'
@@ -174,6 +185,34 @@ def check_file(path, flag='--input_midi'):
     )
 
 
+def _too_large(path, name):
+  """The `Refusal` of a file that would take minutes and gigabytes, or None."""
+  if not os.path.isfile(path):
+    raise FileNotFoundError('no file')
+  ending = _ending(path)
+  size, limit = os.path.getsize(path), _MAX_NOTATION
+  if ending in ('.mid', '.midi'):
+    limit = MAX_FILE_BYTES
+  elif ending == '.tfrecord':
+    limit = _MAX_RECORDS
+  if size <= limit and ending == '.mxl':
+    with zipfile.ZipFile(path) as members:
+      size = sum(member.file_size for member in members.infolist())
+    limit = _MAX_UNPACKED
+  if size <= limit:
+    return None
+  return Refusal(name, TOO_LARGE, f'more than {limit / 2**20:g} MiB')
+
+
+def _too_long(name, notes, quarters):
+  """The `Refusal` of more music than a piece has, or None."""
+  if notes > MAX_NOTES:
+    return Refusal(name, TOO_LONG, f'more than {MAX_NOTES:,} notes')
+  if not quarters <= 4 * MAX_BARS:
+    return Refusal(name, TOO_LONG, f'more than {MAX_BARS:,} bars')
+  return None
+
+
 def _ending(path):
   return os.path.splitext(path)[1].lower()
 
@@ -192,11 +231,16 @@ def _abc(path, name):
     body = f'X:{number}\n{body.strip()}\n'
     # music21 knows the end and the start of a repeat in one as `:||:` only.
     body = _MUSIC_LINE.sub(lambda line: _TURN.sub(':||:', line[0]), body)
+    # music21 would write a note of a thousand lengths out bar by bar.
+    lengths = re.findall(r'\d{4,}', ' '.join(_MUSIC_LINE.findall(body)))
     title = re.search(r'^T:\s*(.*?)\s*$', body, re.MULTILINE)
     tune_name = f'{name}#{int(number)} {title.group(1) if title else ""}'
     metre = re.search(r'^M:\s*(\S+)', body, re.MULTILINE)
     if not metre or metre.group(1) not in _DUPLE_METRES:
       yield Refusal(tune_name, NOT_DUPLE)
+      continue
+    if lengths:
+      yield Refusal(tune_name, TOO_LONG, f'a note of {lengths[0][:9]} lengths')
       continue
     try:
       # By the standard since 2.0 an accidental lasts to the bar line.
@@ -263,7 +307,10 @@ def _tune_from_part(name, part):
   # The last bar of a tune with a pick-up is short by it: the verse closes at
   # the next bar line of four quarters (or two, in 2/4).
   quarters = float(np.ceil(round(end / 2, 3)) * 2)
-  return Tune(name, rows, quarters)
+  last = float(rows[-1, :2].sum())
+  return _too_long(name, len(rows), max(quarters, last)) or Tune(
+    name, rows, quarters
+  )
 
 
 def _as_played(part, measures):
@@ -338,8 +385,11 @@ def from_sequence(name, sequence):
   if all(n.is_drum for n in notes):
     return Refusal(name, DRUMS_ONLY)
   even = in_quarters(sequence)
-  if even.total_time * first_qpm(even) / 240.0 > MAX_BARS:
-    return Refusal(name, TOO_LONG)
+  # Not its total time, which a file may claim as it likes.
+  end = max(max(n.start_time, n.end_time) for n in even.notes)
+  too_long = _too_long(name, len(even.notes), end * first_qpm(even) / 60.0)
+  if too_long:
+    return too_long
   tunes = tuple(
     tune_from_tokens(name, tokens) for tokens in musicvae.melodies(even)
   )
