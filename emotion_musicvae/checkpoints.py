@@ -110,7 +110,8 @@ def _locate_file(path, folder):
   if match:
     return match.group(1)
   try:
-    is_tar = tarfile.is_tarfile(path)
+    # A device would be read without end.
+    is_tar = os.path.isfile(path) and tarfile.is_tarfile(path)
   except OSError as e:
     raise UserError(
       f'--checkpoint_file: cannot read {path!r} ({e.strerror})'
@@ -215,17 +216,21 @@ def load_model(prefix, config, hparams=None):
         f'{problem}{hint}'
       )
     weights = load_weights(prefix)
-  except (tf.errors.OpError, ValueError, RuntimeError) as e:
+  except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as e:
     if isinstance(e, UserError):
       raise
     raise UserError(
       f'--checkpoint_file: cannot read the checkpoint {prefix!r} '
-      f'({str(e).splitlines()[0]})'
+      f'({_first_line(e)})'
     ) from None
   for name in sorted(weights):
     if not np.isfinite(weights[name]).all():
       raise UserError(f'--checkpoint_file: {name} in {prefix!r} is not finite')
   return weights
+
+
+def _first_line(error):
+  return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _hparams(config):
@@ -304,10 +309,20 @@ def write(directory, step, arrays, keep=3):
 
   Returns:
     The prefix written.
+
+  Raises:
+    UserError: the disk is full, or the folder went away; what was there stays.
   """
   os.makedirs(directory, exist_ok=True)
   prefix = os.path.join(directory, f'model.ckpt-{step}')
-  save(prefix, {**arrays, 'global_step': np.int64(step)})
+  try:
+    save(prefix, {**arrays, 'global_step': np.int64(step)})
+  except tf.errors.OpError as e:
+    for name in tf.io.gfile.glob(prefix + '.*'):
+      tf.io.gfile.remove(name)
+    raise UserError(
+      f'{directory!r}: could not write a checkpoint ({_first_line(e)})'
+    ) from None
   state = tf.train.get_checkpoint_state(directory)
   paths = [
     p

@@ -4,8 +4,13 @@ import copy
 import dataclasses
 import functools
 import importlib.resources
+import reprlib
 
 import yaml
+
+_MAX_YAML = 2**20
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
 
 
 class UserError(ValueError):
@@ -132,6 +137,8 @@ def build(cls, values, where):
       )
     default = fields[name].default
     try:
+      if isinstance(value, dict):
+        raise TypeError
       if isinstance(default, tuple):
         kind = type(default[0]) if default else float
         result[name] = tuple(kind(v) for v in value)
@@ -139,11 +146,15 @@ def build(cls, values, where):
         if str(value).lower() not in ('true', 'false'):
           raise ValueError
         result[name] = str(value).lower() == 'true'
+      elif isinstance(value, list):
+        raise TypeError
       else:
         result[name] = type(default)(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+      # Shortened: aliases let a few lines of YAML stand for terabytes.
       raise UserError(
-        f'{where}: {name} takes a value like {default!r}, not {value!r}'
+        f'{where}: {name} takes a value like {default!r}, not '
+        f'{_SHORT.repr(value)}'
       ) from None
   return cls(**result)
 
@@ -156,15 +167,20 @@ def read_yaml(path, where):
     where: what to name in an error.
 
   Raises:
-    UserError: there is no such file, or it is not YAML in UTF-8.
+    UserError: there is no such file, it is not YAML in UTF-8, or too large.
   """
   try:
     with open(path, encoding='utf-8') as f:
-      return yaml.safe_load(f)
+      text = f.read(_MAX_YAML + 1)
+    if len(text) > _MAX_YAML:
+      raise UserError(f'{where}: larger than {_MAX_YAML:,} characters')
+    return yaml.safe_load(text)
   except OSError as e:
     raise UserError(f'{where}: cannot be read ({e.strerror})') from None
   except UnicodeDecodeError:
     raise UserError(f'{where}: not UTF-8; save it as UTF-8') from None
+  except RecursionError:
+    raise UserError(f'{where}: lists in lists without end') from None
   except yaml.YAMLError as e:
     mark = getattr(e, 'problem_mark', None)
     line = f' (line {mark.line + 1})' if mark else ''

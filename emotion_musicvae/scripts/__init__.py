@@ -1,5 +1,6 @@
 """The commands. What they share: flags and errors told in one line."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -26,14 +27,15 @@ def run(module, main):
     module: name of the module whose flags `--help` shows.
     main: what to run once the flags are parsed, without arguments.
   """
-  for stream in (sys.stdout, sys.stderr):
+  for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it is closed
     # A terminal that cannot show Korean shows its escapes.
     stream.reconfigure(errors='backslashreplace')
 
   def parse(argv):
     if {'--help', '-help', '-h'} & set(argv[1:]):
-      print(sys.modules[module].__doc__.strip())
-      print(flags.FLAGS.module_help(sys.modules[module]))
+      with _told():
+        print(sys.modules[module].__doc__.strip())
+        print(flags.FLAGS.module_help(sys.modules[module]))
       sys.exit(0)
     try:
       rest = flags.FLAGS(argv)
@@ -47,22 +49,40 @@ def run(module, main):
     del argv
     if flags.FLAGS.cache_dir:
       os.environ['EMOTION_MUSICVAE_CACHE'] = flags.FLAGS.cache_dir
-    try:
+    with _told():
       main()
-    except UserError as e:
-      _fail(e)
-    except FloatingPointError as e:
-      print(f'Error: {e}', file=sys.stderr)
-      sys.exit(1)
-    except KeyboardInterrupt:
-      print('Interrupted.', file=sys.stderr)
-      sys.exit(130)
-    except BrokenPipeError:
-      # Nobody reads any more; keep Python from saying so once again.
-      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-      sys.exit(141)
 
   app.run(guarded, flags_parser=parse)
+
+
+@contextlib.contextmanager
+def _told():
+  """Ends the command in one line for what is no bug."""
+  try:
+    yield
+    if sys.stdout:
+      sys.stdout.flush()  # What cannot be written shows here at the latest.
+  except UserError as e:
+    _fail(e)
+  except FloatingPointError as e:
+    print(f'Error: {e}', file=sys.stderr)
+    sys.exit(1)
+  except KeyboardInterrupt:
+    print('Interrupted.', file=sys.stderr)
+    sys.exit(130)
+  except BrokenPipeError:
+    _hush()
+    sys.exit(141)
+  except OSError as e:
+    # Whoever writes files names them; what is left was printed.
+    _hush()
+    _fail(f'{e.filename or "standard output"}: {e.strerror or e}')
+
+
+def _hush():
+  """Keeps Python from failing once more on what waits for standard output."""
+  if sys.stdout:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check_range(flag, value, low, high):
@@ -73,6 +93,25 @@ def check_range(flag, value, low, high):
   """
   if not low <= value <= high:
     raise UserError(f'--{flag}: expected {low} to {high}, got {value}')
+
+
+def check_folder(flag, path):
+  """Refuses a folder that could not be made or written to; makes nothing.
+
+  Raises:
+    UserError: names the flag and the folder.
+  """
+  there = os.path.abspath(path)
+  while not os.path.lexists(there):
+    there = os.path.dirname(there)
+  try:
+    with tempfile.TemporaryFile(dir=there):
+      pass
+  except OSError as e:
+    raise UserError(
+      f'--{flag}: cannot write to {path!r} ({e.strerror}); name a folder you '
+      'may write to'
+    ) from None
 
 
 def set_log(level):

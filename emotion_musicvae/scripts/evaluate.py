@@ -117,7 +117,13 @@ def main():
   text = evaluation.markdown(result)
   print(text)
   if FLAGS.output_dir:
-    _write(FLAGS.output_dir, text, result, bench, samples)
+    try:
+      _write(FLAGS.output_dir, text, result, bench, samples)
+    except OSError as e:
+      raise configuration.UserError(
+        f'--output_dir: could not write {FLAGS.output_dir!r} ({e.strerror}); '
+        'nothing was kept'
+      ) from None
 
 
 def _check_new_folder(path):

@@ -5,10 +5,12 @@ emotion_musicvae_pretrain --run_dir=run --input_dir=midi
 emotion_musicvae_pretrain --run_dir=run --mode=eval
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
+import zipfile
 
 from absl import flags
 
@@ -68,6 +70,7 @@ def main():
   scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
   scripts.check_range('eval_every', FLAGS.eval_every, 1, 10**9)
   scripts.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
+  scripts.check_folder('run_dir', FLAGS.run_dir)
   scripts.set_log(FLAGS.log)
   recipe = _recipe()
   hparams, corpus_hparams = (
@@ -170,11 +173,14 @@ def _recipe():
   path = _recipe_path()
   if not os.path.exists(path):
     return recipe
-  with open(path, encoding='utf-8') as f:
-    before = json.load(f)
+  try:
+    with open(path, encoding='utf-8') as f:
+      before = json.load(f)
+    old = _flat(before)
+  except (ValueError, TypeError, KeyError):
+    raise _damaged(path) from None
   if FLAGS.mode == 'train':
-    # JSON knows no tuples.
-    old, new = (_flat(r) for r in (before, json.loads(json.dumps(recipe))))
+    new = _flat(json.loads(json.dumps(recipe)))  # JSON knows no tuples.
     for name in old:
       if old[name] != new.get(name):
         raise configuration.UserError(
@@ -188,6 +194,12 @@ def _recipe():
 def _flat(recipe):
   flat = {**recipe, **recipe['hparams'], **recipe['corpus']}
   return {name: flat[name] for name in flat if name not in _GROUPS}
+
+
+def _damaged(path):
+  return configuration.UserError(
+    f'--run_dir: {path!r} is not what a run leaves there; name another folder'
+  )
 
 
 def _recipe_path():
@@ -218,26 +230,41 @@ def _windows(files, recipe, hparams, progress):
   from emotion_musicvae import corpus
 
   if files:
-    try:
-      os.makedirs(FLAGS.run_dir, exist_ok=True)
-    except OSError as e:
-      raise configuration.UserError(
-        f'--run_dir: cannot make {FLAGS.run_dir!r} ({e.strerror})'
-      ) from None
+    os.makedirs(FLAGS.run_dir, exist_ok=True)
     print('Reading the tunes (once):')
     train, held_out, tunes, refusals = corpus.load(files, hparams, progress)
     for refusal in refusals:
       if refusal.detail:
         print(f'{refusal.name} {refusal.reason} ({refusal.detail})')
     print(corpus.summary(tunes, refusals))
-    with open(_recipe_path() + '.tmp', 'w', encoding='utf-8') as f:
-      json.dump(recipe, f, indent=2)
-    os.replace(_recipe_path() + '.tmp', _recipe_path())
-    with open(_windows_path() + '.tmp', 'wb') as f:
+    with _whole(_recipe_path()) as f:
+      f.write(json.dumps(recipe, indent=2).encode())
+    with _whole(_windows_path()) as f:
       np.savez_compressed(f, train=train, held_out=held_out)
-    os.replace(_windows_path() + '.tmp', _windows_path())
-  with np.load(_windows_path()) as arrays:
-    return arrays['train'], arrays['held_out']
+  try:
+    with np.load(_windows_path(), allow_pickle=False) as arrays:
+      return arrays['train'], arrays['held_out']
+  except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+    raise _damaged(_windows_path()) from None
+
+
+@contextlib.contextmanager
+def _whole(path):
+  """Opens a file of the run, which appears when it is written, or not at all.
+
+  Raises:
+    UserError: there is no room for it.
+  """
+  try:
+    with open(path + '.tmp', 'wb') as f:
+      yield f
+    os.replace(path + '.tmp', path)
+  except OSError as e:
+    with contextlib.suppress(OSError):
+      os.remove(path + '.tmp')
+    raise configuration.UserError(
+      f'--run_dir: could not write {path!r} ({e.strerror})'
+    ) from None
 
 
 def _initial_weights(hparams):

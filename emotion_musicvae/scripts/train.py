@@ -48,6 +48,8 @@ def main():
     scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
   scripts.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
   scripts.set_log(FLAGS.log)
+  if FLAGS.run_dir:
+    scripts.check_folder('run_dir', FLAGS.run_dir)
 
   scripts.load_tensorflow()
 
@@ -58,10 +60,15 @@ def main():
 
   hparams, num_steps = actor_critic.load_hparams(overrides)
   num_steps = FLAGS.num_steps or num_steps
-  with checkpoints.located(
-    FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir, tqdm.tqdm
-  ) as prefix:
-    weights = checkpoints.load_model(prefix, FLAGS.config)
+  try:
+    with checkpoints.located(
+      FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir, tqdm.tqdm
+    ) as prefix:
+      weights = checkpoints.load_model(prefix, FLAGS.config)
+  except configuration.UserError as e:
+    # The same folder under the name that it has here.
+    message = str(e).replace('--run_dir', '--base_run_dir')
+    raise configuration.UserError(message) from None
   run_dir = FLAGS.run_dir or checkpoints.actor_dir(
     checkpoints.fingerprint(weights)
   )
