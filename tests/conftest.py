@@ -1,5 +1,13 @@
 """What several tests share: a small base model and its stock decoder."""
 
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+
 import numpy as np
 import pytest
 
@@ -8,6 +16,50 @@ from emotion_musicvae import hierdec
 from emotion_musicvae import musicvae
 
 SMALL = {'z_size': 12, 'enc_rnn_size': [24, 16], 'dec_rnn_size': [20, 28]}
+
+
+@pytest.fixture(scope='session')
+def run():
+  """Runs a command: `run(module, *flags, cwd=…)` gives (status, out, err).
+
+  `before` is Python to run before the command, `env` what to add to its
+  environment; see forked.py.
+  """
+  script = os.path.join(os.path.dirname(__file__), 'forked.py')
+  with subprocess.Popen(
+    [sys.executable, script],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.DEVNULL,
+    encoding='utf-8',
+  ) as server:
+    assert server.stdout.readline() == 'ready\n'
+
+    def ask(module, *flags, cwd, before='', env=()):
+      request = {
+        'module': module,
+        'flags': flags,
+        'cwd': str(cwd),
+        'before': before,
+        'env': dict(env),
+      }
+      server.stdin.write(json.dumps(request) + '\n')
+      server.stdin.flush()
+      return json.loads(server.stdout.readline())
+
+    yield ask
+    with contextlib.suppress(BrokenPipeError):
+      server.stdin.close()
+
+
+def pack(path, members):
+  """Writes a tar of `(name, content)` members; returns its path."""
+  with tarfile.open(path, 'w') as tar:
+    for name, content in members:
+      info = tarfile.TarInfo(name)
+      info.size = len(content)
+      tar.addfile(info, io.BytesIO(content))
+  return str(path)
 
 
 @pytest.fixture(scope='session')

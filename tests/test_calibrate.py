@@ -219,16 +219,6 @@ def test_too_little_music_takes_the_chords_of_the_nearest_emotion(tmp_path):
   assert '맑음' in emotion.basis
 
 
-def test_a_file_too_large_is_not_opened(tmp_path, monkeypatch):
-  path = tmp_path / 'large.mid'
-  path.write_bytes(bytes(100))
-  monkeypatch.setattr(calibration, 'MAX_BYTES', 99)
-  assert calibration.measure_file((str(path), True)) == (
-    [],
-    [readers.Refusal(str(path), calibration.TOO_LARGE)],
-  )
-
-
 def _csv(tmp_path, text, encoding='utf-8', scale=(-1, 1)):
   path = tmp_path / 'labels.csv'
   path.write_bytes(text.encode(encoding))
@@ -312,50 +302,3 @@ def test_letters_that_no_font_has_give_way_to_another_name():
   assert plots.readable('peaceful', 'x') == ('peaceful', None)
   private = '\U000f1234'
   assert plots.readable(private, 'peaceful') == ('peaceful', None)
-
-
-@pytest.mark.parametrize(
-  ('flags', 'message'),
-  [
-    (['--output_file={0}/a.yaml'], '--input_dir'),
-    (['--input_dir={0}/no', '--output_file={0}/a.yaml'], "no' is no folder"),
-    (['--input_dir={0}', '--output_file={0}/a.yaml'], 'ends in .abc'),
-    (['--input_dir={0}', '--output_file={0}/a.txt'], 'ends in .yaml'),
-    (['--input_dir={0}', '--output_file={0}/no/a.yaml'], 'cannot write'),
-    (['--input_dir={0}', '--output_file={0}/taken.yaml'], 'exists'),
-    (['--labels_file={0}/no.csv', '--output_file={0}/a.yaml'], 'No such file'),
-    (['--labels_file={0}/bad.csv', '--output_file={0}/a.yaml'], 'CP949'),
-    (['--labels_file={0}/odd.csv', '--output_file={0}/a.yaml'], 'columns path'),
-    (['--labels_file={0}/nil.csv', '--output_file={0}/a.yaml'], 'is empty'),
-    (['--labels_file={0}/head.csv', '--output_file={0}/a.yaml'], 'no rows'),
-    (
-      [
-        '--labels_file={0}/head.csv',
-        '--output_file={0}/a.yaml',
-        '--valence_arousal_scale=9,1',
-      ],
-      'two numbers',
-    ),
-    (
-      ['--labels_file={0}/gone.csv', '--output_file={0}/a.yaml'],
-      f'no label has a melody: 1 {labels.MISSING}',
-    ),
-  ],
-)
-def test_bad_input_is_told_in_one_line(tmp_path, flags, message):
-  for name, content in {
-    'taken.yaml': b'mine',
-    'bad.csv': b'path,label\n\xff\xff,\xff\n',
-    'odd.csv': b'a,b\n1,2\n',
-    'nil.csv': b'',
-    'head.csv': b'path,label\n',
-    'gone.csv': b'path,label\nno.mid,bright\n',
-  }.items():
-    (tmp_path / name).write_bytes(content)
-  before = {p: p.read_bytes() for p in tmp_path.iterdir()}
-  result = _run(*(flag.format(tmp_path) for flag in flags))
-  assert result.returncode == 2
-  (line,) = [x for x in result.stderr.splitlines() if '0it' not in x]
-  assert line.startswith('Error: ')
-  assert message in line
-  assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
