@@ -49,6 +49,7 @@ setuptools.setup(
     'pretrain': ['music21'],
     'test': [
       'apache-beam>=2.77',
+      'hypothesis',
       'mido',
       'music21',
       'pytest',
