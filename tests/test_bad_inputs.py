@@ -23,6 +23,7 @@ from emotion_musicvae import hierdec
 LITE = 'hierdec-mel_16bar_lite'
 G = '--emotion=gloomy'
 OUT = '--output_file=a.yaml'
+JOB = '--output_dir=o'
 # Python runs out of room for a file of this many bytes, and so does TensorFlow.
 FULL = 'import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))'
 
@@ -279,6 +280,15 @@ ROWS = [
   ('evaluate', ['--temperatures=cold'], '--temperatures'),
   ('evaluate', ['--temperatures=0'], '--temperatures'),
   ('evaluate', ['--seeds='], '--seeds'),
+  ('batch', [], '--requests: name a file'),
+  ('batch', ['--requests=r.jsonl', '--emotions=all'], '--requests: name a'),
+  ('batch', ['--requests=r.jsonl'], '--output_dir: name a folder'),
+  ('batch', ['--emotions=all', '--num_outputs=0', JOB], '--num_outputs'),
+  ('batch', ['--emotions=all', JOB], '--num_outputs: say how many'),
+  ('batch', ['--requests=r.txt', JOB], 'ending in .jsonl, .csv'),
+  ('batch', ['--requests=r.jsonl', JOB], "'r.jsonl' cannot be read"),
+  ('batch', ['--requests=r.jsonl', '--manifest=xml', JOB], '--manifest'),
+  ('batch', ['--requests=r.jsonl', '--seed=-1', JOB], '--seed'),
   ('calibrate', [OUT], '--input_dir'),
   ('calibrate', ['--input_dir={in}', '--output_file=a.txt'], 'ends in .yaml'),
   (

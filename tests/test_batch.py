@@ -245,37 +245,3 @@ def test_the_exit_status_tells_how_many_could_be_met(command, tmp_path):
     assert (status, said.count('\n')) == (2, 1)
     assert '--pipeline_options: ' in said
     assert options.partition('=')[2] in said
-
-
-@pytest.mark.parametrize(
-  ('flags', 'message'),
-  [
-    ([], '--requests: name a file'),
-    (['--requests=r.jsonl', '--emotions=all'], '--requests: name a file'),
-    (['--requests=r.jsonl'], '--output_dir: name a folder'),
-    (['--emotions=all', '--num_outputs=0', '--output_dir=o'], '--num_outputs'),
-    (['--emotions=all', '--output_dir=o'], '--num_outputs: say how many'),
-    (['--requests=r.txt', '--output_dir=o'], 'ending in .jsonl, .csv'),
-    (['--requests=r.jsonl', '--output_dir=o'], "'r.jsonl' cannot be read"),
-    (['--requests=r.jsonl', '--manifest=xml', '--output_dir=o'], '--manifest'),
-    (['--requests=r.jsonl', '--seed=-1', '--output_dir=o'], '--seed'),
-  ],
-)
-def test_bad_flags_end_in_one_line_before_tensorflow_loads(
-  tmp_path, flags, message
-):
-  code = (
-    'import sys; sys.modules["tensorflow"] = None; '
-    'from emotion_musicvae.scripts import batch; batch.console_entry_point()'
-  )
-  result = subprocess.run(
-    [sys.executable, '-c', code, *flags],
-    capture_output=True,
-    text=True,
-    cwd=tmp_path,
-    check=False,
-  )
-  assert result.returncode == 2, result.stderr
-  (line,) = result.stderr.splitlines()
-  assert message in line
-  assert not os.listdir(tmp_path)

@@ -66,6 +66,8 @@ def test_a_melody_needs_nothing_that_is_deferred(tmp_path):
     ('generate', ['--list_emotions']),
     ('generate', ['--emotion=nothing']),
     ('generate', ['--target=chords=C H']),
+    ('batch', ['--help']),
+    ('batch', ['--requests=r.jsonl']),
     ('calibrate', ['--help']),
     ('evaluate', ['--help']),
     ('pretrain', ['--help']),
