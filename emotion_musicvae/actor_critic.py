@@ -51,39 +51,6 @@ HOME_PITCH = 66.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Hparams:
-  """Settings of the learner; see configs/ for what they do."""
-
-  units: int = 512
-  critic_units: int = 256
-  batch_size: int = 16
-  forecast_batch_size: int = 128
-  learning_rate: float = 0.001
-  decay_rate: float = 0.999
-  critic_learning_rate: float = 0.001
-  temperature: float = 0.5
-  chord: float = 2.0
-  register: float = 3.0
-  motion: float = 3.0
-  leaps: float = 1.0
-  density: float = 1.0
-  evenness: float = 0.2
-  rate: float = 2.0
-  forecast: float = 1.0
-  pathwise: float = 1.0
-  realism: float = 0.3
-  distance: float = 4.0
-  real_melodies: int = 1536
-  gradient_penalty: float = 10.0
-  critic_updates: int = 1
-  replay_size: int = 1024
-  replay_batch_size: int = 128
-  emotion_share: float = 0.5
-  mean_pitch: tuple = (60.0, 72.0)
-  onsets_per_bar: tuple = (2.5, 11.5)
-
-
-@dataclasses.dataclass(frozen=True)
 class Targets:
   """Conditions as plain arrays, one row per melody.
 
@@ -160,7 +127,7 @@ class TargetSampler:
 
   Args:
     wanted: sequence of `emotions.Emotion`.
-    hparams: `Hparams`.
+    hparams: `configuration.LearnerHparams`.
   """
 
   _CYCLE = 4
@@ -205,7 +172,7 @@ class Objective:
 
   Args:
     weights: dictionary of Magenta's variables of the frozen base model.
-    hparams: `Hparams`.
+    hparams: `configuration.LearnerHparams`.
   """
 
   def __init__(self, weights, hparams):
@@ -264,7 +231,7 @@ class Retraining:
 
   Args:
     weights: dictionary of Magenta's variables of the frozen base model.
-    hparams: `Hparams`.
+    hparams: `configuration.LearnerHparams`.
     energy: `references.EnergyReference`.
     part: of the way that the actor moved a vector, from where it goes on. The
       actor knows one answer to a condition; on the way there lie as many as
@@ -348,7 +315,7 @@ class ActorCritic:
     real: `(mean, deviation)` of the posterior of real melodies, [N, Z] each.
     energy: `references.EnergyReference`.
     sampler: `TargetSampler`.
-    hparams: `Hparams`.
+    hparams: `configuration.LearnerHparams`.
     seed: integer; every random draw follows from it and the step.
   """
 
@@ -643,15 +610,6 @@ class ActorCritic:
     self.step_number = int(arrays['global_step'])
 
 
-def load_hparams(overrides=()):
-  """`(Hparams, steps to train)` of `configs/actor_critic.yaml`."""
-  entry = configuration.load_yaml('actor_critic')
-  hparams = configuration.build(
-    Hparams, {**entry['hparams'], **dict(overrides)}, '--hparams'
-  )
-  return hparams, int(entry['num_steps'])
-
-
 def load_retraining():
   """Settings of `Retraining` by name, of `configs/actor_critic.yaml`."""
   return configuration.load_yaml('actor_critic')['retraining']
@@ -668,7 +626,7 @@ def beyond_training(emotion):
   Returns:
     A sentence that names the target and the range; None when it lies inside.
   """
-  hparams, _ = load_hparams()
+  hparams, _ = configuration.load_learner()
   low, high = hparams.onsets_per_bar
   if low <= emotion.onsets_per_bar <= high:
     return None

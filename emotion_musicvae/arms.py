@@ -43,7 +43,7 @@ class Bench:
   Attributes:
     model: `generation.EmotionMusicVAE` with the shipped actor.
     weights: dictionary of Magenta's variables of its base model.
-    hparams: `actor_critic.Hparams` of the learner.
+    hparams: `configuration.LearnerHparams` of the learner.
     settings: `Settings`.
     num_steps: updates of the learners that are trained to be compared.
     wanted: sequence of `emotions.Emotion`.
@@ -53,7 +53,7 @@ class Bench:
 
   model: generation.EmotionMusicVAE
   weights: dict
-  hparams: actor_critic.Hparams
+  hparams: configuration.LearnerHparams
   settings: Settings
   num_steps: int
   wanted: tuple

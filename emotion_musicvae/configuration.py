@@ -71,6 +71,39 @@ class CorpusHparams:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class LearnerHparams:
+  """Settings of the actor-critic; see configs/ for what they do."""
+
+  units: int = 512
+  critic_units: int = 256
+  batch_size: int = 16
+  forecast_batch_size: int = 128
+  learning_rate: float = 0.001
+  decay_rate: float = 0.999
+  critic_learning_rate: float = 0.001
+  temperature: float = 0.5
+  chord: float = 2.0
+  register: float = 3.0
+  motion: float = 3.0
+  leaps: float = 1.0
+  density: float = 1.0
+  evenness: float = 0.2
+  rate: float = 2.0
+  forecast: float = 1.0
+  pathwise: float = 1.0
+  realism: float = 0.3
+  distance: float = 4.0
+  real_melodies: int = 1536
+  gradient_penalty: float = 10.0
+  critic_updates: int = 1
+  replay_size: int = 1024
+  replay_batch_size: int = 128
+  emotion_share: float = 0.5
+  mean_pitch: tuple = (60.0, 72.0)
+  onsets_per_bar: tuple = (2.5, 11.5)
+
+
 def config_names():
   """Names of the model configurations in `configs/`."""
   return sorted(
@@ -111,6 +144,15 @@ def load_model_config(name):
   entry = load_yaml(name)
   values = {**entry['hparams'], **entry.get('training', {})}
   return entry, build(ModelHparams, values, f'configs/{name}.yaml')
+
+
+def load_learner(overrides=()):
+  """`(LearnerHparams, steps to train)` of `configs/actor_critic.yaml`."""
+  entry = load_yaml('actor_critic')
+  hparams = build(
+    LearnerHparams, {**entry['hparams'], **dict(overrides)}, '--hparams'
+  )
+  return hparams, int(entry['num_steps'])
 
 
 def build(cls, values, where):

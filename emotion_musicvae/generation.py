@@ -608,7 +608,7 @@ class EmotionMusicVAE:
 
   @functools.cached_property
   def _retraining(self):
-    hparams, _ = actor_critic.load_hparams()
+    hparams, _ = configuration.load_learner()
     return actor_critic.Retraining(
       self._weights, hparams, self._energy, **actor_critic.load_retraining()
     )
@@ -726,7 +726,7 @@ def actor_for(config, weights, fingerprint, overrides=None, progress=None):
   Returns:
     A `networks.Actor`.
   """
-  hparams, num_steps = actor_critic.load_hparams(overrides or {})
+  hparams, num_steps = configuration.load_learner(overrides or {})
   run_dir = checkpoints.actor_dir(fingerprint)
   prefix = checkpoints.bundled(config, 'actor.ckpt')
   if prefix and actor_critic.fingerprint_of(prefix) == fingerprint:

@@ -5,6 +5,7 @@ import pytest
 
 from emotion_musicvae import actor_critic
 from emotion_musicvae import checkpoints
+from emotion_musicvae import configuration
 from emotion_musicvae import emotions
 from emotion_musicvae import harmony
 from emotion_musicvae import melody
@@ -12,7 +13,7 @@ from emotion_musicvae import references
 from emotion_musicvae import spectrogram
 from emotion_musicvae.configuration import UserError
 
-HPARAMS = actor_critic.Hparams(
+HPARAMS = configuration.LearnerHparams(
   units=32, batch_size=8, replay_size=32, replay_batch_size=16
 )
 

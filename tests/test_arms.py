@@ -6,6 +6,7 @@ import pytest
 from emotion_musicvae import actor_critic
 from emotion_musicvae import arms
 from emotion_musicvae import checkpoints
+from emotion_musicvae import configuration
 from emotion_musicvae import emotions
 from emotion_musicvae import evaluation
 from emotion_musicvae import generation
@@ -25,7 +26,7 @@ def bench():
     model = generation.EmotionMusicVAE.from_pretrained(
       CONFIG, prefix, max_batch_size=32
     )
-  hparams = actor_critic.Hparams(
+  hparams = configuration.LearnerHparams(
     units=32,
     batch_size=4,
     forecast_batch_size=8,
@@ -183,3 +184,8 @@ def test_the_whole_comparison_is_told(bench):
   text = evaluation.markdown(result)
   for words in ('hit rate', 'recognition', 'CPU seconds per hit', 'gloomy'):
     assert words in text
+
+
+def test_every_arm_that_is_listed_can_be_built():
+  entry = configuration.load_yaml('arms')
+  assert {*entry['arms'], *entry['ablations']} == set(arms.builders())

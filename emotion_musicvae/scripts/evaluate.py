@@ -67,6 +67,7 @@ def main():
     scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
   temperatures = _numbers('temperatures', float, 0.01, 10.0)
   seeds = _numbers('seeds', int, 0, 2**31 - 1)
+  names = _arms()
   configuration.load_model_config(FLAGS.config)
   scripts.set_log(FLAGS.log)
   if FLAGS.output_dir:
@@ -76,21 +77,13 @@ def main():
 
   import tqdm
 
-  from emotion_musicvae import actor_critic
   from emotion_musicvae import arms
   from emotion_musicvae import checkpoints
   from emotion_musicvae import evaluation
   from emotion_musicvae import generation
 
-  known = list(arms.builders())
-  names = known if FLAGS.arms == ['all'] else FLAGS.arms
-  for name in names:
-    if name not in known:
-      raise configuration.UserError(
-        f'--arms: expected all or some of {", ".join(known)}, got {name!r}'
-      )
   settings, num_steps, _ = arms.load_settings()
-  hparams, _ = actor_critic.load_hparams()
+  hparams, _ = configuration.load_learner()
   with checkpoints.located(
     FLAGS.config, FLAGS.checkpoint_file, FLAGS.run_dir, tqdm.tqdm
   ) as prefix:
@@ -124,6 +117,19 @@ def main():
         f'--output_dir: could not write {FLAGS.output_dir!r} ({e.strerror}); '
         'nothing was kept'
       ) from None
+
+
+def _arms():
+  """Names of the arms that --arms asks for."""
+  entry = configuration.load_yaml('arms')
+  known = [*entry['arms'], *entry['ablations']]
+  names = known if FLAGS.arms == ['all'] else FLAGS.arms
+  for name in names:
+    if name not in known:
+      raise configuration.UserError(
+        f'--arms: expected all or some of {", ".join(known)}, got {name!r}'
+      )
+  return names
 
 
 def _check_new_folder(path):

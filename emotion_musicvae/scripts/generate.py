@@ -169,6 +169,7 @@ def main():
   scripts.set_log(FLAGS.log)
   configuration.load_model_config(FLAGS.config)
   overrides = configuration.parse_settings(FLAGS.hparams)
+  configuration.load_learner(overrides)  # Refuses what it does not know.
 
   from emotion_musicvae import harmony
 

@@ -42,7 +42,10 @@ flags.DEFINE_string(
 
 
 def main():
-  overrides = configuration.parse_settings(FLAGS.hparams)
+  hparams, num_steps = configuration.load_learner(
+    configuration.parse_settings(FLAGS.hparams)
+  )
+  num_steps = FLAGS.num_steps or num_steps
   configuration.load_model_config(FLAGS.config)
   if FLAGS.num_steps is not None:
     scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
@@ -58,8 +61,6 @@ def main():
   from emotion_musicvae import actor_critic
   from emotion_musicvae import checkpoints
 
-  hparams, num_steps = actor_critic.load_hparams(overrides)
-  num_steps = FLAGS.num_steps or num_steps
   try:
     with checkpoints.located(
       FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir, tqdm.tqdm
