@@ -35,7 +35,6 @@ TOO_LONG = 'too long'
 NO_NOTES = 'without notes from MIDI 21 to 108'
 DRUMS_ONLY = 'drums only'
 NOT_DUPLE = 'not in 4/4'
-TOO_LONG = f'longer than {MAX_BARS} bars'
 
 
 @dataclasses.dataclass(frozen=True)

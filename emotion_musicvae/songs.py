@@ -29,6 +29,7 @@ _REMEDIES = {
   readers.NO_NOTES: 'name a file with a melody in that range',
   readers.DRUMS_ONLY: 'name a file with a melody',
   readers.NOT_DUPLE: 'the model sings 4/4 only, so name a melody in 4/4',
+  readers.TOO_LARGE: 'cut out the part with the melody',
   readers.TOO_LONG: 'cut out the part with the melody',
 }
 

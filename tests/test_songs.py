@@ -226,7 +226,7 @@ _BAD = {
     lambda path: open(path, 'wb').write(b'MThd\0\0\0\6'),
     'cannot be read (MIDIConversionError',
   ),
-  'a day': (_day_long, 'longer than 4096 bars; cut out the part'),
+  'a day': (_day_long, 'too long (more than 4,096 bars); cut out the'),
   'a million notes': (_million_notes, 'has 6.7 MiB, where a melody'),
   'silence': (
     lambda path: note_seq.note_sequence_to_midi_file(_score(), path),
