@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import tempfile
 
 from emotion_musicvae.configuration import UserError
@@ -93,9 +94,9 @@ def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
   Raises:
     UserError: the disk is full or the folder went away; nothing is left.
   """
-  stem = _free_stem(output_dir, f'{config}_{emotion}')
+  prefix = f'{config}_{emotion}'
   entries, embedded, others = [], [], []
-  with _whole_or_not_at_all(output_dir) as write:
+  with _whole_or_not_at_all(output_dir, prefix) as (stem, write):
     for i, melody in enumerate(melodies):
       files = _files(melody, formats)
       own = f'{stem}-{i:03d}-of-{len(melodies):03d}'
@@ -177,15 +178,15 @@ def midi(sequence):
 
 
 @contextlib.contextmanager
-def _whole_or_not_at_all(output_dir):
-  """Gives a function that writes a file of a name and returns the name.
+def _whole_or_not_at_all(output_dir, prefix):
+  """Gives a stem for names, and a function that writes a file of a name.
 
-  The files appear in the folder together, at the end. Where anything fails,
-  none does.
+  The function returns the name. The files appear in the folder together, at
+  the end. Where anything fails, none does.
   """
   names, placed = [], []
   try:
-    with tempfile.TemporaryDirectory(dir=output_dir, prefix='.') as folder:
+    with _claimed(output_dir, prefix) as (stem, folder):
 
       def write(name, content):
         with open(os.path.join(folder, name), 'wb') as f:
@@ -193,7 +194,7 @@ def _whole_or_not_at_all(output_dir):
         names.append(name)
         return name
 
-      yield write
+      yield stem, write
       for name in names:
         path = os.path.join(output_dir, name)
         os.rename(os.path.join(folder, name), path)
@@ -210,11 +211,25 @@ def _whole_or_not_at_all(output_dir):
     raise
 
 
-def _free_stem(output_dir, prefix):
-  taken = os.listdir(output_dir)
+@contextlib.contextmanager
+def _claimed(output_dir, prefix):
+  """Gives a stem that no file has, and the folder `.<stem>` to write in.
+
+  The folder keeps the stem from other processes, and is removed at the end.
+  """
   time = datetime.datetime.now()
   while True:
     stem = f'{prefix}_{time:%Y-%m-%d_%H%M%S}'
-    if not any(name.startswith(stem) for name in taken):
-      return stem
+    folder = os.path.join(output_dir, '.' + stem)
     time += datetime.timedelta(seconds=1)
+    try:
+      os.mkdir(folder)
+    except FileExistsError:
+      continue
+    if not any(name.startswith(stem) for name in os.listdir(output_dir)):
+      break
+    os.rmdir(folder)
+  try:
+    yield stem, folder
+  finally:
+    shutil.rmtree(folder, ignore_errors=True)

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.parse
 
 import librosa
@@ -616,3 +617,28 @@ def test_the_command_writes_all_formats_with_tempo_and_instrument(tmp_path):
   assert [n.pitch.midi for n in written] == [
     n.pitch for n in midi.instruments[0].notes
   ]
+
+
+def test_runs_at_once_in_one_folder_keep_out_of_each_others_way(tmp_path):
+  together = threading.Barrier(10)
+
+  def write(number):
+    together.wait()
+    outputs.write_run(tmp_path, 'c', 'n', [_melody()] * 3, {'number': number})
+
+  threads = [threading.Thread(target=write, args=(i,)) for i in range(10)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  records = [
+    json.loads(path.read_text(encoding='utf-8'))
+    for path in tmp_path.glob('*.json')
+  ]
+  assert sorted(record['number'] for record in records) == list(range(10))
+  names = [
+    n for r in records for entry in r['melodies'] for n in entry['files']
+  ]
+  assert len(set(names)) == 30
+  assert len(os.listdir(tmp_path)) == 40
+  assert all((tmp_path / name).stat().st_size for name in names)
