@@ -1,0 +1,170 @@
+"""Kills commands at random moments and looks at what is left.
+
+python benchmarks/kills.py --kills=20
+
+Each command runs once to its end, to know how long it takes and what it makes;
+then, each time in a folder of its own, it is killed (SIGKILL) at a random
+moment, what has a name is read, and the same command runs again to its end.
+Prints a JSON: how many kills came in time, how many left a file that cannot be
+read, and how many second runs did not end as the first one did.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import mido
+import numpy as np
+import yaml
+
+from emotion_musicvae import checkpoints
+
+_SIZES = 'z_size=12,enc_rnn_size=[24,16],dec_rnn_size=[20,28],batch_size=4'
+_LEARNER = (
+  'units=8,critic_units=8,batch_size=2,forecast_batch_size=4,replay_size=4,'
+  'replay_batch_size=2,real_melodies=8'
+)
+COMMANDS = {
+  'generate': ['--emotion=clear', '--seed=1', '--output_dir=out'],
+  'calibrate': ['--input_dir=labelled', '--output_file=mine.yaml'],
+  'train': [
+    '--run_dir=run', '--num_steps=300', f'--hparams={_LEARNER}'
+  ],
+  'pretrain': [
+    '--run_dir=run', '--input_dir=labelled', '--num_steps=60',
+    '--eval_every=20', f'--hparams={_SIZES},latched=false',
+  ],
+}  # fmt: skip
+
+
+def _music(folder):
+  """Two labels of four tunes each, to train on and to measure."""
+  rng = random.Random(0)
+  for i in range(8):
+    label = os.path.join(folder, 'labelled', 'ab'[i % 2])
+    os.makedirs(label, exist_ok=True)
+    bars = [''.join(rng.choices('CDEFGABcd', k=8)) for _ in range(20)]
+    with open(os.path.join(label, f'{i}.abc'), 'w', encoding='utf-8') as f:
+      f.write(f'X:1\nT:{i}\nM:4/4\nL:1/8\nK:C\n{"|".join(bars)}|]\n')
+
+
+def _start(command, folder):
+  return subprocess.Popen(
+    [
+      sys.executable,
+      '-m',
+      'emotion_musicvae.scripts.' + command,
+      *COMMANDS[command],
+    ],
+    cwd=folder,
+    stdout=subprocess.DEVNULL,
+    stderr=subprocess.DEVNULL,
+  )
+
+
+def _read(path):
+  """Reads a file by its ending; raises where it is torn."""
+  if path.endswith('.mid'):
+    mido.MidiFile(path)
+  elif path.endswith('.json'):
+    with open(path, encoding='utf-8') as f:
+      json.load(f)
+  elif path.endswith('.yaml'):
+    with open(path, encoding='utf-8') as f:
+      yaml.safe_load(f)
+  elif path.endswith('.npz'):
+    with np.load(path) as arrays:
+      list(arrays.values())
+
+
+def torn(folder):
+  """Files with a name of their own that cannot be read."""
+  found = []
+  for path in sorted(_visible(folder)):
+    try:
+      _read(path)
+    except Exception as e:  # pylint: disable=broad-except
+      found.append(f'{os.path.basename(path)}: {e}')
+  try:
+    prefix = checkpoints.latest(os.path.join(folder, 'run'))
+    if prefix:
+      checkpoints.read(prefix)
+  except Exception as e:  # pylint: disable=broad-except
+    found.append(f'checkpoint: {e}')
+  return found
+
+
+def _visible(folder):
+  for place, folders, names in os.walk(folder):
+    folders[:] = [name for name in folders if not name.startswith('.')]
+    yield from (os.path.join(place, name) for name in names)
+
+
+def made(folder):
+  """What a finished command made: digests that do not depend on the hour."""
+  prefix = checkpoints.latest(os.path.join(folder, 'run'))
+  if prefix:
+    return checkpoints.fingerprint(
+      {
+        name: value
+        for name, value in checkpoints.read(prefix).items()
+        if isinstance(value, np.ndarray)
+      }
+    )
+  digests = set()
+  for path in _visible(folder):
+    if path.endswith(('.mid', '.yaml', '.png')):
+      with open(path, 'rb') as f:
+        digests.add(hashlib.sha256(f.read()).hexdigest())
+  return sorted(digests)
+
+
+def measure(command, kills):
+  """Counts for one command."""
+  with tempfile.TemporaryDirectory() as folder:
+    _music(folder)
+    start = time.time()
+    status = _start(command, folder).wait()
+    seconds = time.time() - start
+    whole = made(folder)
+  rng = random.Random(1)
+  result = {'status': status, 'seconds': round(seconds, 1), 'killed': 0,
+            'torn': [], 'other_end': 0}  # fmt: skip
+  for _ in range(kills):
+    with tempfile.TemporaryDirectory() as folder:
+      _music(folder)
+      process = _start(command, folder)
+      try:
+        process.wait(rng.uniform(0.3, 1.0) * seconds)
+      except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        result['killed'] += 1
+      result['torn'] += torn(folder)
+      _start(command, folder).wait()
+      result['other_end'] += made(folder) != whole
+  return result
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--kills', type=int, default=20)
+  parser.add_argument('--commands', nargs='+', default=list(COMMANDS))
+  arguments = parser.parse_args()
+  print(
+    json.dumps(
+      {name: measure(name, arguments.kills) for name in arguments.commands},
+      indent=2,
+    )
+  )
+
+
+if __name__ == '__main__':
+  main()
