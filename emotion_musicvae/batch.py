@@ -408,6 +408,7 @@ _SCHEMA = pyarrow.schema(
     ('intensity', pyarrow.float64()),
     ('measured', _MEASURES),
     ('reference', _MEASURES),
+    ('missed', pyarrow.list_(pyarrow.string())),
   ]
 )
 

@@ -501,7 +501,7 @@ def stop(*arguments, **settings):
     ([], 'from emotion_musicvae import generation as g; g.measure = stop'),
     ([], 'import json; json.dumps = stop'),
     ([], 'from note_seq import midi_io as m\n'
-         'm.sequence_proto_to_midi_file = stop'),
+         'm.note_sequence_to_pretty_midi = stop'),
     # One file has its name already, the next has not.
     ([], 'import os\ndone, real = [], os.rename\n'
          'def rename(*a):\n  real(*a) if not done else stop()\n'

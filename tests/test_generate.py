@@ -38,7 +38,7 @@ def out(tmp_path_factory):
 
 
 def _record(folder):
-  (path,) = (n for n in os.listdir(folder) if n.endswith('.json'))
+  path = min(n for n in os.listdir(folder) if n.endswith('.json'))
   with open(os.path.join(folder, path), encoding='utf-8') as f:
     return json.load(f)
 
@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_bytes_and_overwrites_nothing(out):
 
 def test_a_melody_of_ones_own_is_accounted_for_and_moved(out, tmp_path):
   folder, _ = out
-  mine = _record(folder)['melodies'][0]['file']
+  mine = _record(folder)['melodies'][0]['files'][0]
   result = _run(
     f'--input_midi={os.path.join(folder, mine)}',
     '--emotion=gloomy',
@@ -140,7 +140,7 @@ def test_a_melody_of_ones_own_is_accounted_for_and_moved(out, tmp_path):
   assert result.returncode == 0, result.stderr
   account, drawn, *_ = result.stdout.splitlines()
   mine = unicodedata.normalize('NFC', mine)
-  assert account.startswith(f'{mine}: took track 1 (')
+  assert account.startswith(f"{mine}: took track 1 'Melody' (")
   assert 'bars 1 to 16, 84 quarter notes a minute; left out: ' in account
   assert drawn.startswith('All 2 meet their targets, of ')
   record = _record(tmp_path)

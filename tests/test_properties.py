@@ -202,7 +202,7 @@ def test_a_tune_cut_into_a_window_is_the_tune(row):
   row = _without_idle_offs(row)
   row[-1] = melody.NOTE_OFF  # A verse closes before it is sung again.
   row = _without_idle_offs(row)
-  tune = readers._tune_from_tokens('x', row)
+  tune = readers.tune_from_tokens('x', row)
   (window,) = corpus.tune_windows(tune)
   np.testing.assert_array_equal(window, row)
 
