@@ -86,7 +86,7 @@ def measure(command, n):
     'peak_mib': round(peak / 2**10),
   }
   # The whole takes long; what is measured should not be lost.
-  print(command[2:5], told, file=sys.stderr, flush=True)
+  print(told, file=sys.stderr, flush=True)
   return told
 
 
