@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 import mido
 import note_seq
-import pandas as pd
+from pyarrow import parquet
 import pytest
 import tensorflow as tf
 
@@ -139,7 +139,7 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
 
 def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
   _run(tmp_path, REQUESTS, tfrecord=True, parquet=True)
-  table = pd.read_parquet(tmp_path / 'manifest.parquet').to_dict('records')
+  table = parquet.read_table(tmp_path / 'manifest.parquet').to_pylist()
   rows = _rows(out)
   assert [{**a, 'file': ''} for a in table] == [{**a, 'file': ''} for a in rows]
   sequences = [
