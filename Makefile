@@ -13,6 +13,7 @@ test: .venv/test
 lint: .venv/test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 
 .venv/demo: requirements.lock setup.py
 	$(PYTHON) -m venv .venv

@@ -52,6 +52,7 @@ setuptools.setup(
       'hypothesis',
       'mido',
       'music21',
+      'mypy',
       'pytest',
       'ruff',
       'tinysoundfont',

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib.resources
 import reprlib
+import typing
 
 import yaml
 
@@ -170,14 +171,14 @@ def build(cls, values, where):
     UserError: a name that is no field, or a value of another type.
   """
   fields = {f.name: f for f in dataclasses.fields(cls)}
-  result = {}
+  result: dict[str, object] = {}
   for name, value in values.items():
     if name not in fields:
       raise UserError(
         f'{where}: no setting is called {name!r}; there are '
         f'{", ".join(sorted(fields))}'
       )
-    default = fields[name].default
+    default: typing.Any = fields[name].default
     try:
       if isinstance(value, dict):
         raise TypeError

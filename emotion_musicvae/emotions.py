@@ -68,7 +68,8 @@ def load(path=None):
     raise UserError(
       f'{where}: expected a list under `emotions:`, as in configs/emotions.yaml'
     )
-  found, taken = [], set()
+  found: list[Emotion] = []
+  taken: set[str] = set()
   for entry in entries:
     emotion = configuration.build(Emotion, entry, where)
     if not emotion.name:

@@ -45,12 +45,13 @@ def check_formats(formats):
       raise UserError(
         f'--output_formats: there is no {name!r}; there are {known}'
       )
-    if FORMATS[name]:
-      package = FORMATS[name].split()[-1]
+    install = FORMATS[name]
+    if install:
+      package = install.split()[-1]
       if importlib.util.find_spec(package) is None:
         raise UserError(
           f'--output_formats: {name} takes {package}, which is not installed; '
-          f'type: pip install {FORMATS[name]}'
+          f'type: pip install {install}'
         )
 
 
