@@ -28,6 +28,7 @@ setuptools.setup(
     'jinja2',
     'librosa',
     'matplotlib',
+    'mido',
     'note-seq==0.0.5',
     'numpy',
     'pretty-midi',
@@ -50,7 +51,6 @@ setuptools.setup(
     'test': [
       'apache-beam>=2.77',
       'hypothesis',
-      'mido',
       'music21',
       'mypy',
       'pytest',

@@ -217,7 +217,8 @@ def _ending(path):
 
 
 def _unreadable(name, error):
-  return Refusal(name, UNREADABLE, f'{type(error).__name__}: {error}')
+  detail = f'{type(error).__name__}: {error}'.removesuffix(': ')
+  return Refusal(name, UNREADABLE, detail)
 
 
 def _abc(path, name):
@@ -356,9 +357,23 @@ def _as_played(part, measures):
 
 
 def _midi(path, name):
-  import note_seq  # pylint: disable=g-import-not-at-top
+  # pylint: disable=g-import-not-at-top
+  import mido
+  import note_seq
+  import pretty_midi
 
-  yield from_sequence(name, note_seq.midi_file_to_note_sequence(path))
+  midi = mido.MidiFile(path, charset='latin1')
+  notes = sum(
+    message.type == 'note_on' and message.velocity > 0
+    for track in midi.tracks
+    for message in track
+  )
+  ticks = max(sum(message.time for message in track) for track in midi.tracks)
+  # Before pretty_midi makes a table of all ticks, ten million at most.
+  yield _too_long(name, notes, ticks / midi.ticks_per_beat) or from_sequence(
+    name,
+    note_seq.midi_to_note_sequence(pretty_midi.PrettyMIDI(mido_object=midi)),
+  )
 
 
 def _tfrecord(path, name):

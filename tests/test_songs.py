@@ -224,7 +224,7 @@ _BAD = {
   'text': (lambda path: open(path, 'w').write('la la'), 'export it anew'),
   'cut short': (
     lambda path: open(path, 'wb').write(b'MThd\0\0\0\6'),
-    'cannot be read (MIDIConversionError',
+    'cannot be read (EOFError)',
   ),
   'a day': (_day_long, 'too long (more than 4,096 bars); cut out the'),
   'a million notes': (_million_notes, 'has 6.7 MiB, where a melody'),
