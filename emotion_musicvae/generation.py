@@ -467,11 +467,9 @@ class EmotionMusicVAE:
     windows = min(len(start.z), len(end.z))
     start, end = start.cut(windows), end.cut(windows)
     shares = np.linspace(0.0, 1.0, n)
-    ends = [
-      self._towards(start.z, [first] * windows, intensity),
-      self._towards(end.z, [last] * windows, intensity),
-    ]
-    z = np.stack([slerp(*ends, share) for share in shares])
+    begun = self._towards(start.z, [first] * windows, intensity)
+    ended = self._towards(end.z, [last] * windows, intensity)
+    z = np.stack([slerp(begun, ended, share) for share in shares])
     first = start.emotion(first, intensity)
     last = end.emotion(last, intensity)
     between = [emotions.blend([first, last], [1 - x, x]) for x in shares[1:-1]]
@@ -577,7 +575,8 @@ class EmotionMusicVAE:
     """
     if not reject_misses:
       return draw(range(n))
-    found, missed = [], []
+    found: list[Melody] = []
+    missed: list[Melody] = []
     most, size = n * DRAWS_PER_OUTPUT, self._stock.batch_size
     for first in range(0, most, size):
       for one in draw(range(first, min(first + size, most))):
