@@ -20,6 +20,7 @@ STEPS_PER_QUARTER = 4
 _DUPLE_METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
 _MIN_PITCH, _MAX_PITCH = 21, 108
 MAX_BARS = 4096  # over two hours; a damaged file may claim weeks
+_MAX_TICKS = 10_000_000  # seconds of reading and 80 MB
 MAX_NOTES = 50_000  # ten seconds of reading
 MAX_FILE_BYTES = 2**20  # of one song, some 100,000 notes of MIDI
 # Of a file of many, of notation unpacked, and of other notation.
@@ -369,8 +370,13 @@ def _midi(path, name):
     for message in track
   )
   ticks = max(sum(message.time for message in track) for track in midi.tracks)
-  # Before pretty_midi makes a table of all ticks, ten million at most.
-  yield _too_long(name, notes, ticks / midi.ticks_per_beat) or from_sequence(
+  if midi.ticks_per_beat <= 0:
+    raise ValueError('times in frames, not in beats')
+  quarters = ticks / midi.ticks_per_beat
+  if ticks > _MAX_TICKS:
+    quarters = float('inf')
+  # Before pretty_midi makes a table of all ticks.
+  yield _too_long(name, notes, quarters) or from_sequence(
     name,
     note_seq.midi_to_note_sequence(pretty_midi.PrettyMIDI(mido_object=midi)),
   )
