@@ -242,7 +242,7 @@ class Retraining:
 
   # Of one size, so that nothing is compiled twice and no vector's way depends
   # on how many others there are.
-  _BATCH = 8
+  BATCH = 8
   _OUTSIDE = 5.0
 
   def __init__(self, weights, hparams, energy, part, distance, learning_rate):
@@ -252,7 +252,9 @@ class Retraining:
     self._distance = distance
     self._learning_rate = learning_rate
 
-  def __call__(self, start, moved, targets, updates, seed, progress=None):
+  def __call__(
+    self, start, moved, targets, updates, seed, number=0, progress=None
+  ):
     """Latent vectors after a number of updates.
 
     Args:
@@ -260,24 +262,25 @@ class Retraining:
       moved: [N, Z] where the actor moved them.
       targets: `Targets` of N rows, at home.
       updates: how many.
-      seed: integer; row i follows from it, i and the rows' own values alone.
+      seed: integer; a row follows from it, its number and its own values alone.
+      number: of the first row, a multiple of BATCH; the others count on.
       progress: wraps the iterable of batches as `tqdm` does, or None.
 
     Returns:
       [N, Z] float32.
     """
     z = start + self._part * (moved - start)
-    firsts = range(0, len(z), self._BATCH)
+    firsts = range(0, len(z), self.BATCH)
     result = []
     for first in progress(firsts) if progress else firsts:
-      rows = np.arange(first, first + self._BATCH) % len(z)
+      rows = np.arange(first, first + self.BATCH) % len(z)
       result.append(
         self._climb(
           tf.constant(start[rows], tf.float32),
           tf.Variable(z[rows], dtype=tf.float32),
           condition(targets.take(rows), self._energy),
           updates,
-          [seed % 2**31, first],
+          [seed % 2**31, number + first],
         )
       )
     return np.concatenate(result)[: len(z)]

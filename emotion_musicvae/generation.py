@@ -274,7 +274,8 @@ class EmotionMusicVAE:
     """Composes a melody for each of N orders, which may differ in everything.
 
     Args:
-      orders: sequence of N `Order`; to be retrained, of one seed.
+      orders: sequence of N `Order`; to be retrained, of one seed, with numbers
+        that count on.
       updates: see `move`.
       progress: makes the progress bar of the retraining, as `tqdm` does.
 
@@ -285,7 +286,13 @@ class EmotionMusicVAE:
     start = _draws([(o.seed, o.number, 0) for o in orders], self.z_size)
     intensity = np.array([order.intensity for order in orders], np.float32)
     z = self._towards(
-      start, wanted, intensity[:, None], updates, orders[0].seed, progress
+      start,
+      wanted,
+      intensity[:, None],
+      updates,
+      orders[0].seed,
+      orders[0].number,
+      progress,
     )
     return self._sung(
       z[:, None],
@@ -341,7 +348,9 @@ class EmotionMusicVAE:
     (shift,) = _shifts([emotion], [intensity])
     start = self._start(song, start_bar, shift)
     moved_to = [emotion] * len(start.z)
-    z = self._towards(start.z, moved_to, intensity, updates, seed, progress)
+    z = self._towards(
+      start.z, moved_to, intensity, updates, seed, progress=progress
+    )
     wanted = start.emotion(emotion, intensity)
 
     def draw(numbers):
@@ -494,7 +503,9 @@ class EmotionMusicVAE:
     silent = ~(windows >= melody.FIRST_ONSET).any(axis=1)
     return _Start(mean, steps, silent, song)
 
-  def _towards(self, z, wanted, intensity, updates=0, seed=0, progress=None):
+  def _towards(
+    self, z, wanted, intensity, updates=0, seed=0, number=0, progress=None
+  ):
     """[N, Z] latent vectors moved to N emotions, or left if those are None.
 
     The intensity is one for all or [N, 1].
@@ -502,7 +513,7 @@ class EmotionMusicVAE:
     if wanted[0] is None:
       return z
     home, _ = _targets(wanted).at_home()
-    moved = self.move(z, home, updates, seed, progress)
+    moved = self.move(z, home, updates, seed, number, progress)
     return (1.0 - intensity) * z + intensity * moved
 
   def _sung(self, z, wanted, shifts, numbers, temperatures, seeds, start=None):
@@ -577,7 +588,10 @@ class EmotionMusicVAE:
       return draw(range(n))
     found: list[Melody] = []
     missed: list[Melody] = []
-    most, size = n * DRAWS_PER_OUTPUT, self._stock.batch_size
+    most = n * DRAWS_PER_OUTPUT
+    # Whole batches of the retraining, so that a draw is the same in any part.
+    size = -(-self._stock.batch_size // actor_critic.Retraining.BATCH)
+    size *= actor_critic.Retraining.BATCH
     for first in range(0, most, size):
       for one in draw(range(first, min(first + size, most))):
         (missed if one.missed else found).append(one)
@@ -587,7 +601,7 @@ class EmotionMusicVAE:
     kept = (found + missed)[:n]
     return sorted(kept, key=lambda one: one.number)
 
-  def move(self, z, targets, updates=0, seed=0, progress=None):
+  def move(self, z, targets, updates=0, seed=0, number=0, progress=None):
     """[N, Z] latent vectors moved towards `actor_critic.Targets` of N rows.
 
     Args:
@@ -595,15 +609,16 @@ class EmotionMusicVAE:
       targets: at home, where the actor has learned.
       updates: how often each vector, brought back to a part of the way that the
         actor moved it, is then retrained by itself through the decoder: nearer
-        to the targets, and more of what it was. Some 0.01 CPU seconds each, and
-        10 seconds once.
+        to the targets, and more of what it was. Some 0.015 CPU seconds each,
+        and 10 seconds once.
       seed: integer seed of what is sung to learn from.
+      number: of the first vector, see `actor_critic.Retraining`.
       progress: makes the progress bar of the retraining, as `tqdm` does.
     """
     moved = self._actor(z, targets.features()).numpy()
     if not updates:
       return moved
-    return self._retraining(z, moved, targets, updates, seed, progress)
+    return self._retraining(z, moved, targets, updates, seed, number, progress)
 
   @functools.cached_property
   def _retraining(self):

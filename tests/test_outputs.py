@@ -453,7 +453,10 @@ class _Listener(http.server.BaseHTTPRequestHandler):
     pass
 
 
-@pytest.mark.skipif(not CHROMIUM, reason='takes Chromium')
+@pytest.mark.skipif(
+  not CHROMIUM,
+  reason='plays the page in a Chromium, which no Python package brings',
+)
 def test_the_page_plays_and_seeks_in_a_browser(tmp_path):
   melodies = [_melody(_random_notes(i), 'peaceful') for i in range(2)]
   (content,) = _written(tmp_path, melodies, ['html'])['html']
