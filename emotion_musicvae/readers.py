@@ -6,6 +6,7 @@ TFRecord) go through Magenta's own converter, which takes the top line of every
 instrument but the drums and ends a melody where a bar is silent.
 """
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -245,8 +246,9 @@ def _abc(path, name):
       continue
     try:
       # By the standard since 2.0 an accidental lasts to the bar line.
-      handler = abcFormat.ABCFile(abcVersion=(2, 1, 0)).readstr(body)
-      score = abcFormat.translate.abcToStreamScore(handler)
+      with _bounded_metres():
+        handler = abcFormat.ABCFile(abcVersion=(2, 1, 0)).readstr(body)
+        score = abcFormat.translate.abcToStreamScore(handler)
       yield _piece(tune_name, [_tune_from_part(tune_name, score.parts[0])])
     except Exception as e:  # pylint: disable=broad-except
       yield _unreadable(tune_name, e)
@@ -256,7 +258,8 @@ def _musicxml(path, name):
   """A tune of each part of a MusicXML score."""
   from music21 import converter  # pylint: disable=g-import-not-at-top
 
-  score = converter.parse(path, forceSource=True, storePickle=False)
+  with _bounded_metres():
+    score = converter.parse(path, forceSource=True, storePickle=False)
   found = []
   for part in score.parts:
     metres = part.flatten().getElementsByClass('TimeSignature')
@@ -265,6 +268,29 @@ def _musicxml(path, name):
     else:
       found.append(_tune_from_part(name, part.toSoundingPitch()))
   yield _piece(name, found or [Refusal(name, NO_NOTES)])
+
+
+@contextlib.contextmanager
+def _bounded_metres():
+  """Keeps music21 from taking minutes and more over a metre of many beats.
+
+  Most of it goes into weights of the beats, which nothing here asks for.
+  """
+  from music21 import meter  # pylint: disable=g-import-not-at-top
+
+  metre = meter.TimeSignature
+  load, weigh = metre.load, metre._setDefaultAccentWeights
+
+  def bounded(self, value, divisions=None):
+    if re.search(r'\d{5}', value):
+      raise ValueError(f'a metre of {value[:20]}')
+    load(self, value, divisions)
+
+  metre.load, metre._setDefaultAccentWeights = bounded, lambda *_: None
+  try:
+    yield
+  finally:
+    metre.load, metre._setDefaultAccentWeights = load, weigh
 
 
 def _piece(name, found):

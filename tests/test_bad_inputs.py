@@ -94,6 +94,13 @@ MUSIC = {
   'drums.mid': _midi([(0, b'\x99\x3c\x40'), (1, b'\x89\x3c\x40')]),
   'waltz.abc': b'X:1\nT:w\nM:3/4\nL:1/8\nK:C\n' + b'CDE FGA|' * 16 + b'\n',
   'long.abc': b'X:1\nT:w\nM:4/4\nL:1/8\nK:C\nC2 D2000000000|E8|\n',
+  'metre.abc': b'X:1\nM:4/4\nL:1/8\nK:C\nC2\nM:99999/8\nC2|]\n',
+  'metre.musicxml': b"""<?xml version="1.0"?><score-partwise><part-list>
+    <score-part id="P"/></part-list><part id="P"><measure number="1">
+    <attributes><divisions>1</divisions><time><beats>99999</beats>
+    <beat-type>4</beat-type></time></attributes><note><pitch><step>C</step>
+    <octave>4</octave></pitch><duration>1</duration></note></measure></part>
+    </score-partwise>""",
   'laughs.musicxml': b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">
     """
   + b''.join(
@@ -392,6 +399,8 @@ ROWS = [
   _music('drums.mid', '1 drums only'),
   _music('waltz.abc', '1 not in 4/4'),
   _music('long.abc', '1 too long'),
+  _music('metre.abc', '1 cannot be read'),
+  _music('metre.musicxml', '1 cannot be read'),
   _music('laughs.musicxml', '1 cannot be read'),
   _music('file.musicxml', '1 '),
   _music('no_zip.mxl', '1 cannot be read'),
