@@ -10,9 +10,9 @@ import importlib.util
 import io
 import json
 import os
-import shutil
 import tempfile
 
+from emotion_musicvae import staging
 from emotion_musicvae.configuration import UserError
 
 # Formats, and what to give pip for those that take more than the package does.
@@ -58,6 +58,8 @@ def check_formats(formats):
 def check_directory(path):
   """Makes an output folder and sees that it can be written to.
 
+  What killed processes began there is ended.
+
   Raises:
     UserError: it cannot.
   """
@@ -65,6 +67,7 @@ def check_directory(path):
     os.makedirs(path, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):
       pass
+    staging.settle(path)
   except OSError as e:
     raise UserError(
       f'--output_dir: cannot write to {path!r} ({e.strerror}); name a folder '
@@ -97,7 +100,7 @@ def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
   """
   prefix = f'{config}_{emotion}'
   entries, embedded, others = [], [], []
-  with _whole_or_not_at_all(output_dir, prefix) as (stem, write):
+  with _together(output_dir, prefix) as (stem, write):
     for i, melody in enumerate(melodies):
       files = _files(melody, formats)
       own = f'{stem}-{i:03d}-of-{len(melodies):03d}'
@@ -179,58 +182,40 @@ def midi(sequence):
 
 
 @contextlib.contextmanager
-def _whole_or_not_at_all(output_dir, prefix):
+def _together(output_dir, prefix):
   """Gives a stem for names, and a function that writes a file of a name.
 
   The function returns the name. The files appear in the folder together, at
   the end. Where anything fails, none does.
   """
-  names, placed = [], []
   try:
     with _claimed(output_dir, prefix) as (stem, folder):
 
       def write(name, content):
         with open(os.path.join(folder, name), 'wb') as f:
           f.write(content)
-        names.append(name)
         return name
 
       yield stem, write
-      for name in names:
-        path = os.path.join(output_dir, name)
-        os.rename(os.path.join(folder, name), path)
-        placed.append(path)
-  except BaseException as e:
-    for path in placed:
-      with contextlib.suppress(OSError):
-        os.remove(path)
-    if isinstance(e, OSError):
-      raise UserError(
-        f'--output_dir: could not write to {output_dir!r} ({e.strerror}); '
-        'nothing was kept'
-      ) from None
-    raise
+  except OSError as e:
+    raise UserError(
+      f'--output_dir: could not write to {output_dir!r} ({e.strerror}); '
+      'nothing was kept'
+    ) from None
 
 
 @contextlib.contextmanager
 def _claimed(output_dir, prefix):
-  """Gives a stem that no file has, and the folder `.<stem>` to write in.
-
-  The folder keeps the stem from other processes, and is removed at the end.
-  """
+  """Gives a stem that no file has, and the folder to write in."""
   time = datetime.datetime.now()
   while True:
     stem = f'{prefix}_{time:%Y-%m-%d_%H%M%S}'
-    folder = os.path.join(output_dir, '.' + stem)
     time += datetime.timedelta(seconds=1)
-    try:
-      os.mkdir(folder)
-    except FileExistsError:
-      continue
-    if not any(name.startswith(stem) for name in os.listdir(output_dir)):
-      break
-    os.rmdir(folder)
-  try:
-    yield stem, folder
-  finally:
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+      try:
+        folder = stack.enter_context(staging.together(output_dir, stem))
+      except FileExistsError:
+        continue
+      if not any(name.startswith(stem) for name in os.listdir(output_dir)):
+        yield stem, folder
+        return

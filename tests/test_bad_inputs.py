@@ -511,8 +511,8 @@ def stop(*arguments, **settings):
     'from emotion_musicvae import outputs as o; o.midi = stop',
     # One file has its name already, the next has not.
     'import os\ndone, real = [], os.rename\n'
-         'def rename(*a):\n  real(*a) if not done else stop()\n'
-         '  done.append(a)\nos.rename = rename',
+         'def rename(*a):\n  done.append(a)\n'
+         '  real(*a) if len(done) != 2 else stop()\nos.rename = rename',
   ],
 )  # fmt: skip
 def test_ctrl_c_leaves_nothing_at_any_stage(run, tmp_path, where):

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -545,6 +546,33 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, owner, broken):
       tmp_path, 'config', 'gloomy', [_melody()] * 2, {}, ['mid', 'wav', 'html']
     )
   assert os.listdir(tmp_path) == ['mine.txt']
+
+
+def test_a_run_killed_among_its_files_is_completed_by_the_next(tmp_path):
+  pid = os.fork()
+  if not pid:
+    placed, rename = [], os.rename
+
+    def dies(*args):
+      if placed:
+        os.kill(os.getpid(), signal.SIGKILL)
+      placed.append(args)
+      rename(*args)
+
+    os.rename = dies
+    outputs.write_run(tmp_path, 'config', 'gloomy', [_melody()] * 2, {})
+    os._exit(0)
+  assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+  assert len(list(tmp_path.glob('*.mid'))) == 1
+  assert not list(tmp_path.glob('*.json'))
+  outputs.check_directory(tmp_path)
+  (record,) = tmp_path.glob('*.json')
+  named = [
+    name
+    for entry in json.loads(record.read_text(encoding='utf-8'))['melodies']
+    for name in entry['files']
+  ]
+  assert sorted([record.name, *named]) == sorted(os.listdir(tmp_path))
 
 
 def test_what_cannot_be_measured_is_null_in_the_record():

@@ -40,6 +40,7 @@ ROOMS = (
   'arrangement',
   'harmony',
   'emotions',
+  'staging',
   'configuration',
   'deferred',
 )

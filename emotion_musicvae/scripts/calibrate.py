@@ -11,6 +11,7 @@ from absl import flags
 
 from emotion_musicvae import labels
 from emotion_musicvae import scripts
+from emotion_musicvae import staging
 from emotion_musicvae.configuration import UserError
 
 FLAGS = flags.FLAGS
@@ -114,32 +115,33 @@ def _outputs(output_file):
     raise UserError('--output_file: name a file that ends in .yaml')
   stem = os.path.splitext(output_file)[0]
   paths = (stem + '.png', stem + '.md', output_file)
-  for path in paths:
-    _refuse_existing(path)
-  folder = os.path.dirname(output_file) or '.'
+  folder = _folder(output_file)
   try:
     with tempfile.TemporaryFile(dir=folder):
       pass
+    staging.settle(folder)
   except OSError as e:
     raise UserError(
       f'--output_file: cannot write to {folder!r} ({e.strerror})'
     ) from None
+  for path in paths:
+    if os.path.lexists(path):
+      raise UserError(f'--output_file: {path!r} exists; name another')
   return paths
 
 
-def _refuse_existing(path):
-  if os.path.lexists(path):
-    raise UserError(f'--output_file: {path!r} exists; name another')
+def _folder(path):
+  return os.path.dirname(path) or '.'
 
 
 def _write(paths, contents):
   """Writes all files or none; the references come last."""
-  folder = os.path.dirname(paths[0]) or '.'
-  written = []
+  folder = _folder(paths[-1])
+  stem = os.path.splitext(os.path.basename(paths[-1]))[0]
   try:
-    with tempfile.TemporaryDirectory(dir=folder, prefix='.') as parts:
-      staged = [os.path.join(parts, os.path.basename(path)) for path in paths]
-      for part, content in zip(staged, contents):
+    with staging.together(folder, stem) as parts:
+      for path, content in zip(paths, contents):
+        part = os.path.join(parts, os.path.basename(path))
         if callable(content):
           content(part)
         else:
@@ -148,19 +150,11 @@ def _write(paths, contents):
             part, 'w', encoding='utf-8', errors='backslashreplace'
           ) as f:
             f.write(content)
-      for part, path in zip(staged, paths):
-        _refuse_existing(path)  # There was time for one to come.
-        os.rename(part, path)
-        written.append(path)
-  except BaseException as e:
-    for path in written:
-      os.remove(path)
-    if isinstance(e, OSError):
-      raise UserError(
-        f'--output_file: could not write to {folder!r} ({e.strerror}); '
-        'nothing was kept'
-      ) from None
-    raise
+  except OSError as e:
+    raise UserError(
+      f'--output_file: could not write to {folder!r} ({e.strerror}); '
+      'nothing was kept'
+    ) from None
 
 
 def console_entry_point():

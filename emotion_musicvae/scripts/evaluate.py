@@ -12,6 +12,7 @@ from absl import flags
 from emotion_musicvae import configuration
 from emotion_musicvae import emotions
 from emotion_musicvae import scripts
+from emotion_musicvae import staging
 
 FLAGS = flags.FLAGS
 
@@ -138,26 +139,32 @@ def _check_new_folder(path):
   Raises:
     UserError: names the flag and the folder.
   """
-  if os.path.lexists(path):
-    raise configuration.UserError(
-      f'--output_dir: {path!r} exists; name another folder'
-    )
-  parent = os.path.dirname(path.rstrip('/')) or '.'
+  parent, _ = _parent_and_name(path)
   try:
     with tempfile.TemporaryDirectory(dir=parent):
       pass
+    staging.settle(parent)
   except OSError as e:
     raise configuration.UserError(
       f'--output_dir: cannot write to {parent!r} '
       f'({e.strerror}); name a folder in one that exists'
     ) from None
+  if os.path.lexists(path):
+    raise configuration.UserError(
+      f'--output_dir: {path!r} exists; name another folder'
+    )
+
+
+def _parent_and_name(path):
+  parent, name = os.path.split(path.rstrip('/'))
+  return parent or '.', name
 
 
 def _write(path, text, result, bench, samples):
   """Writes report and plots: the whole folder, or nothing."""
-  parent = os.path.dirname(path.rstrip('/')) or '.'
-  with tempfile.TemporaryDirectory(dir=parent, prefix='.') as parts:
-    folder = os.path.join(parts, 'report')
+  parent, name = _parent_and_name(path)
+  with staging.together(parent, name) as parts:
+    folder = os.path.join(parts, name)
     os.mkdir(folder)
     with open(os.path.join(folder, 'report.md'), 'w', encoding='utf-8') as f:
       f.write(text + '\n')
@@ -165,7 +172,6 @@ def _write(path, text, result, bench, samples):
       json.dump(result, f, indent=2)
       f.write('\n')
     _draw(folder, bench, samples)
-    os.rename(folder, path)
 
 
 def _draw(folder, bench, samples):
