@@ -1,6 +1,7 @@
 """Chord symbols to chord tones on the 256-step grid."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -123,6 +124,7 @@ def signature(fit):
   return int(np.argmax(np.round(held, 3)))
 
 
+@functools.lru_cache  # Melody after melody asks for the same.
 def key(progression, mode):
   """The key of a progression whose mode is known.
 
