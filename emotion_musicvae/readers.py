@@ -331,6 +331,9 @@ def _tune_from_part(name, part):
     return Refusal(name, NO_NOTES)
   rows = np.array([(t, *notes[t]) for t in sorted(notes)], np.float32)
   rows[:-1, 1] = np.minimum(rows[:-1, 1], np.diff(rows[:, 0]))
+  if end <= 0.0:  # What no bar follows is no pick-up.
+    rows[:, 0] -= rows[0, 0]
+    end = float(rows[-1, :2].sum())
   # The last bar of a tune with a pick-up is short by it: the verse closes at
   # the next bar line of four quarters (or two, in 2/4).
   quarters = float(np.ceil(round(end / 2, 3)) * 2)
