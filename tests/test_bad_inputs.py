@@ -4,6 +4,7 @@ What a row gives is named in braces: `{in}` is a folder of bad files, which no
 command may change; the command runs in an empty folder of its own.
 """
 
+import io
 import os
 import pathlib
 import re
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import unicodedata
+import zipfile
 
 from conftest import pack
 import numpy as np
@@ -83,6 +85,13 @@ def _midi(events, ticks=1):
   )
 
 
+def _mxl(name, content):
+  with io.BytesIO() as f:
+    with zipfile.ZipFile(f, 'w', zipfile.ZIP_DEFLATED) as members:
+      members.writestr(name, content)
+    return f.getvalue()
+
+
 NOTE = [(0, b'\x90\x3c\x40'), (1, b'\x80\x3c\x40')]
 MUSIC = {
   'broken.mid': b'MThd\0\0\0\6',
@@ -112,7 +121,10 @@ MUSIC = {
     <!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>
     <score-partwise><work><work-title>&a;</work-title></work></score-partwise>
     """,
+  'torn.musicxml': b'<?xml version="1.0"?><score-partwise><part-list>',
   'no_zip.mxl': b'no zip',
+  'no_score.mxl': _mxl('readme.txt', b'x'),
+  'bomb.mxl': _mxl('a.musicxml', bytes(2**26 + 1)),
   'broken.tfrecord': b'no record',
 }
 
@@ -180,10 +192,16 @@ def bad(tmp_path_factory):
   (folder / 'pipe').mkdir()
   os.mkfifo(folder / 'pipe' / 'a.mid')
   _checkpoints(folder)
+  with io.BytesIO() as arrays:
+    np.savez(arrays, train=np.zeros(3), held_out=np.zeros(3))
+    other = arrays.getvalue()
   for name, content in {
+    'other_arrays/windows.npz': other,
     'begun/config.json': b'{',
     'listed/config.json': b'[]',
     'other_run/config.json': b'{"config": "x", "hparams": {}, "corpus": {}}',
+    'part/config.json': b'{"hparams": {}, "corpus": {}}',
+    'deep/config.json': b'[' * 50_000,
     'pickled/windows.npz': b'\x80\x04]\x94.',
     'zipped/windows.npz': b'PK\3\4 and no more',
     'taken/a.yaml': b'mine',
@@ -403,7 +421,10 @@ ROWS = [
   _music('metre.musicxml', '1 cannot be read'),
   _music('laughs.musicxml', '1 cannot be read'),
   _music('file.musicxml', '1 '),
+  _music('torn.musicxml', '1 cannot be read'),
   _music('no_zip.mxl', '1 cannot be read'),
+  _music('no_score.mxl', '1 cannot be read'),
+  _music('bomb.mxl', '1 too large'),
   _music('broken.tfrecord', '1 without notes'),
   ('calibrate', [OUT, '--input_dir={in}/pipe'], '1 without a label'),
   _train('nowhere', 'does not exist'),
@@ -433,6 +454,13 @@ ROWS = [
   ('pretrain', ['--run_dir={in}/begun'], "begun/config.json' is not what"),
   ('pretrain', ['--run_dir={in}/listed'], "listed/config.json' is not what"),
   ('pretrain', ['--run_dir={in}/other_run'], 'was begun with config x'),
+  ('pretrain', ['--run_dir={in}/part'], "part/config.json' is not what"),
+  ('pretrain', ['--run_dir={in}/deep'], "deep/config.json' is not what"),
+  (
+    'pretrain',
+    ['--run_dir={in}/other_arrays'],
+    "other_arrays/windows.npz' is not what",
+  ),
   ('pretrain', ['--run_dir={in}/pickled'], "windows.npz' is not what"),
   ('pretrain', ['--run_dir={in}/zipped'], "windows.npz' is not what"),
   ('evaluate', ['--output_dir={in}/none'], 'exists; name another folder'),
@@ -455,15 +483,17 @@ ROWS = [
     "could not write './config.json' (File too large)",
     FULL,
   ),
+  ('calibrate', ['--input_dir={scales}', OUT], 'nothing was kept', FULL),
 ]
 
 
 @pytest.fixture(scope='module')
 def scales(tmp_path_factory):
-  """A folder of two pieces that a base model can be trained on."""
+  """Two pieces of one label, that a base model can be trained on."""
   folder = tmp_path_factory.mktemp('scales')
+  (folder / 'label').mkdir()
   for name, bar in (('a', 'CDEF GABc|'), ('b', 'GABc dBGE|')):
-    (folder / f'{name}.abc').write_text(
+    (folder / 'label' / f'{name}.abc').write_text(
       f'X:1\nT:{name}\nM:4/4\nL:1/8\nK:C\n{bar * 16}\n'
     )
   return folder
@@ -526,6 +556,35 @@ def test_ctrl_c_leaves_nothing_at_any_stage(run, tmp_path, where):
     env={'TMPDIR': str(tmp_path / 'tmp')},
   )
   assert (status, err) == (130, 'Interrupted.\n')
+  assert not _files(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ('module', 'flags', 'where'),
+  [
+    ('calibrate', [OUT, '--input_dir={scales}'], 'readers.pieces'),
+    ('calibrate', [OUT, '--input_dir={scales}'], 'calibration.report'),
+    ('calibrate', [OUT, '--input_dir={scales}'], 'plots.pitch_against_density'),
+    ('train', ['--run_dir=r'], 'checkpoints.load_model'),
+    ('train', ['--run_dir=r'], 'actor_critic.train'),
+    ('pretrain', ['--run_dir=r', '--input_dir={scales}'], 'corpus.load'),
+    ('evaluate', ['--output_dir=r'], 'evaluation.evaluate'),
+    ('evaluate', ['--output_dir=r'], 'checkpoints.load_model'),
+  ],
+)
+def test_ctrl_c_leaves_nothing_of_the_other_commands(
+  run, scales, tmp_path, module, flags, where
+):
+  owner, name = where.split('.')
+  status, _, err = run(
+    module,
+    *(flag.replace('{scales}', str(scales)) for flag in flags),
+    cwd=tmp_path,
+    before=f'{_STOP}from emotion_musicvae import {owner} as o\no.{name} = stop',
+    env={'TMPDIR': str(tmp_path)},
+  )
+  assert status == 130
+  assert err.endswith('Interrupted.\n')
   assert not _files(tmp_path)
 
 

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import json
 import os
-import zipfile
 
 from absl import flags
 
@@ -177,7 +176,7 @@ def _recipe():
     with open(path, encoding='utf-8') as f:
       before = json.load(f)
     old = _flat(before)
-  except (ValueError, TypeError, KeyError):
+  except (ValueError, TypeError, KeyError, RecursionError):
     raise _damaged(path) from None
   if FLAGS.mode == 'train':
     new = _flat(json.loads(json.dumps(recipe)))  # JSON knows no tuples.
@@ -188,6 +187,8 @@ def _recipe():
           f'not {new.get(name)}; name another folder (--init_checkpoint may '
           'start from this one)'
         )
+  if not set(recipe) <= set(before):
+    raise _damaged(path)
   return before
 
 
@@ -228,6 +229,7 @@ def _windows(files, recipe, hparams, progress):
   import numpy as np
 
   from emotion_musicvae import corpus
+  from emotion_musicvae import melody
 
   if files:
     os.makedirs(FLAGS.run_dir, exist_ok=True)
@@ -243,9 +245,19 @@ def _windows(files, recipe, hparams, progress):
       np.savez_compressed(f, train=train, held_out=held_out)
   try:
     with np.load(_windows_path(), allow_pickle=False) as arrays:
-      return arrays['train'], arrays['held_out']
-  except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
-    raise _damaged(_windows_path()) from None
+      found = arrays['train'], arrays['held_out']
+    whole = all(
+      tokens.dtype == np.uint8
+      and tokens.shape[1:] == (melody.NUM_STEPS,)
+      and tokens.max() < melody.NUM_TOKENS
+      for tokens in found
+    )
+  except Exception:  # pylint: disable=broad-except
+    # A damaged file is met with whatever error comes first.
+    whole = False
+  if not whole:
+    raise _damaged(_windows_path())
+  return found
 
 
 @contextlib.contextmanager
