@@ -15,10 +15,14 @@ that it is run in, as crash-… or timeout-….
 
 import argparse
 import importlib
+import io
+import itertools
 import json
 import os
 import sys
+import tarfile
 import tempfile
+import zipfile
 
 MAX_SECONDS = 20
 MAX_MIB = 4096
@@ -32,12 +36,46 @@ _XML = b"""<?xml version="1.0"?><score-partwise version="3.1"><part-list>
 <barline location="right"><repeat direction="backward"/></barline>
 </measure></part></score-partwise>"""
 _MIDI = (
-  b'MThd\0\0\0\6\0\0\0\1\0\4MTrk\0\0\0\x29\0\xff\x51\3\7\xa1\x20'
+  b'MThd\0\0\0\6\0\0\0\1\0\4MTrk\0\0\0\x20\0\xff\x51\3\7\xa1\x20'
   b'\0\xff\x58\4\4\2\x18\x08\0\x90\x3c\x40\4\x3e\x40\4\x3c\0\4\x3e\0'
-  b'\0\xff\x2f\0\0\0\0\0\0\0\0\0'
+  b'\0\xff\x2f\0'
 )
+# A NoteSequence of two notes, as protobuf has it.
+_SEQUENCE = (
+  b' \xdc\1*\4\x10\4\x18\4:\t\x11\0\0\0\0\0\0^@'
+  b'B\r\b<\x10P!\0\0\0\0\0\0\xe0?'
+  b'B\x16\b=\x10P\x19\0\0\0\0\0\0\xe0?!\0\0\0\0\0\0\xf0?'
+)
+_REQUESTS = (
+  b'{"emotion": "clear", "count": 2, "seed": 1, "intensity": 0.5}\n'
+  b'{"mean_pitch": 60, "chords": "C | F G", "temperature": 1.0}\n'
+)
+_TABLE = b'emotion,count,qpm\nclear,2,90\nlively:0.5,1,\n'
+_RECIPE = b"""{"config": "hierdec-mel_16bar_lite", "input_dir": null,
+"init_checkpoint": null, "seed": 0, "hparams": {"z_size": 128},
+"corpus": {"hop_bars": 8}}"""
+_ARRAY = (
+  b"\x93NUMPY\1\0\x42\0{'descr': '|u1', 'fortran_order': False, "
+  b"'shape': (2, 256), }    \n"
+) + bytes(512)
 _EMOTIONS = b'emotions: [{name: a, mean_pitch: 60, chords: C | F G}]'
 _CSV = b'path,valence,arousal\na.mid,0.5,-1\n'
+
+
+def _zipped(members):
+  with io.BytesIO() as f:
+    with zipfile.ZipFile(f, 'w') as archive:
+      for name, content in members.items():
+        archive.writestr(zipfile.ZipInfo(name), content)
+    return f.getvalue()
+
+
+def _tarred(*names):
+  with io.BytesIO() as f:
+    with tarfile.open(fileobj=f, mode='w', bufsize=512) as members:
+      for name in names:
+        members.addfile(tarfile.TarInfo(name))
+    return f.getvalue()
 
 
 def _named(ending):
@@ -54,6 +92,81 @@ def _named(ending):
       tunes, refusals = readers.read(f.name)
       assert tunes or refusals
       corpus.split_windows(tunes, configuration.CorpusHparams())
+
+  return read
+
+
+def _song(data):
+  """The user's own melody, out of notation where it is no MIDI."""
+  from emotion_musicvae import songs
+
+  ending = '.mid' if data.startswith(b'MThd') else '.abc'
+  with tempfile.NamedTemporaryFile(suffix=ending) as f:
+    f.write(data)
+    f.flush()
+    song = songs.load(f.name)
+  windows, steps = song.windows()
+  assert song.account
+  assert 256 <= steps <= windows.size
+
+
+def _sequence(data):
+  """A NoteSequence, in the frame that a TFRecord gives it."""
+  import tensorflow as tf
+
+  with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, 'x.tfrecord')
+    with tf.io.TFRecordWriter(path) as writer:
+      writer.write(data)
+    with open(path, 'rb') as f:
+      _named('.tfrecord')(f.read())
+
+
+def _requests(read):
+  """A function that understands bytes as the requests of a batch job."""
+
+  def understand(data):
+    from emotion_musicvae import emotions
+    from emotion_musicvae import jobs
+
+    rows = getattr(jobs, read)(io.BytesIO(data))
+    found = list(jobs.requests(rows, emotions.load(), 0, 0.5, 1.0))
+    good = [one for one in found if isinstance(one, jobs.Request)]
+    assert all(one.reason for one in found if one not in good)
+    for shard in itertools.islice(jobs.shards(good), 2):
+      assert jobs.items(json.loads(json.dumps(shard)))
+
+  return understand
+
+
+def _windows(data):
+  """An array in a file of arrays, whose sums of bytes are right."""
+  return _zipped({'train.npy': data, 'held_out.npy': data})
+
+
+def _run_folder(name, pack=bytes):
+  """A function that reads bytes as a file of a training run's folder."""
+
+  def read(data):
+    from absl import flags
+
+    from emotion_musicvae import configuration
+    from emotion_musicvae import pretraining
+    from emotion_musicvae.scripts import pretrain
+
+    hparams = configuration.CorpusHparams()
+    with tempfile.TemporaryDirectory() as folder:
+      with open(os.path.join(folder, name), 'wb') as f:
+        f.write(pack(data))
+      for mode in ('eval', 'train'):
+        flags.FLAGS(['pretrain', f'--run_dir={folder}', f'--mode={mode}'])
+        recipe = pretrain._recipe()
+        for group, cls in pretrain._GROUPS.items():
+          configuration.build(cls, recipe[group], '--hparams')
+        if name == 'windows.npz':
+          for tokens in pretrain._windows([], recipe, hparams, None):
+            windows = pretraining.Windows.balanced(tokens, 0.5)
+            windows.batch(2, (60.0, 70.0), 0, 0)
 
   return read
 
@@ -140,22 +253,30 @@ def _download(data):
       assert f.read() == body
 
 
-# Packages whose branches guide the fuzzing, and modules that bring them in.
-WATCHED = ['emotion_musicvae', 'mido', 'music21.abcFormat', 'music21.musicxml',
-           'pretty_midi', 'yaml']  # fmt: skip
+# Packages whose branches guide the fuzzing, the parts of music21 that do, and
+# modules that bring them in.
+WATCHED = ['emotion_musicvae', 'mido', 'music21', 'pretty_midi', 'yaml']
+PARSERS = ('music21.abcFormat', 'music21.musicxml')
 IMPORTED = (
-  'emotion_musicvae.checkpoints',
   'emotion_musicvae.corpus',
+  'emotion_musicvae.jobs',
   'emotion_musicvae.labels',
+  'emotion_musicvae.pretraining',
+  'emotion_musicvae.scripts.pretrain',
+  'emotion_musicvae.songs',
   'music21.abcFormat',
   'music21.musicxml.xmlToM21',
   'note_seq',
 )
 TARGETS = {
   'abc': (_named('.abc'), [_ABC]),
-  'archive': (_archive, [b'']),
+  'archive': (
+    _archive,
+    [_tarred('m.index', 'm.data-00000-of-00001'), _tarred('a/b', '../c')],
+  ),
   'blend': (_blend, ['밝음:0.5,clear:1'.encode()]),
   'checkpoint': (_checkpoint, [b'']),
+  'csv_requests': (_requests('csv_rows'), [_TABLE]),
   'download': (
     _download,
     [b'[200, {"Content-Type": "a/b", "Content-Length": "1"}, "x"]'],
@@ -164,9 +285,14 @@ TARGETS = {
   'labels': (_labels, [_CSV]),
   'midi': (_named('.mid'), [_MIDI]),
   'musicxml': (_named('.musicxml'), [_XML]),
-  'mxl': (_named('.mxl'), [b'PK\3\4']),
+  'mxl': (_named('.mxl'), [_zipped({'a.musicxml': _XML})]),
+  'recipe': (_run_folder('config.json'), [_RECIPE]),
+  'requests': (_requests('jsonl_rows'), [_REQUESTS]),
+  'sequence': (_sequence, [_SEQUENCE]),
   'settings': (_settings, [b'slowdowns=[1,2],hop_bars=4']),
+  'song': (_song, [_MIDI, _ABC]),
   'tfrecord': (_named('.tfrecord'), [b'']),
+  'windows': (_run_folder('windows.npz', _windows), [_ARRAY]),
 }
 
 
@@ -192,7 +318,12 @@ def main():
   for i, seed in enumerate(TARGETS[arguments.target][1]):
     with open(os.path.join(arguments.corpus, f'seed-{i}'), 'wb') as f:
       f.write(seed)
-  # Only what is first imported here is watched.
+  # Only what is first imported below is watched; all of music21 would take
+  # minutes to prepare.
+  importlib.import_module('music21')
+  for name in list(sys.modules):
+    if name.startswith(PARSERS):
+      del sys.modules[name]
   with atheris.instrument_imports(include=WATCHED):
     for name in IMPORTED:
       importlib.import_module(name)
