@@ -4,6 +4,7 @@
 from one emotion or melody to another, `variations` stays near a melody.
 """
 
+import collections
 import dataclasses
 import functools
 
@@ -26,6 +27,7 @@ from emotion_musicvae.configuration import UserError
 MAX_OUTPUTS = 100_000
 MAX_UPDATES = 1000
 DRAWS_PER_OUTPUT = 64  # at most, where melodies that miss are rejected
+MAX_ENCODED = 4096  # windows of 16 bars whose latent vectors are kept
 _QPM = 120.0  # of a melody in a file that does not say
 
 
@@ -82,6 +84,7 @@ class Order:
     number: which melody of the seed, from 0.
     temperature: softmax temperature of the decoder.
     intensity: how far to follow the emotion, from 0 to 1.
+    song: `songs.Song` to move to the emotion; a melody of the prior when None.
   """
 
   emotion: emotions.Emotion
@@ -89,6 +92,7 @@ class Order:
   number: int
   temperature: float
   intensity: float
+  song: songs.Song | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +121,13 @@ class _Start:
       steps=min(self.steps, windows * melody.NUM_STEPS),
       silent=self.silent[:windows],
     )
+
+  def joined(self, tokens):
+    """[W, 256] tokens of its windows as one melody of the steps to keep."""
+    tokens = tokens.copy()
+    tokens[self.silent] = melody.HOLD
+    tokens[self.silent, 0] = melody.NOTE_OFF
+    return tokens.ravel()[: self.steps]
 
   def emotion(self, wanted, intensity):
     """What melodies from here are to follow, and at which tempo.
@@ -166,6 +177,7 @@ class EmotionMusicVAE:
       max_batch_size,
     )
     self._energy = references.EnergyReference(references.load_melodies())
+    self._encoded: dict[bytes, np.ndarray] = {}
 
   @classmethod
   def from_pretrained(
@@ -274,33 +286,36 @@ class EmotionMusicVAE:
     """Composes a melody for each of N orders, which may differ in everything.
 
     Args:
-      orders: sequence of N `Order`; to be retrained, of one seed, with numbers
-        that count on.
+      orders: sequence of N `Order`; to be retrained, without songs and of one
+        seed, with numbers that count on.
       updates: see `move`.
       progress: makes the progress bar of the retraining, as `tqdm` does.
 
     Returns:
-      List of N `Melody`.
+      List of N `Melody`: what `generate` or `transform` gives for each.
     """
     wanted = [order.emotion for order in orders]
-    start = _draws([(o.seed, o.number, 0) for o in orders], self.z_size)
     intensity = np.array([order.intensity for order in orders], np.float32)
+    shifts = _shifts(wanted, intensity)
+    starts = self._starts(orders, shifts)
+    owner = np.repeat(np.arange(len(orders)), [len(s.z) for s in starts])
     z = self._towards(
-      start,
-      wanted,
-      intensity[:, None],
+      np.concatenate([start.z for start in starts]),
+      [wanted[i] for i in owner],
+      intensity[owner, None],
       updates,
       orders[0].seed,
       orders[0].number,
       progress,
     )
     return self._sung(
-      z[:, None],
-      wanted,
-      _shifts(wanted, intensity),
+      np.split(z, np.flatnonzero(np.diff(owner)) + 1),
+      [s.emotion(o.emotion, o.intensity) for s, o in zip(starts, orders)],
+      shifts,
       [order.number for order in orders],
       [order.temperature for order in orders],
-      [[(order.seed, order.number, 1)] for order in orders],
+      [_seeds(o.seed, o.number, 1, len(s.z)) for s, o in zip(starts, orders)],
+      starts,
     )
 
   def transform(
@@ -362,7 +377,7 @@ class EmotionMusicVAE:
         numbers,
         [temperature] * count,
         [_seeds(seed, number, 1, len(z)) for number in numbers],
-        start,
+        [start] * count,
       )
 
     return self._drawn(draw, n, reject_misses)
@@ -415,7 +430,7 @@ class EmotionMusicVAE:
       range(n),
       [temperature] * n,
       [_seeds(seed, number, 1, len(start.z)) for number in range(n)],
-      start,
+      [start] * n,
     )
 
   def interpolate(
@@ -490,18 +505,60 @@ class EmotionMusicVAE:
       [0] * n,
       [temperature] * n,
       [_seeds(seed, 0, 1, windows)] * n,
-      min(start, end, key=lambda x: x.steps),
+      [min(start, end, key=lambda x: x.steps)] * n,
     )
 
   def _start(self, song, start_bar, shift):
     """The `_Start` of the user's melody, `shift` semitones below it."""
     if not isinstance(song, songs.Song):
       song = songs.load(song)
-    windows, steps = song.windows(start_bar)
-    at_home = melody.transpose(windows, np.full(len(windows), -shift))
-    mean, _ = self._stock.encode(at_home)
-    silent = ~(windows >= melody.FIRST_ONSET).any(axis=1)
-    return _Start(mean, steps, silent, song)
+    (start,) = self._of_songs([(song.starting(start_bar), shift)])
+    return start
+
+  def _starts(self, orders, shifts):
+    """The `_Start` of each of N orders: its song's, or a draw of the prior."""
+    wanted = [(o.song, shift) for o, shift in zip(orders, shifts)]
+    distinct = list(dict.fromkeys(pair for pair in wanted if pair[0]))
+    known = dict(zip(distinct, self._of_songs(distinct)))
+    return [
+      known.get(pair) or _Start(_draws([(o.seed, o.number, 0)], self.z_size))
+      for pair, o in zip(wanted, orders)
+    ]
+
+  def _of_songs(self, pairs):
+    """The `_Start` of each pair of a song and the semitones to go below it."""
+    cut = [song.windows() for song, _ in pairs]
+    at_home = [
+      melody.transpose(windows, np.full(len(windows), -shift))
+      for (windows, _), (_, shift) in zip(cut, pairs)
+    ]
+    means = self._means([window for part in at_home for window in part])
+    return [
+      _Start(
+        np.stack([means[window.tobytes()] for window in part]),
+        steps,
+        ~(windows >= melody.FIRST_ONSET).any(axis=1),
+        song,
+      )
+      for part, (windows, steps), (song, _) in zip(at_home, cut, pairs)
+    ]
+
+  def _means(self, windows):
+    """[Z] means of the posterior of [256] windows, by the windows' bytes.
+
+    Encoding costs nearly as much as singing; takes of one song, in however many
+    calls, are encoded once.
+    """
+    wanted = {window.tobytes(): window for window in windows}
+    means = {k: self._encoded[k] for k in wanted if k in self._encoded}
+    new = [key for key in wanted if key not in means]
+    if new:
+      found, _ = self._stock.encode(np.stack([wanted[key] for key in new]))
+      means.update(zip(new, found))
+      self._encoded.update(zip(new, found))
+      for key in list(self._encoded)[:-MAX_ENCODED]:
+        del self._encoded[key]
+    return means
 
   def _towards(
     self, z, wanted, intensity, updates=0, seed=0, number=0, progress=None
@@ -516,55 +573,75 @@ class EmotionMusicVAE:
     moved = self.move(z, home, updates, seed, number, progress)
     return (1.0 - intensity) * z + intensity * moved
 
-  def _sung(self, z, wanted, shifts, numbers, temperatures, seeds, start=None):
-    """Melodies of [N, W, Z] latent vectors, measured against what is wanted.
+  def _sung(self, z, wanted, shifts, numbers, temperatures, seeds, starts):
+    """Melodies of latent vectors, measured against what is wanted.
 
     Args:
-      z: [N, W, Z] float32.
+      z: for each of N, [W, Z] float32; the numbers of windows may differ.
       wanted: N `emotions.Emotion`.
       shifts: N integers, semitones to transpose by.
       numbers: N integers, which draws of their seeds the melodies are.
       temperatures: N softmax temperatures.
       seeds: for each of N, W seeds of the decoder's noise.
-      start: `_Start` that says how much is kept; all 16 bars when None.
+      starts: N `_Start`, which say how much is kept.
 
     Returns:
       List of N `Melody`.
     """
-    count, windows, size = z.shape
-    tokens = melody.transpose(
+    windows = [len(own) for own in z]
+    sung = melody.transpose(
       self._stock.decode(
-        z.reshape(-1, size),
+        np.concatenate(z),
         np.repeat(temperatures, windows),
         [seed for own in seeds for seed in own],
       ),
       np.repeat(shifts, windows),
     )
-    tokens = tokens.reshape(count, windows, melody.NUM_STEPS)
-    if start is not None:
-      tokens[:, start.silent] = melody.HOLD
-      tokens[:, start.silent, 0] = melody.NOTE_OFF
-    tokens = tokens.reshape(count, -1)[:, : start and start.steps]
+    tokens = [
+      start.joined(own)
+      for start, own in zip(starts, np.split(sung, np.cumsum(windows)[:-1]))
+    ]
+    by_length = collections.defaultdict(list)
+    for i, own in enumerate(tokens):
+      by_length[len(own)].append(i)
+    melodies = {}
+    for rows in by_length.values():
+      told = self._told([tokens[i] for i in rows], [wanted[i] for i in rows])
+      for i, (sequence, measured, missed) in zip(rows, told):
+        melodies[i] = Melody(
+          wanted[i],
+          sequence,
+          tokens[i],
+          z[i][0] if windows[i] == 1 else z[i],
+          int(shifts[i]),
+          measured,
+          self._reference(wanted[i]),
+          missed,
+          numbers[i],
+        )
+    return [melodies[i] for i in range(len(tokens))]
+
+  def _told(self, tokens, wanted):
+    """What is told of N melodies of one length.
+
+    Args:
+      tokens: N arrays [16 n] of uint8.
+      wanted: N `emotions.Emotion`.
+
+    Yields:
+      `(note_sequence, measured, missed)` of each, as in `Melody`.
+    """
+    tokens, targets = np.stack(tokens), _targets(wanted)
     num_bars = tokens.shape[1] // melody.STEPS_PER_BAR
-    targets = _targets(wanted)
     measured = measure(tokens, targets)
     off = hits.misses(measured, targets)
-    return [
-      Melody(
-        emotion,
+    sequences = self._stock.note_sequences(tokens)
+    for i, (emotion, sequence) in enumerate(zip(wanted, sequences)):
+      yield (
         arrangement.arrange(sequence, emotion, num_bars),
-        tokens[i],
-        z[i, 0] if windows == 1 else z[i],
-        int(shifts[i]),
         {name: values[i] for name, values in measured.items()},
-        self._reference(emotion),
         {name: values[i] for name, values in off.items() if values[i]},
-        number,
       )
-      for i, (emotion, number, sequence) in enumerate(
-        zip(wanted, numbers, self._stock.note_sequences(tokens))
-      )
-    ]
 
   def _reference(self, emotion):
     """What a melody of an emotion should measure."""
@@ -615,10 +692,25 @@ class EmotionMusicVAE:
       number: of the first vector, see `actor_critic.Retraining`.
       progress: makes the progress bar of the retraining, as `tqdm` does.
     """
-    moved = self._actor(z, targets.features()).numpy()
+    moved = self._moved(z, targets.features())
     if not updates:
       return moved
     return self._retraining(z, moved, targets, updates, seed, number, progress)
+
+  def _moved(self, z, features):
+    """The actor's [N, Z], in batches of one size as the decoder's.
+
+    The last bits of a product may follow from its size, and a melody's may not
+    follow from how many others it is composed with.
+    """
+    size = self._stock.batch_size
+    missing = [(0, -len(z) % size), (0, 0)]
+    z_full, features = np.pad(z, missing), np.pad(features, missing)
+    parts = [
+      self._actor(z_full[i : i + size], features[i : i + size]).numpy()
+      for i in range(0, len(z_full), size)
+    ]
+    return np.concatenate(parts)[: len(z)]
 
   @functools.cached_property
   def _retraining(self):

@@ -34,7 +34,7 @@ _REMEDIES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Song:
   """A melody of the user's.
 
@@ -52,24 +52,20 @@ class Song:
   qpm: float | None = None
   account: str = ''
 
-  def windows(self, start_bar=None):
-    """Cuts the melody into pieces of 16 bars, as the model takes them.
-
-    What is missing to the last 16 bars is filled from the beginning: a melody
-    of fewer bars is sung again until 16 are full.
+  def starting(self, bar=None):
+    """The melody from a bar on.
 
     Args:
-      start_bar: first bar to take, as the file counts them; all when None.
+      bar: its number, as the file counts them; the first when None.
 
     Returns:
-      `(windows, steps)`: [W, 256] uint8 tokens, and how many of their steps are
-      the melody's own: as many as it has, and 256 where it has fewer.
+      A `Song`.
 
     Raises:
       UserError: there is no such bar, or no note from there on.
     """
     first, last = self.first_bar, self.last_bar
-    start = first if start_bar is None else start_bar
+    start = first if bar is None else bar
     if not first <= start <= last:
       raise UserError(
         f'--start_bar: {self.name!r} has bars {first} to {last}, got {start}'
@@ -80,7 +76,31 @@ class Song:
         f'--start_bar: {self.name!r} has no note from bar {start} on; name an '
         'earlier bar'
       )
-    count = -(-len(tokens) // melody.NUM_STEPS)
+    return dataclasses.replace(self, tokens=tokens, first_bar=start)
+
+  @property
+  def num_windows(self):
+    """How many pieces of 16 bars `windows` cuts it into."""
+    return -(-len(self.tokens) // melody.NUM_STEPS)
+
+  def windows(self, start_bar=None):
+    """Cuts the melody into pieces of 16 bars, as the model takes them.
+
+    What is missing to the last 16 bars is filled from the beginning: a melody
+    of fewer bars is sung again until 16 are full.
+
+    Args:
+      start_bar: first bar to take, see `starting`.
+
+    Returns:
+      `(windows, steps)`: [W, 256] uint8 tokens, and how many of their steps are
+      the melody's own: as many as it has, and 256 where it has fewer.
+
+    Raises:
+      UserError: as `starting`.
+    """
+    song = self.starting(start_bar)
+    tokens, count = song.tokens, song.num_windows
     index = np.arange(count * melody.NUM_STEPS) % len(tokens)
     windows = tokens[index].reshape(count, melody.NUM_STEPS)
     for window in windows:

@@ -229,3 +229,30 @@ def test_arguments_are_checked(model, tunes):
   ):
     with pytest.raises(configuration.UserError, match=message):
       call()
+
+
+def test_composed_among_others_a_melody_is_the_same(model, tunes):
+  """Songs of one and three windows among melodies of the prior."""
+  short, long = _song(tunes[0]), _song(*tunes[:2], tunes[2][:128])
+  gloomy, lively = emotions.find('gloomy'), emotions.find('lively')
+  orders = [
+    generation.Order(gloomy, 5, 0, 0.5, 1.0),
+    generation.Order(lively, 3, 0, 0.5, 1.0, long),
+    generation.Order(gloomy, 5, 1, 0.5, 1.0),
+    generation.Order(gloomy, 3, 1, 0.7, 0.5, short),
+    generation.Order(lively, 3, 1, 0.5, 1.0, long),
+    generation.Order(lively, 3, 0, 0.5, 1.0, short),
+  ]
+  alone = [
+    *model.generate('gloomy', 2, seed=5),
+    *model.transform(long, 'lively', 2, seed=3),
+    model.transform(short, 'gloomy', 2, 0.7, seed=3, intensity=0.5)[1],
+    *model.transform(short, 'lively', seed=3),
+  ]
+  together = model.compose(orders)
+  for i, expected in zip([0, 2, 1, 4, 3, 5], alone):
+    found = together[i]
+    np.testing.assert_array_equal(found.tokens, expected.tokens)
+    np.testing.assert_array_equal(found.z, expected.z)
+    assert found.record() == expected.record()
+    assert found.note_sequence == expected.note_sequence
