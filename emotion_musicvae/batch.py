@@ -8,6 +8,7 @@ sung together, and a shard that is sung twice gives the same bytes.
 In the output folder:
 
   melodies/00002-of-00040/0000007-000003.mid   melody 3 of the request in line 7
+                                               and .wav .png .musicxml if asked
   melodies/00002-of-00040.tfrecord             or its shard's NoteSequences
   failed.jsonl                                 requests that cannot be met
   manifest.jsonl, or .parquet                  every melody; comes last
@@ -21,6 +22,7 @@ goes on with the shards that are not.
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -61,7 +63,7 @@ _WORK = ('.job', 'work')
 # One model in a process, whoever asks for it first.
 _MODEL = shared.Shared()
 # Beam may call several threads of a process; the decoder's noise is one
-# variable of its graph.
+# variable of its graph, and not all that draws and engraves is made for it.
 _SINGING = threading.Lock()
 
 
@@ -74,7 +76,7 @@ class Job:
     num_shards: how many shards it has.
     num_melodies: how many melodies.
     num_failures: how many requests cannot be met.
-    tfrecord: write NoteSequences in TFRecords, not MIDI files.
+    tfrecord: write NoteSequences in TFRecords, not files of melodies.
     parquet: write the manifest as Parquet, not JSONL.
     model: arguments of `EmotionMusicVAE.from_pretrained`.
   """
@@ -218,7 +220,7 @@ def _record(job, digest):
   return {
     'plan': digest,
     'melodies': job.num_melodies,
-    'output': 'tfrecord' if job.tfrecord else 'mid',
+    'output': 'tfrecord' if job.tfrecord else 'files',
     'manifest': job.manifest,
     'model': model.description(),
     'versions': musicvae.versions(),
@@ -315,22 +317,32 @@ class Sing(beam.DoFn):
   def _sing(self, shard):
     """Writes the melodies of a shard; returns their rows of the manifest."""
     items = jobs.items(shard)
-    melodies = self._compose(items)
-    folder = f'{shard["shard"]:05d}-of-{self._job.num_shards:05d}'
-    if self._job.tfrecord:
-      path = f'melodies/{folder}.tfrecord'
-      paths = [path] * len(items)
-      content = {path: _tfrecord(items, melodies)}
-    else:
-      paths = [f'melodies/{folder}/{item.name}.mid' for item in items]
-      content = {
-        p: outputs.midi(m.note_sequence) for p, m in zip(paths, melodies)
-      }
-    _write_all(self._job.output_dir, content)
+    folder = f'melodies/{shard["shard"]:05d}-of-{self._job.num_shards:05d}'
+    orders = [
+      generation.Order(i.emotion, i.seed, i.number, i.temperature, i.intensity)
+      for i in items
+    ]
+    with _SINGING:
+      melodies = self._model.compose(orders)
+      if self._job.tfrecord:
+        files = [[f'{folder}.tfrecord']] * len(items)
+        _write_all(self._job.output_dir, files[0], [_tfrecord(items, melodies)])
+      else:
+        files = [
+          [f'{folder}/{item.name}.{extension}' for extension in item.formats]
+          for item in items
+        ]
+        # One by one, as sound takes megabytes each.
+        contents = (
+          content
+          for item, melody in zip(items, melodies)
+          for content in outputs.contents(melody, item.formats).values()
+        )
+        _write_all(self._job.output_dir, itertools.chain(*files), contents)
     return [
       {
         'name': item.name,
-        'file': path,
+        'files': names,
         'line': item.line,
         'number': item.number,
         'emotion': item.emotion.name,
@@ -339,23 +351,8 @@ class Sing(beam.DoFn):
         'intensity': item.intensity,
         **melody.record(),
       }
-      for item, path, melody in zip(items, paths, melodies)
+      for item, names, melody in zip(items, files, melodies)
     ]
-
-  def _compose(self, items):
-    """`generation.Melody` of each item, in batches of one size."""
-    # The last batch is filled up, as the last bits of a product may follow
-    # from its size.
-    filled = items + items[-1:] * (-len(items) % BATCH_SIZE)
-    orders = [
-      generation.Order(i.emotion, i.seed, i.number, i.temperature, i.intensity)
-      for i in filled
-    ]
-    melodies = []
-    with _SINGING:
-      for i in range(0, len(orders), BATCH_SIZE):
-        melodies += self._model.compose(orders[i : i + BATCH_SIZE])
-    return melodies[: len(items)]
 
 
 class _JsonlSink(fileio.FileSink):
@@ -399,7 +396,7 @@ _MEASURES = pyarrow.struct(
 _SCHEMA = pyarrow.schema(
   [
     ('name', pyarrow.string()),
-    ('file', pyarrow.string()),
+    ('files', pyarrow.list_(pyarrow.string())),
     ('line', pyarrow.int64()),
     ('number', pyarrow.int64()),
     ('emotion', pyarrow.string()),
@@ -450,15 +447,15 @@ def _whole(output_dir, *names):
   FileSystems.rename([source], [destination])
 
 
-def _write_all(output_dir, content):
-  """Writes files whole, given as a dictionary of name to bytes."""
+def _write_all(output_dir, names, contents):
+  """Writes files whole, given their names and, one after the other, bytes."""
+  destinations = [FileSystems.join(output_dir, name) for name in names]
   work = FileSystems.join(output_dir, *_WORK)
-  sources = [FileSystems.join(work, uuid.uuid4().hex) for _ in content]
-  destinations = [FileSystems.join(output_dir, name) for name in content]
+  sources = [FileSystems.join(work, uuid.uuid4().hex) for _ in destinations]
   _make_folders(sources + destinations)
-  for source, data in zip(sources, content.values()):
+  for source, content in zip(sources, contents):
     with FileSystems.create(source) as f:
-      f.write(data)
+      f.write(content)
   FileSystems.rename(sources, destinations)
 
 

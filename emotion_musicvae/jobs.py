@@ -1,7 +1,8 @@
 """Batch jobs: requests, line by line, cut into shards of equal size.
 
 A shard says all that its melodies depend on, in plain values: which requests
-they belong to, and each request's emotion, seed, temperature and intensity.
+they belong to, and each request's emotion, seed, temperature, intensity and
+formats.
 Whoever sings it needs no other file of the user's.
 """
 
@@ -16,13 +17,22 @@ import numpy as np
 
 from emotion_musicvae import configuration
 from emotion_musicvae import emotions
+from emotion_musicvae import outputs
 from emotion_musicvae.configuration import UserError
 
 # Melodies in a shard: the unit of work, and all that a killed worker loses.
 SHARD_SIZE = 128
 MAX_COUNT = 10_000_000
 TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
-FIELDS = ('emotion', *TARGETS, 'count', 'seed', 'temperature', 'intensity')
+FIELDS = (
+  'emotion',
+  *TARGETS,
+  'count',
+  'seed',
+  'temperature',
+  'intensity',
+  'formats',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +46,7 @@ class Request:
     seed: integer from 0; melody i of a seed is the same in every job.
     temperature: softmax temperature of the decoder.
     intensity: how far to follow the emotion, from 0 to 1.
+    formats: what to write, names out of `outputs.FORMATS` in their order.
   """
 
   line: int
@@ -44,6 +55,7 @@ class Request:
   seed: int
   temperature: float
   intensity: float
+  formats: tuple = ('mid',)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Failure:
 
 class Item(
   collections.namedtuple(
-    'Item', 'line emotion number seed temperature intensity'
+    'Item', 'line emotion formats number seed temperature intensity'
   )
 ):
   """A melody of a shard: melody `number` of the request in `line`."""
@@ -124,7 +136,40 @@ def plain_rows(names, count):
     yield line, name, {'emotion': name, 'count': count}
 
 
-def requests(rows, known, seed, temperature, intensity):
+def parse_formats(value, flag, tfrecord):
+  """Formats of a melody's files.
+
+  Args:
+    value: list of names, or text with commas or spaces between them.
+    flag: the flag or field to name in an error.
+    tfrecord: whether the job writes TFRecords in place of files.
+
+  Returns:
+    Tuple of names out of `outputs.FORMATS`, in their order.
+
+  Raises:
+    UserError: a format that is unknown, that a melody alone has no file of,
+      that takes a package which is not installed, or that is no NoteSequence.
+  """
+  names = value
+  if not isinstance(value, list):
+    names = str(value).replace(',', ' ').split()
+  able = tuple(name for name in outputs.FORMATS if name != 'html')
+  if 'html' in names:
+    raise UserError(
+      f'{flag}: html is one page for a whole run of emotion_musicvae_generate; '
+      f'of a job there are {", ".join(able)}'
+    )
+  outputs.check_formats(names, flag, able)
+  if tfrecord and {*names} != {'mid'}:
+    raise UserError(
+      f'{flag}: --output_tfrecord writes NoteSequences in place of files; '
+      'leave one of them out'
+    )
+  return tuple(name for name in able if name in names)
+
+
+def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
   """Understands requests.
 
   Args:
@@ -133,6 +178,8 @@ def requests(rows, known, seed, temperature, intensity):
     seed: where requests without one take theirs from, each another.
     temperature: of requests that name none.
     intensity: of requests that name none.
+    formats: of requests that name none.
+    tfrecord: see `parse_formats`.
 
   Yields:
     A `Request`, or a `Failure`, for each row.
@@ -171,6 +218,9 @@ def requests(rows, known, seed, temperature, intensity):
         number('seed', int, _own_seed(seed, line), 0, 2**63 - 1),
         number('temperature', float, temperature, 0.01, 10),
         number('intensity', float, intensity, 0, 1),
+        parse_formats(fields['formats'], 'formats', tfrecord)
+        if 'formats' in fields
+        else formats,
       )
     except ValueError as e:
       yield Failure(line, str(e).removeprefix('--'), text)
@@ -204,19 +254,20 @@ def items(shard):
   """The melodies of a shard, as a list of `Item`."""
   known = [emotions.Emotion(**fields) for fields in shard['emotions']]
   return [
-    Item(line, known[emotion], number, *settings)
-    for line, emotion, first, count, *settings in shard['slices']
+    Item(line, known[emotion], shard['formats'][formats], number, *settings)
+    for line, emotion, formats, first, count, *settings in shard['slices']
     for number in range(first, first + count)
   ]
 
 
 def _shard(number, slices):
-  # Requests of a job mostly share a few emotions: each stands there once.
-  index = {}
+  # Requests of a job mostly share a few of these: each stands there once.
+  known, formats = {}, {}
   rows = [
     (
       r.line,
-      index.setdefault(r.emotion, len(index)),
+      known.setdefault(r.emotion, len(known)),
+      formats.setdefault(r.formats, len(formats)),
       first,
       count,
       r.seed,
@@ -227,7 +278,8 @@ def _shard(number, slices):
   ]
   return {
     'shard': number,
-    'emotions': [dataclasses.asdict(emotion) for emotion in index],
+    'emotions': [dataclasses.asdict(emotion) for emotion in known],
+    'formats': list(formats),
     'slices': rows,
   }
 
@@ -237,8 +289,10 @@ def _given(fields):
   _refuse_unknown(fields)
   given = {k: v for k, v in fields.items() if v not in (None, '')}
   for name, value in given.items():
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-      raise UserError(f'{name}: expected a number or text, got {value!r}')
+    listed = name == 'formats' and isinstance(value, list)
+    for one in value if listed else [value]:
+      if isinstance(one, bool) or not isinstance(one, str | int | float):
+        raise UserError(f'{name}: expected a number or text, got {value!r}')
   if not {'emotion', *TARGETS} & set(given):
     raise UserError('neither an emotion nor a target')
   return given

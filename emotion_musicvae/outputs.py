@@ -28,29 +28,29 @@ FORMATS = {
 _EMBEDDED = ('mid', 'mp3', 'musicxml')
 
 
-def check_formats(formats):
+def check_formats(formats, flag='--output_formats', able=tuple(FORMATS)):
   """Refuses formats that are unknown or whose writer is not installed.
 
   Args:
     formats: names.
+    flag: the flag to name in an error.
+    able: names of those to choose from.
 
   Raises:
     UserError: names those that are known, or what to install.
   """
-  known = ', '.join(FORMATS)
+  known = ', '.join(able)
   if not formats:
-    raise UserError(f'--output_formats: name at least one of {known}')
+    raise UserError(f'{flag}: name at least one of {known}')
   for name in formats:
-    if name not in FORMATS:
-      raise UserError(
-        f'--output_formats: there is no {name!r}; there are {known}'
-      )
+    if name not in able:
+      raise UserError(f'{flag}: there is no {name!r}; there are {known}')
     install = FORMATS[name]
     if install:
       package = install.split()[-1]
       if importlib.util.find_spec(package) is None:
         raise UserError(
-          f'--output_formats: {name} takes {package}, which is not installed; '
+          f'{flag}: {name} takes {package}, which is not installed; '
           f'type: pip install {install}'
         )
 
@@ -102,7 +102,7 @@ def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
   entries, embedded, others = [], [], []
   with _together(output_dir, prefix) as (stem, write):
     for i, melody in enumerate(melodies):
-      files = _files(melody, formats)
+      files = contents(melody, formats)
       own = f'{stem}-{i:03d}-of-{len(melodies):03d}'
       names = [
         write(f'{own}.{extension}', files[extension])
@@ -127,10 +127,16 @@ def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
   return [paths(entry['files']) for entry in entries], paths(others)
 
 
-def _files(melody, formats):
-  """What is written of a melody, by extension, in the order of `FORMATS`.
+def contents(melody, formats):
+  """What is written of a melody.
 
-  For a page that is also what it plays, `mp3`.
+  Args:
+    melody: `generation.Melody`.
+    formats: names out of `FORMATS`, see `check_formats`.
+
+  Returns:
+    Dictionary of extension to bytes, in the order of `FORMATS`; for a page also
+    what it plays, `mp3`.
   """
   sequence, emotion = melody.note_sequence, melody.emotion
   title = emotion.name

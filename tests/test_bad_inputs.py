@@ -334,6 +334,21 @@ ROWS = [
   ('batch', ['--requests=r.jsonl', JOB], "'r.jsonl' cannot be read"),
   ('batch', ['--requests=r.jsonl', '--manifest=xml', JOB], '--manifest'),
   ('batch', ['--requests=r.jsonl', '--seed=-1', JOB], '--seed'),
+  (
+    'batch',
+    ['--requests=r.jsonl', '--output_formats=flac', JOB],
+    "--output_formats: there is no 'flac'; there are mid, wav, png, musicxml",
+  ),
+  (
+    'batch',
+    ['--requests=r.jsonl', '--output_formats=html', JOB],
+    '--output_formats: html is one page',
+  ),
+  (
+    'batch',
+    ['--requests=r.jsonl', '--output_tfrecord', '--output_formats=wav', JOB],
+    '--output_formats: --output_tfrecord writes',
+  ),
   ('calibrate', [OUT], '--input_dir'),
   ('calibrate', ['--input_dir={in}', '--output_file=a.txt'], 'ends in .yaml'),
   (

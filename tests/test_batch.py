@@ -1,5 +1,6 @@
 """Batch jobs: what they write, whoever sings what with whom."""
 
+import dataclasses
 import json
 import os
 import random
@@ -18,6 +19,7 @@ from emotion_musicvae import batch
 from emotion_musicvae import emotions
 from emotion_musicvae import generation
 from emotion_musicvae import jobs
+from emotion_musicvae import outputs
 
 MODEL = {'max_batch_size': batch.BATCH_SIZE}
 KILLS = 20
@@ -72,7 +74,7 @@ def test_every_melody_is_in_its_place_and_in_the_manifest(out):
   rows = _rows(out)
   assert [row['line'] for row in rows] == [1] * 90 + [2] + [3] * 50
   assert [row['number'] for row in rows] == [*range(90), 0, *range(50)]
-  named = {row['file'] for row in rows}
+  named = {name for row in rows for name in row['files']}
   assert len(named) == 141
   assert set(_files(out)) == named | {'manifest.jsonl', 'job.json'}
 
@@ -81,7 +83,7 @@ def test_the_manifest_tells_what_the_midi_holds(out):
   for row in _rows(out)[::20]:
     pitches = [
       message.note
-      for message in mido.MidiFile(out / row['file'])
+      for message in mido.MidiFile(out / row['files'][0])
       if message.type == 'note_on' and message.velocity
     ]
     measured = row['measured']
@@ -100,17 +102,43 @@ def test_a_melody_is_what_generate_makes_of_its_seed(out):
     'gloomy', 4, seed=6, intensity=0.5
   )):  # fmt: skip
     assert row['measured'] == melody.record()['measured']
-    written = note_seq.midi_file_to_note_sequence(str(out / row['file']))
+    written = note_seq.midi_file_to_note_sequence(str(out / row['files'][0]))
     assert [n.pitch for n in written.notes] == [
       n.pitch for n in melody.note_sequence.notes
     ]
 
 
+def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
+  """Each what the command writes of the melody, whoever draws it when."""
+  formats = [('mid', 'wav', 'png', 'musicxml'), ('png',), ('mid', 'wav')]
+  requests = [
+    dataclasses.replace(_request(i, 'gloomy', 2, 6, intensity=0.5), formats=f)
+    for i, f in enumerate(formats, 1)
+  ]
+  _run(tmp_path, requests)
+  rows = _rows(tmp_path)
+  names = [name for row in rows for name in row['files']]
+  assert set(_files(tmp_path)) == {*names, 'manifest.jsonl', 'job.json'}
+  model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=2)
+  expected = [
+    outputs.contents(melody, formats[0])
+    for melody in model.generate('gloomy', 2, seed=6, intensity=0.5)
+  ]
+  for row in rows:
+    assert [os.path.splitext(name)[1][1:] for name in row['files']] == [
+      *formats[row['line'] - 1]
+    ]
+    for name in row['files']:
+      extension = os.path.splitext(name)[1][1:]
+      content = expected[row['number']][extension]
+      assert (tmp_path / name).read_bytes() == content
+
+
 def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
-  """The same melodies as requests of one, backwards, among others, by two."""
+  """The same melodies as requests of one, backwards, among others, by 4."""
   before = {
     (row['emotion'], row['seed'], row['number']): (
-      out / row['file']
+      out / row['files'][0]
     ).read_bytes()
     for row in _rows(out)
   }
@@ -124,12 +152,12 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
   _run(
     tmp_path / 'o',
     wanted,
-    direct_num_workers=2,
+    direct_num_workers=4,
     direct_running_mode='multi_threading',
   )
   found = {
     (row['emotion'], row['seed'], row['number']): (
-      tmp_path / 'o' / row['file']
+      tmp_path / 'o' / row['files'][0]
     ).read_bytes()
     for row in _rows(tmp_path / 'o')
   }
@@ -141,15 +169,15 @@ def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
   _run(tmp_path, REQUESTS, tfrecord=True, parquet=True)
   table = parquet.read_table(tmp_path / 'manifest.parquet').to_pylist()
   rows = _rows(out)
-  assert [{**a, 'file': ''} for a in table] == [{**a, 'file': ''} for a in rows]
+  assert [{**a, 'files': 0} for a in table] == [{**a, 'files': 0} for a in rows]
   sequences = [
     note_seq.NoteSequence.FromString(record.numpy())
-    for path in dict.fromkeys(row['file'] for row in table)
+    for path in dict.fromkeys(row['files'][0] for row in table)
     for record in tf.data.TFRecordDataset(str(tmp_path / path))
   ]
   assert [sequence.id for sequence in sequences] == [r['name'] for r in rows]
   for row, sequence in list(zip(rows, sequences))[::20]:
-    written = note_seq.midi_file_to_note_sequence(str(out / row['file']))
+    written = note_seq.midi_file_to_note_sequence(str(out / row['files'][0]))
     assert [(n.pitch, n.velocity) for n in written.notes] == [
       (n.pitch, n.velocity) for n in sequence.notes
     ]
@@ -204,10 +232,12 @@ def test_killed_anywhere_and_started_again_it_ends_the_same(command, tmp_path):
   rng = random.Random(0)
   killed = []
   for i in range(KILLS):
-    killed.append(run(str(i), rng.uniform(0.05, seconds))[0])
+    status, took, _ = run(str(i), rng.uniform(0.05, seconds))
+    killed.append(status)
+    # Where the kill came too late, the next comes sooner.
+    seconds = seconds if status else took
     assert run(str(i))[0] == 0
     assert _files(tmp_path / str(i)) == whole
-  # Some kills come too late to hit anything.
   assert killed.count(-9) > KILLS / 2
 
 

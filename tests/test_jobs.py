@@ -10,8 +10,9 @@ from emotion_musicvae import emotions
 from emotion_musicvae import jobs
 
 
-def _requests(rows, seed=0):
-  return list(jobs.requests(rows, emotions.load(), seed, 0.5, 1.0))
+def _requests(rows, seed=0, tfrecord=False):
+  known = emotions.load()
+  return list(jobs.requests(rows, known, seed, 0.5, 1.0, ('mid',), tfrecord))
 
 
 def _jsonl(*lines):
@@ -57,6 +58,28 @@ def test_targets_stand_alone_or_over_those_of_an_emotion():
   assert over.emotion == dataclasses.replace(lively, mean_pitch=70)
 
 
+def test_formats_are_a_list_or_words():
+  lines = _jsonl(
+    '{"emotion": "clear", "formats": ["wav", "mid", "wav"]}',
+    '{"emotion": "clear", "formats": "wav, mid"}',
+    '{"emotion": "clear"}',
+  )
+  table = io.BytesIO(b'emotion,formats\nclear,wav mid\nclear,"mid,wav"\n')
+  formats = [r.formats for r in [*lines, *_requests(jobs.csv_rows(table))]]
+  both = ('mid', 'wav')
+  assert formats == [both, both, ('mid',), both, both]
+
+
+def test_a_tfrecord_holds_no_sound():
+  rows = [
+    '{"emotion": "clear", "formats": "mid"}',
+    '{"emotion": "clear", "formats": "wav"}',
+  ]
+  stream = io.BytesIO('\n'.join(rows).encode())
+  _, failure = _requests(jobs.jsonl_rows(stream), tfrecord=True)
+  assert failure.reason.startswith('formats: --output_tfrecord writes')
+
+
 @pytest.mark.parametrize(
   ('line', 'reason'),
   [
@@ -75,6 +98,23 @@ def test_targets_stand_alone_or_over_those_of_an_emotion():
     ('{"emotion": "clear", "temperature": NaN}', 'temperature: expected'),
     ('{"emotion": "clear", "temperature": 0}', 'temperature: expected'),
     ('{"emotion": "clear", "intensity": 1.1}', 'intensity: expected'),
+    (
+      '{"emotion": "clear", "formats": ["flac"]}',
+      "formats: there is no 'flac'",
+    ),
+    (
+      '{"emotion": "clear", "formats": "mid,html"}',
+      'formats: html is one page',
+    ),
+    (
+      '{"emotion": "clear", "formats": []}',
+      'formats: name at least one of mid',
+    ),
+    (
+      '{"emotion": "clear", "formats": [["mid"]]}',
+      'formats: expected a number',
+    ),
+    ('{"emotion": "clear", "formats": {"mid": 1}}', 'formats: expected'),
     ('{"mean_pitch": 200}', 'mean_pitch 200, expected 21 to 108'),
     ('{"mean_pitch": "high"}', 'mean_pitch takes a value like'),
     ('{"mode": "lydian"}', "mode 'lydian', expected major or minor"),
@@ -116,7 +156,15 @@ def test_a_csv_with_an_unknown_heading_cannot_begin():
 def test_shards_hold_every_melody_once_and_are_full():
   counts = [1] * 200 + [300, 7, 1]
   wanted = [
-    jobs.Request(line, emotions.find('clear'), count, line, 0.5, 1.0)
+    jobs.Request(
+      line,
+      emotions.find('clear'),
+      count,
+      line,
+      0.5,
+      1.0,
+      ('mid', 'wav') if line % 2 else ('mid',),
+    )
     for line, count in enumerate(counts, 1)
   ]
   # As they come out of the plan.
@@ -129,4 +177,5 @@ def test_shards_hold_every_melody_once_and_are_full():
   assert [(item.line, item.number) for item in items] == expected
   assert len({item.name for item in items}) == 508
   assert all(item.seed == item.line for item in items)
+  assert all(('wav' in item.formats) == item.line % 2 for item in items)
   assert {item.emotion for item in items} == {emotions.find('clear')}

@@ -8,6 +8,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent / 'emotion_musicvae'
 # From the top of the house to its ground; a module imports only from below.
 ROOMS = (
   'batch',
+  'jobs',
   'evaluation',
   'arms',
   'generation',
@@ -28,7 +29,6 @@ ROOMS = (
   'labels',
   'readers',
   'comparison',
-  'jobs',
   'references',
   'spectrogram',
   'musicvae',

@@ -6,6 +6,7 @@ emotion_musicvae_batch --emotions=all --num_outputs=1000 --output_dir=data
 A request is a JSON object on a line of its own, or a row of a CSV:
   {"emotion": "peaceful", "count": 20, "seed": 7, "temperature": 0.5}
   {"mean_pitch": 70, "onsets_per_bar": 6, "chords": "C Am F G", "count": 5}
+  {"emotion": "lively", "formats": ["mid", "wav", "png", "musicxml"]}
 
 Exit status: 0 all requests were met, 3 some were not (see failed.jsonl), 2 none
 could begin. Killed, it goes on where it was when the command is given again.
@@ -49,8 +50,14 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
   'output_dir', None, 'Folder of the job; one that was begun is gone on with.'
 )
+flags.DEFINE_list(
+  'output_formats',
+  ['mid'],
+  'Formats of requests without any: mid, wav (audio), png (piano roll), '
+  'musicxml (sheet music).',
+)
 flags.DEFINE_bool(
-  'output_tfrecord', False, 'Write TFRecords of NoteSequences, not MIDI files.'
+  'output_tfrecord', False, 'Write TFRecords of NoteSequences, not such files.'
 )
 flags.DEFINE_string(
   'manifest', 'jsonl', 'Format of the list of melodies: jsonl or parquet.'
@@ -91,7 +98,7 @@ _SOME_FAILED = 3
 
 
 def main():
-  _check_flags()
+  formats = _check_flags()
   scripts.set_log(FLAGS.log)
   # Beam warns through the root logger of what it does without.
   logging.getLogger().setLevel(getattr(logging, FLAGS.log))
@@ -107,7 +114,13 @@ def main():
     batch.check(FLAGS.output_dir)
     job = batch.begin(
       jobs.requests(
-        rows, known, FLAGS.seed, FLAGS.temperature, FLAGS.intensity
+        rows,
+        known,
+        FLAGS.seed,
+        FLAGS.temperature,
+        FLAGS.intensity,
+        formats,
+        FLAGS.output_tfrecord,
       ),
       FLAGS.output_dir,
       FLAGS.max_errors,
@@ -136,6 +149,7 @@ def main():
 
 
 def _check_flags():
+  """Refuses flags out of range; gives the formats of requests without any."""
   if bool(FLAGS.requests) == bool(FLAGS.emotions):
     raise UserError('--requests: name a file, or emotions with --emotions=all')
   if FLAGS.requests and FLAGS.num_outputs is not None:
@@ -157,6 +171,9 @@ def _check_flags():
   scripts.check_range('seed', FLAGS.seed, 0, 2**63 - 1)
   if FLAGS.max_errors is not None:
     scripts.check_range('max_errors', FLAGS.max_errors, 0, 10**12)
+  return jobs.parse_formats(
+    FLAGS.output_formats, '--output_formats', FLAGS.output_tfrecord
+  )
 
 
 @contextlib.contextmanager
