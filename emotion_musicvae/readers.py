@@ -170,6 +170,9 @@ def check_file(path, flag='--input_midi'):
   where = f'{flag}: {path!r}'
   if os.path.isdir(path):
     raise UserError(f'{where} is a folder; name one file')
+  if os.path.exists(path) and not os.path.isfile(path):
+    # A pipe would be waited for.
+    raise UserError(f'{where} is no file')
   if not is_readable(path):
     raise UserError(f'{where}: expected a file ending in {", ".join(FORMATS)}')
   try:

@@ -304,6 +304,7 @@ ROWS = [
   ('generate', [G, '--input_midi=a.mid'], "'a.mid' cannot"),
   ('generate', [G, '--input_midi={in}/file'], 'file ending in'),
   ('generate', [G, '--input_midi=.'], "'.' is a folder"),
+  ('generate', [G, '--input_midi={in}/pipe/a.mid'], 'is no file'),
   ('generate', ['gloomy'], "unexpected 'gloomy'"),
   ('generate', ['--list_emotions', G], 'give one of them'),
   ('generate', ['--target=onsets_per_bar=40'], 'expected 0.1 to 16'),
