@@ -107,8 +107,8 @@ class Job:
     if self.is_finished():
       return self.num_melodies
     (found,) = FileSystems.match([self.path(*_PARTS, '*.jsonl')])
-    done = len(found.metadata_list) * jobs.SHARD_SIZE
-    return min(done, self.num_melodies)
+    names = [FileSystems.split(m.path)[1] for m in found.metadata_list]
+    return sum(int(name.partition('.')[0].split('-')[1]) for name in names)
 
 
 def check(output_dir):
@@ -201,7 +201,7 @@ def _plan(found, plan, failed, max_errors):
       digest.update(line)
       f.write(line)
       num_shards += 1
-      num_melodies += sum(count for _, _, _, count, *_ in shard['slices'])
+      num_melodies += jobs.num_melodies(shard)
   said = f'line {first.line}: {first.reason}' if first else 'there is none'
   refusal = None
   if max_errors is not None and failures > max_errors:
@@ -302,7 +302,9 @@ class Sing(beam.DoFn):
   def process(self, line):
     """Yields the path of the part, once the shard's files are in place."""
     shard = json.loads(line)
-    part = (*_PARTS, f'{shard["shard"]:07d}.jsonl')
+    # With the number of its melodies, so that they can be counted by names.
+    name = f'{shard["shard"]:07d}-{jobs.num_melodies(shard)}.jsonl'
+    part = (*_PARTS, name)
     if _exists(self._job.output_dir, *part):
       self._kept.inc()
     else:
@@ -319,7 +321,9 @@ class Sing(beam.DoFn):
     items = jobs.items(shard)
     folder = f'melodies/{shard["shard"]:05d}-of-{self._job.num_shards:05d}'
     orders = [
-      generation.Order(i.emotion, i.seed, i.number, i.temperature, i.intensity)
+      generation.Order(
+        i.emotion, i.seed, i.number, i.temperature, i.intensity, i.song
+      )
       for i in items
     ]
     with _SINGING:
@@ -349,6 +353,8 @@ class Sing(beam.DoFn):
         'seed': item.seed,
         'temperature': item.temperature,
         'intensity': item.intensity,
+        'input': item.song and item.song.account,
+        'start_bar': item.song and item.song.first_bar,
         **melody.record(),
       }
       for item, names, melody in zip(items, files, melodies)
@@ -403,6 +409,8 @@ _SCHEMA = pyarrow.schema(
     ('seed', pyarrow.int64()),
     ('temperature', pyarrow.float64()),
     ('intensity', pyarrow.float64()),
+    ('input', pyarrow.string()),
+    ('start_bar', pyarrow.int64()),
     ('measured', _MEASURES),
     ('reference', _MEASURES),
     ('missed', pyarrow.list_(pyarrow.string())),

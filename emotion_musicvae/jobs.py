@@ -2,8 +2,8 @@
 
 A shard says all that its melodies depend on, in plain values: which requests
 they belong to, and each request's emotion, seed, temperature, intensity and
-formats.
-Whoever sings it needs no other file of the user's.
+formats, and the notes of the user's own melody that it moves. Whoever sings it
+needs no other file of the user's.
 """
 
 import collections
@@ -20,7 +20,8 @@ from emotion_musicvae import emotions
 from emotion_musicvae import outputs
 from emotion_musicvae.configuration import UserError
 
-# Melodies in a shard: the unit of work, and all that a killed worker loses.
+# Windows of 16 bars in a shard, which most melodies are one of: the unit of
+# work, and all that a killed worker loses.
 SHARD_SIZE = 128
 MAX_COUNT = 10_000_000
 TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
@@ -32,6 +33,9 @@ FIELDS = (
   'temperature',
   'intensity',
   'formats',
+  'input_midi',
+  'start_bar',
+  'track',
 )
 
 
@@ -47,6 +51,7 @@ class Request:
     temperature: softmax temperature of the decoder.
     intensity: how far to follow the emotion, from 0 to 1.
     formats: what to write, names out of `outputs.FORMATS` in their order.
+    song: `songs.Song` of the user's to move to the emotion, or None.
   """
 
   line: int
@@ -56,6 +61,12 @@ class Request:
   temperature: float
   intensity: float
   formats: tuple = ('mid',)
+  song: object = None
+
+  @property
+  def num_windows(self):
+    """How many windows of 16 bars each of its melodies takes."""
+    return self.song.num_windows if self.song else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Failure:
 
 class Item(
   collections.namedtuple(
-    'Item', 'line emotion formats number seed temperature intensity'
+    'Item', 'line emotion formats song number seed temperature intensity'
   )
 ):
   """A melody of a shard: melody `number` of the request in `line`."""
@@ -185,8 +196,10 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
     A `Request`, or a `Failure`, for each row.
   """
 
-  # Takes seconds to load, and bad flags are told before.
-  from emotion_musicvae import harmony  # pylint: disable=g-import-not-at-top
+  # Take seconds to load, and bad flags are told before.
+  # pylint: disable=g-import-not-at-top
+  from emotion_musicvae import harmony
+  from emotion_musicvae import songs
 
   @functools.lru_cache(maxsize=4096)
   def wanted(name, targets):
@@ -199,6 +212,22 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
       emotions.check(emotion, 'targets')
     harmony.chord_tones(emotion.chords)
     return emotion
+
+  @functools.lru_cache(maxsize=256)
+  def song(path, track, start_bar):
+    return songs.load(path, track, 'input_midi').starting(start_bar)
+
+  def own(fields, number):
+    path = fields.get('input_midi')
+    track, start_bar = (
+      number(name, int, None, 1, MAX_COUNT) if name in fields else None
+      for name in ('track', 'start_bar')
+    )
+    if path is not None:
+      return song(str(path), track, start_bar)
+    if track or start_bar:
+      raise UserError('input_midi: name your melody to take a track or bar of')
+    return None
 
   for row in rows:
     if isinstance(row, Failure):
@@ -221,6 +250,7 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
         parse_formats(fields['formats'], 'formats', tfrecord)
         if 'formats' in fields
         else formats,
+        own(fields, number),
       )
     except ValueError as e:
       yield Failure(line, str(e).removeprefix('--'), text)
@@ -233,17 +263,19 @@ def shards(wanted):
     wanted: iterable of `Request`.
 
   Yields:
-    Dictionaries for a JSON, of `SHARD_SIZE` melodies but for the last: what
-    `items` reads.
+    Dictionaries for a JSON, what `items` reads. Each has as many melodies as
+    fit into `SHARD_SIZE` windows, but for the last; a longer one is alone.
   """
   number, room, slices = 0, SHARD_SIZE, []
   for request in wanted:
     done = 0
     while done < request.count:
-      n = min(room, request.count - done)
-      slices.append((request, done, n))
-      done, room = done + n, room - n
-      if not room:
+      fit = room // request.num_windows or int(room == SHARD_SIZE)
+      n = min(fit, request.count - done)
+      if n:
+        slices.append((request, done, n))
+        done, room = done + n, room - n * request.num_windows
+      if not n or room <= 0:
         yield _shard(number, slices)
         number, room, slices = number + 1, SHARD_SIZE, []
   if slices:
@@ -252,22 +284,41 @@ def shards(wanted):
 
 def items(shard):
   """The melodies of a shard, as a list of `Item`."""
+  from emotion_musicvae import songs  # pylint: disable=g-import-not-at-top
+
   known = [emotions.Emotion(**fields) for fields in shard['emotions']]
+  own = [
+    songs.Song(**{**fields, 'tokens': np.array(fields['tokens'], np.uint8)})
+    for fields in shard['songs']
+  ]
   return [
-    Item(line, known[emotion], shard['formats'][formats], number, *settings)
-    for line, emotion, formats, first, count, *settings in shard['slices']
+    Item(
+      line,
+      known[emotion],
+      shard['formats'][formats],
+      None if song is None else own[song],
+      number,
+      *settings,
+    )
+    for line, emotion, formats, song, first, count, *settings in shard['slices']
     for number in range(first, first + count)
   ]
 
 
+def num_melodies(shard):
+  """How many melodies a shard has."""
+  return sum(count for _, _, _, _, _, count, *_ in shard['slices'])
+
+
 def _shard(number, slices):
   # Requests of a job mostly share a few of these: each stands there once.
-  known, formats = {}, {}
+  known, formats, own = {}, {}, {}
   rows = [
     (
       r.line,
       known.setdefault(r.emotion, len(known)),
       formats.setdefault(r.formats, len(formats)),
+      r.song and own.setdefault(r.song, len(own)),
       first,
       count,
       r.seed,
@@ -280,6 +331,10 @@ def _shard(number, slices):
     'shard': number,
     'emotions': [dataclasses.asdict(emotion) for emotion in known],
     'formats': list(formats),
+    'songs': [
+      {**dataclasses.asdict(song), 'tokens': song.tokens.tolist()}
+      for song in own
+    ],
     'slices': rows,
   }
 

@@ -11,6 +11,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 import mido
 import note_seq
+import numpy as np
 from pyarrow import parquet
 import pytest
 import tensorflow as tf
@@ -20,6 +21,8 @@ from emotion_musicvae import emotions
 from emotion_musicvae import generation
 from emotion_musicvae import jobs
 from emotion_musicvae import outputs
+from emotion_musicvae import readers
+from emotion_musicvae import references
 
 MODEL = {'max_batch_size': batch.BATCH_SIZE}
 KILLS = 20
@@ -132,6 +135,63 @@ def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
       extension = os.path.splitext(name)[1][1:]
       content = expected[row['number']][extension]
       assert (tmp_path / name).read_bytes() == content
+
+
+@pytest.fixture(scope='module')
+def songs_of_ones_own(tmp_path_factory):
+  """Folder of a MIDI file of 16 bars, and one of 40 at another tempo."""
+  folder = tmp_path_factory.mktemp('songs')
+  tunes = references.load_melodies()
+  for name, tokens, qpm in (
+    ('short', tunes[0], 90),
+    ('long', np.concatenate([*tunes[1:3], tunes[3][:128]]), 70),
+  ):
+    sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+    sequence.tempos.add(qpm=qpm)
+    for start, length, pitch in readers.tune_from_tokens(name, tokens).notes:
+      sequence.notes.add(
+        pitch=int(pitch),
+        velocity=80,
+        start_time=start * 60 / qpm,
+        end_time=(start + length) * 60 / qpm,
+      )
+    sequence.total_time = sequence.notes[-1].end_time
+    note_seq.note_sequence_to_midi_file(sequence, str(folder / f'{name}.mid'))
+  return folder
+
+
+def test_ones_own_melody_is_moved_as_the_command_does(
+  songs_of_ones_own, tmp_path, monkeypatch
+):
+  """Among others, and with its file gone by the time it is sung."""
+  monkeypatch.chdir(songs_of_ones_own)
+  fields = [
+    {'emotion': 'gloomy', 'input_midi': 'long.mid', 'count': 3, 'seed': 4},
+    {'emotion': 'lively', 'input_midi': 'short.mid', 'intensity': 0.5},
+    {'emotion': 'gloomy', 'count': 3, 'seed': 4},
+    {'emotion': 'clear', 'input_midi': 'long.mid', 'start_bar': 9, 'seed': 4},
+  ]
+  rows = [(i, '', request) for i, request in enumerate(fields, 1)]
+  known = emotions.load()
+  requests = [*jobs.requests(iter(rows), known, 7, 0.5, 1.0, ('mid',), False)]
+  model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=2)
+  expected = [
+    *model.transform('long.mid', 'gloomy', 3, seed=4),
+    *model.transform(
+      'short.mid', 'lively', seed=requests[1].seed, intensity=0.5
+    ),
+    *model.generate('gloomy', 3, seed=4),
+    *model.transform('long.mid', 'clear', seed=4, start_bar=9),
+  ]
+  monkeypatch.chdir(tmp_path)
+  _run(tmp_path / 'o', requests, parquet=True)
+  rows = parquet.read_table(tmp_path / 'o' / 'manifest.parquet').to_pylist()
+  for row, melody in zip(rows, expected, strict=True):
+    written = (tmp_path / 'o' / row['files'][0]).read_bytes()
+    assert written == outputs.midi(melody.note_sequence)
+    assert row['measured'] == melody.record()['measured']
+  assert 'long.mid: took track 1' in rows[0]['input']
+  assert [row['start_bar'] for row in rows] == [1] * 4 + [None] * 3 + [9]
 
 
 def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):

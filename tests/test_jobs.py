@@ -4,10 +4,12 @@ import dataclasses
 import io
 import json
 
+import numpy as np
 import pytest
 
 from emotion_musicvae import emotions
 from emotion_musicvae import jobs
+from emotion_musicvae import songs
 
 
 def _requests(rows, seed=0, tfrecord=False):
@@ -151,6 +153,104 @@ def test_a_csv_row_longer_than_its_heading_fails_alone():
 def test_a_csv_with_an_unknown_heading_cannot_begin():
   with pytest.raises(jobs.UserError, match="no field is called 'feeling'"):
     _requests(jobs.csv_rows(io.BytesIO(b'feeling\nclear\n')))
+
+
+MIDI = b'MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\14' + (
+  b'\0\x90\x3c\x40\1\x80\x3c\x40\0\xff\x2f\0'
+)
+
+
+def test_ones_own_melody_is_read_once_for_many(tmp_path, monkeypatch):
+  (tmp_path / 'a.mid').write_bytes(MIDI)
+  monkeypatch.chdir(tmp_path)
+  first, second, third = _jsonl(
+    '{"emotion": "clear", "input_midi": "a.mid"}',
+    '{"emotion": "gloomy", "input_midi": "a.mid", "count": 2}',
+    '{"emotion": "gloomy"}',
+  )
+  assert first.song is second.song
+  assert third.song is None
+  assert first.song.tokens.max() == 60 - 19
+  (shard,) = jobs.shards([first, second, third])
+  items = jobs.items(json.loads(json.dumps(shard)))
+  assert [bool(item.song) for item in items] == [True] * 3 + [False]
+  for item in items[:3]:
+    np.testing.assert_array_equal(item.song.tokens, first.song.tokens)
+    assert item.song.tokens.dtype == np.uint8
+    assert (item.song.qpm, item.song.account) == (120, first.song.account)
+
+
+@pytest.mark.parametrize(
+  ('fields', 'reason'),
+  [
+    ({'input_midi': 'b.mid'}, "input_midi: 'b.mid' cannot be read (No such"),
+    ({'input_midi': 'a.txt'}, "input_midi: 'a.txt': expected a file ending"),
+    ({'input_midi': '.'}, "input_midi: '.' is a folder"),
+    ({'input_midi': 'torn.mid'}, "input_midi: 'torn.mid': cannot be read"),
+    ({'input_midi': 'nul\0.mid'}, 'null byte'),
+    ({'input_midi': ['a.mid']}, 'input_midi: expected a number or text'),
+    ({'start_bar': 2}, 'input_midi: name your melody'),
+    ({'track': 1}, 'input_midi: name your melody'),
+    (
+      {'input_midi': 'a.mid', 'start_bar': 0},
+      'start_bar: expected an integer from 1',
+    ),
+    ({'input_midi': 'a.mid', 'start_bar': 9}, "start_bar: 'a' has bars 1 to 1"),
+    ({'input_midi': 'a.mid', 'track': 'flute'}, 'track: expected an integer'),
+    (
+      {'input_midi': 'a.mid', 'track': 2},
+      "track: input_midi: 'a.mid' has tracks 1 to 1, got 2",
+    ),
+  ],
+)
+def test_a_melody_that_cannot_be_taken_is_told(
+  tmp_path, monkeypatch, fields, reason
+):
+  (tmp_path / 'a.mid').write_bytes(MIDI)
+  (tmp_path / 'torn.mid').write_bytes(MIDI[:20])
+  monkeypatch.chdir(tmp_path)
+  line = json.dumps({'emotion': 'clear', **fields})
+  failure, good = _jsonl(line, '{"emotion": "clear", "input_midi": "a.mid"}')
+  assert reason in failure.reason
+  assert (failure.line, failure.request) == (1, line)
+  assert good.song
+
+
+def _song(bars):
+  return songs.Song('song', np.full(16 * bars, 42, np.uint8))
+
+
+def test_a_shard_has_room_for_so_many_windows():
+  """Songs of 1, 3 and 200 windows; what does not fit begins the next shard."""
+  wanted = [
+    jobs.Request(line, emotions.find('clear'), count, 1, 0.5, 1.0, song=song)
+    for line, (count, song) in enumerate(
+      [
+        (100, None),
+        (20, _song(33)),
+        (2, _song(3200)),
+        (3, _song(16)),
+        (130, None),
+      ],
+      1,
+    )
+  ]
+  shards = [jobs.items(shard) for shard in jobs.shards(wanted)]
+  assert [
+    [(line, len([i for i in part if i.line == line])) for line in lines]
+    for part in shards
+    for lines in [sorted({item.line for item in part})]
+  ] == [
+    [(1, 100), (2, 9)],
+    [(2, 11)],
+    [(3, 1)],
+    [(3, 1)],
+    [(4, 3), (5, 125)],
+    [(5, 5)],
+  ]
+  names = [item.name for part in shards for item in part]
+  assert names == sorted({*names})
+  assert len(names) == 255
 
 
 def test_shards_hold_every_melody_once_and_are_full():

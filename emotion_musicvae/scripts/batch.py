@@ -7,6 +7,7 @@ A request is a JSON object on a line of its own, or a row of a CSV:
   {"emotion": "peaceful", "count": 20, "seed": 7, "temperature": 0.5}
   {"mean_pitch": 70, "onsets_per_bar": 6, "chords": "C Am F G", "count": 5}
   {"emotion": "lively", "formats": ["mid", "wav", "png", "musicxml"]}
+  {"emotion": "gloomy", "input_midi": "song.mid", "start_bar": 9, "count": 5}
 
 Exit status: 0 all requests were met, 3 some were not (see failed.jsonl), 2 none
 could begin. Killed, it goes on where it was when the command is given again.
