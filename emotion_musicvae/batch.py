@@ -21,10 +21,12 @@ goes on with the shards that are not.
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -42,10 +44,16 @@ from emotion_musicvae import outputs
 from emotion_musicvae.configuration import UserError
 
 try:
+  import fcntl
+except ModuleNotFoundError:  # as on Windows
+  fcntl = None
+
+try:
   import apache_beam as beam
   from apache_beam.io import fileio
   from apache_beam.io.filesystems import FileSystems
   from apache_beam.metrics import Metrics
+  from apache_beam.metrics import MetricsFilter
   from apache_beam.options import value_provider
   from apache_beam.utils import shared
 except ModuleNotFoundError as e:
@@ -59,6 +67,11 @@ BATCH_SIZE = 64
 _PLAN = ('.job', 'plan.jsonl')
 _PARTS = ('.job', 'parts')
 _WORK = ('.job', 'work')
+
+# As Beam's file systems and runners tell it, who hand on no more than the text.
+_NO_ROOM = re.compile(
+  rf'(\[Errno |Error\()({errno.ENOSPC}|{errno.EDQUOT}|{errno.EFBIG})\b'
+)
 
 # One model in a process, whoever asks for it first.
 _MODEL = shared.Shared()
@@ -111,12 +124,55 @@ class Job:
     return sum(int(name.partition('.')[0].split('-')[1]) for name in names)
 
 
-def check(output_dir):
-  """Makes a job's folder, and sees that nothing there is in the way.
+@contextlib.contextmanager
+def claimed(output_dir):
+  """Makes a job's folder, and keeps it from other launchers on this machine.
+
+  What is locked is the folder itself: the lock goes with the process, however
+  it ends, and leaves no file. On file systems that are not this machine's, and
+  where folders cannot be locked, there is none.
 
   Raises:
-    UserError: the folder cannot be written to, or holds what no job left.
+    UserError: the folder cannot be written to, holds what no job left, or is
+      being worked on.
   """
+  with contextlib.ExitStack() as held:
+    try:
+      if FileSystems.get_scheme(output_dir) is None:
+        os.makedirs(output_dir, exist_ok=True)
+        held.enter_context(_locked(output_dir))
+      _check(output_dir)
+    except OSError as e:
+      raise UserError(
+        f'--output_dir: cannot write to {output_dir!r} ({e.strerror or e}); '
+        'name a folder you may write to'
+      ) from None
+    yield
+
+
+@contextlib.contextmanager
+def _locked(folder):
+  if fcntl is None:
+    yield
+    return
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    try:
+      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise UserError(
+        f'--output_dir: {folder!r} is being worked on by another '
+        'emotion_musicvae_batch; wait for it, or name another folder'
+      ) from None
+    except OSError:
+      pass  # Not every network file system can.
+    yield
+  finally:
+    os.close(descriptor)
+
+
+def _check(output_dir):
+  """Refuses a folder that cannot be written to or holds what no job left."""
   if _exists(output_dir, 'job.json'):
     return
   for name in ('melodies', 'manifest.jsonl', 'manifest.parquet'):
@@ -125,14 +181,8 @@ def check(output_dir):
         f'--output_dir: {output_dir!r} holds {name}, and no job to go on with; '
         'name another folder'
       )
-  try:
-    with _whole(output_dir, *_WORK, 'check'):
-      pass
-  except OSError as e:
-    raise UserError(
-      f'--output_dir: cannot write to {output_dir!r} ({e.strerror or e}); '
-      'name a folder you may write to'
-    ) from None
+  with _whole(output_dir, *_WORK, 'check'):
+    pass
 
 
 def begin(found, output_dir, max_errors, tfrecord, parquet, model):
@@ -140,7 +190,7 @@ def begin(found, output_dir, max_errors, tfrecord, parquet, model):
 
   Args:
     found: iterable of `jobs.Request` and `jobs.Failure`.
-    output_dir: the job's folder, see `check`.
+    output_dir: the job's folder, which is `claimed`.
     max_errors: how many failures to put up with; any number when None.
     tfrecord: as in `Job`.
     parquet: as in `Job`.
@@ -157,19 +207,22 @@ def begin(found, output_dir, max_errors, tfrecord, parquet, model):
   with tempfile.TemporaryDirectory() as folder:
     plan = os.path.join(folder, 'plan')
     failed = os.path.join(folder, 'failed')
-    sizes, digest, refusal = _plan(found, plan, failed, max_errors)
+    with _room_in(tempfile.gettempdir(), '$TMPDIR'):
+      sizes, digest, refusal = _plan(found, plan, failed, max_errors)
     job = Job(output_dir, *sizes, tfrecord, parquet, model)
-    if not known and job.num_failures:
-      _copy(failed, output_dir, 'failed.jsonl')
+    with _room_in(output_dir):
+      if not known and job.num_failures:
+        _copy(failed, output_dir, 'failed.jsonl')
     if refusal:
       raise UserError(refusal)
     record = _record(job, digest)
     if known:
       _refuse_another(job, record)
     else:
-      _copy(plan, output_dir, *_PLAN)
-      with _whole(output_dir, 'job.json') as f:
-        f.write(_json(record))
+      with _room_in(output_dir):
+        _copy(plan, output_dir, *_PLAN)
+        with _whole(output_dir, 'job.json') as f:
+          f.write(_json(record))
   return job
 
 
@@ -253,8 +306,9 @@ def run(job, pipeline):
     pipeline: an empty `beam.Pipeline`.
 
   Raises:
-    RuntimeError: a worker failed, or the manifest could not be moved to its
-      place. What is finished stays so.
+    UserError: there is no room left. What is finished stays so.
+    RuntimeError: a worker failed otherwise, or the manifest could not be moved
+      to its place.
   """
   if not job.is_finished():
     _ = (
@@ -263,6 +317,8 @@ def run(job, pipeline):
       | 'Spread' >> beam.Reshuffle()
       | 'Sing' >> beam.ParDo(Sing(job))
       | 'AllParts' >> beam.combiners.ToList()
+      # Where a worker had no room there is none.
+      | 'Complete' >> beam.Filter(lambda parts: len(parts) == job.num_shards)
       | 'InOrder' >> beam.Map(sorted)
       | 'WriteManifest'
       >> fileio.WriteToFiles(
@@ -274,9 +330,14 @@ def run(job, pipeline):
         sink=_ParquetSink if job.parquet else _JsonlSink,
       )
     )
-    pipeline.run().wait_until_finish()
-    # Beam only logs it where its sink could not move the file.
+    with _room_in(job.output_dir):
+      result = pipeline.run()
+      result.wait_until_finish()
     if not job.is_finished():
+      filled = MetricsFilter().with_name('no_room')
+      if result.metrics().query(filled)['counters']:
+        raise UserError(_no_room(job.output_dir))
+      # Beam only logs it where its sink could not move the file.
       raise RuntimeError(f'{job.path(job.manifest)!r} could not be written')
   if _exists(job.output_dir, '.job'):
     FileSystems.delete([job.path('.job')])
@@ -293,26 +354,43 @@ class Sing(beam.DoFn):
     self._job = job
     self._melodies = Metrics.counter('emotion_musicvae', 'melodies')
     self._kept = Metrics.counter('emotion_musicvae', 'shards_kept')
+    self._no_room = Metrics.counter('emotion_musicvae', 'no_room')
     self._time = Metrics.distribution('emotion_musicvae', 'shard_milliseconds')
 
   def setup(self):
     """Loads the model, once in a process."""
     self._model = _model(self._job)
 
+  def start_bundle(self):
+    self._full = False
+
   def process(self, line):
-    """Yields the path of the part, once the shard's files are in place."""
+    """Yields the path of the part, once the shard's files are in place.
+
+    Nothing where the disk is full: runners print more than a line of what is
+    raised.
+    """
+    if self._full:
+      return
     shard = json.loads(line)
     # With the number of its melodies, so that they can be counted by names.
-    name = f'{shard["shard"]:07d}-{jobs.num_melodies(shard)}.jsonl'
-    part = (*_PARTS, name)
+    count = jobs.num_melodies(shard)
+    part = (*_PARTS, f'{shard["shard"]:07d}-{count}.jsonl')
     if _exists(self._job.output_dir, *part):
       self._kept.inc()
     else:
       start = time.monotonic()
-      rows = self._sing(shard)
-      with _whole(self._job.output_dir, *part) as f:
-        f.writelines(map(_json, rows))
-      self._melodies.inc(len(rows))
+      try:
+        rows = self._sing(shard)
+        with _whole(self._job.output_dir, *part) as f:
+          f.writelines(map(_json, rows))
+      except OSError as e:
+        if not _NO_ROOM.search(str(e)):
+          raise
+        self._no_room.inc()
+        self._full = True
+        return
+      self._melodies.inc(count)
       self._time.update(int(1000 * (time.monotonic() - start)))
     yield self._job.path(*part)
 
@@ -430,6 +508,28 @@ def _tfrecord(items, melodies):
       return f.read()
 
 
+@contextlib.contextmanager
+def _room_in(folder, flag='--output_dir'):
+  """Tells of a disk that is full, here or where a worker met it.
+
+  Raises:
+    UserError: it is.
+  """
+  try:
+    yield
+  except (OSError, RuntimeError) as e:
+    if _NO_ROOM.search(str(e)):
+      raise UserError(_no_room(folder, flag)) from None
+    raise
+
+
+def _no_room(folder, flag='--output_dir'):
+  return (
+    f'{flag}: no room left in {folder!r}; what is finished is kept, so make '
+    'room and repeat the command'
+  )
+
+
 def _json(value):
   """A line of JSON in UTF-8."""
   return (json.dumps(value, ensure_ascii=False) + '\n').encode('utf-8')
@@ -447,29 +547,44 @@ def _copy(local, output_dir, *names):
 @contextlib.contextmanager
 def _whole(output_dir, *names):
   """A file to write bytes to, in its place only when it is whole."""
-  source = FileSystems.join(output_dir, *_WORK, uuid.uuid4().hex)
-  destination = FileSystems.join(output_dir, *names)
-  _make_folders([source, destination])
-  with FileSystems.create(source) as f:
+  with (
+    _in_place_at_the_end(output_dir, ['/'.join(names)]) as (source,),
+    FileSystems.create(source) as f,
+  ):
     yield f
-  FileSystems.rename([source], [destination])
 
 
 def _write_all(output_dir, names, contents):
   """Writes files whole, given their names and, one after the other, bytes."""
-  destinations = [FileSystems.join(output_dir, name) for name in names]
+  with _in_place_at_the_end(output_dir, names) as sources:
+    for source, content in zip(sources, contents):
+      with FileSystems.create(source) as f:
+        f.write(content)
+
+
+@contextlib.contextmanager
+def _in_place_at_the_end(output_dir, names):
+  """Paths to write files at, which are moved to their names at the end."""
   work = FileSystems.join(output_dir, *_WORK)
+  destinations = [FileSystems.join(output_dir, name) for name in names]
   sources = [FileSystems.join(work, uuid.uuid4().hex) for _ in destinations]
   _make_folders(sources + destinations)
-  for source, content in zip(sources, contents):
-    with FileSystems.create(source) as f:
-      f.write(content)
+  try:
+    yield sources
+  except BaseException:
+    # A disk that is full is not to be kept so.
+    for source in filter(FileSystems.exists, sources):
+      FileSystems.delete([source])
+    raise
   FileSystems.rename(sources, destinations)
 
 
 def _make_folders(paths):
   for folder in {FileSystems.split(path)[0] for path in paths}:
     if not FileSystems.exists(folder):
-      # Another worker may have been faster.
-      with contextlib.suppress(OSError):
+      try:
         FileSystems.mkdirs(folder)
+      except OSError:
+        # Another worker may have been faster.
+        if not FileSystems.exists(folder):
+          raise

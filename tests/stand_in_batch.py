@@ -1,11 +1,13 @@
 """emotion_musicvae_batch, again and again, with a stand-in for the model.
 
-Reads commands, `{"folder": …, "flags": […], "kill_after": seconds or null}`, a
-JSON a line, runs each in a process of its own that has all modules loaded
-already, and answers with a line of `[exit status, seconds, stderr]`, -9 for
-what was killed.
+Reads commands, `{"folder": …, "flags": […], "kill_after": seconds or null,
+"room": bytes or null, "launchers": how many at once}`, a JSON a line, runs each
+in processes of their own that have all modules loaded already, and answers with
+a line of `[exit statuses, seconds, stderr]`, -9 for what was killed. With room
+for so many bytes the disk is full after as many.
 """
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +15,7 @@ import sys
 import tempfile
 import time
 
+from apache_beam.io.filesystems import FileSystems
 from note_seq.protobuf import music_pb2
 import numpy as np
 
@@ -46,11 +49,39 @@ class StandIn:
     return {'config': 'stand-in'}
 
 
-def _run(folder, flags, kill_after, errors):
-  """The exit status."""
+class SmallDisk:
+  """Room for so many bytes, of which a file takes a block of 512 at least."""
+
+  def __init__(self, room):
+    self._room = room
+    self._create = FileSystems.create
+
+  def create(self, path, **settings):
+    self._take(b'.' * 512)
+    file = self._create(path, **settings)
+    write = file.write
+
+    def write_what_fits(data):
+      write(data[: self._room])
+      self._take(data)
+
+    file.write = write_what_fits
+    return file
+
+  def _take(self, data):
+    self._room -= len(data)
+    if self._room < 0:
+      self._room = 0
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _launch(folder, flags, room, errors):
+  """The id of a process."""
   child = os.fork()
   if not child:
     os.chdir(folder)
+    if room is not None:
+      FileSystems.create = SmallDisk(room).create
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(errors.fileno(), 2)
     sys.argv[1:] = flags
@@ -61,10 +92,19 @@ def _run(folder, flags, kill_after, errors):
     except BaseException:
       sys.excepthook(*sys.exc_info())
       os._exit(1)
+  return child
+
+
+def _run(folder, flags, kill_after, room, launchers, errors):
+  """The exit statuses."""
+  children = [_launch(folder, flags, room, errors) for _ in range(launchers)]
   if kill_after is not None:
     time.sleep(kill_after)
-    os.kill(child, signal.SIGKILL)
-  return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for child in children:
+      os.kill(child, signal.SIGKILL)
+  return [
+    os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children
+  ]
 
 
 def main():
@@ -73,10 +113,10 @@ def main():
   for line in sys.stdin:
     with tempfile.TemporaryFile('w+') as errors:
       start = time.monotonic()
-      status = _run(errors=errors, **json.loads(line))
+      statuses = _run(errors=errors, **json.loads(line))
       seconds = time.monotonic() - start
       errors.seek(0)
-      print(json.dumps([status, seconds, errors.read()]), flush=True)
+      print(json.dumps([statuses, seconds, errors.read()]), flush=True)
 
 
 if __name__ == '__main__':

@@ -43,11 +43,10 @@ REQUESTS = [
 
 def _run(folder, requests, tfrecord=False, parquet=False, **options):
   folder = str(folder)
-  batch.check(folder)
-  job = batch.begin(requests, folder, None, tfrecord, parquet, MODEL)
-  options = PipelineOptions([], runner='FnApiRunner', **options)
-  batch.run(job, beam.Pipeline(options=options))
-  return job
+  with batch.claimed(folder):
+    job = batch.begin(requests, folder, None, tfrecord, parquet, MODEL)
+    options = PipelineOptions([], runner='FnApiRunner', **options)
+    batch.run(job, beam.Pipeline(options=options))
 
 
 def _files(folder):
@@ -262,7 +261,10 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 @pytest.fixture(scope='module')
 def command():
-  """Runs the command as `stand_in_batch` does; its status, seconds, stderr."""
+  """Runs the command as `stand_in_batch` does; its status, seconds, stderr.
+
+  Of several launchers at once their statuses.
+  """
   script = os.path.join(os.path.dirname(__file__), 'stand_in_batch.py')
   with subprocess.Popen(
     [sys.executable, script],
@@ -271,10 +273,17 @@ def command():
     text=True,
   ) as process:
 
-    def run(folder, *flags, kill_after=None):
-      entry = {'folder': str(folder), 'flags': flags, 'kill_after': kill_after}
+    def run(folder, *flags, kill_after=None, room=None, launchers=1):
+      entry = {
+        'folder': str(folder),
+        'flags': flags,
+        'kill_after': kill_after,
+        'room': room,
+        'launchers': launchers,
+      }
       print(json.dumps(entry), file=process.stdin, flush=True)
-      return json.loads(process.stdout.readline())
+      statuses, seconds, said = json.loads(process.stdout.readline())
+      return statuses if launchers > 1 else statuses[0], seconds, said
 
     yield run
     process.stdin.close()
@@ -299,6 +308,53 @@ def test_killed_anywhere_and_started_again_it_ends_the_same(command, tmp_path):
     assert run(str(i))[0] == 0
     assert _files(tmp_path / str(i)) == whole
   assert killed.count(-9) > KILLS / 2
+
+
+def test_of_launchers_at_once_one_works(command, tmp_path):
+  def run(name, **how):
+    flags = ['--emotions=all', '--num_outputs=4', f'--output_dir={name}']
+    return command(tmp_path, *flags, **how)
+
+  with batch.claimed(str(tmp_path / 'o')):
+    status, _, said = run('o')
+  assert status == 2
+  assert said.startswith("Error: --output_dir: 'o' is being worked on by")
+  assert said.count('\n') == 1
+  statuses, _, said = run('o', launchers=3)
+  # One that is late may find all done.
+  assert 0 in statuses
+  assert set(statuses) <= {0, 2}
+  assert said.count('\n') == statuses.count(2)
+  assert run('whole')[0] == 0
+  assert _files(tmp_path / 'o') == _files(tmp_path / 'whole')
+  statuses, *_ = run('killed', launchers=2, kill_after=0.2)
+  assert statuses.count(-9) > 0
+  assert run('killed')[0] == 0
+  assert _files(tmp_path / 'killed') == _files(tmp_path / 'whole')
+
+
+def test_a_disk_that_fills_up_is_told_and_gone_on_with(command, tmp_path):
+  def run(name, *more, room=None):
+    flags = ['--emotions=all', '--num_outputs=4', f'--output_dir={name}', *more]
+    return command(tmp_path, *flags, room=room)
+
+  assert run('whole')[0] == 0
+  whole = _files(tmp_path / 'whole')
+  # All but the parts of the manifest, and the plan.
+  size = sum(len(content) + 512 for content in whole.values())
+  threads = '--direct_running_mode=multi_threading --direct_num_workers=2'
+  for i, share in enumerate((0, 0.02, 0.3, 0.6, 0.9, 1.26)):
+    more = (f'--pipeline_options={threads}',) * (share == 0.6)
+    status, _, said = run(str(i), *more, room=int(share * size))
+    assert status == 2, said
+    assert said.startswith('Error: --output_dir: ')
+    assert said.count('\n') == 1
+    left = _files(tmp_path / str(i))
+    for name in left:
+      assert name.startswith('.job') or left[name] == whole[name]
+    assert 'manifest.jsonl' not in left
+    assert run(str(i))[0] == 0
+    assert _files(tmp_path / str(i)) == whole
 
 
 def test_the_exit_status_tells_how_many_could_be_met(command, tmp_path):

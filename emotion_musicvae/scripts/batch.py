@@ -103,6 +103,9 @@ def main():
   scripts.set_log(FLAGS.log)
   # Beam warns through the root logger of what it does without.
   logging.getLogger().setLevel(getattr(logging, FLAGS.log))
+  if FLAGS.log == 'ERROR':
+    # It logs a worker's failure once on every level, and then raises it.
+    logging.getLogger('apache_beam').setLevel(logging.FATAL)
   configuration.load_model_config(FLAGS.config)
   known = emotions.load(FLAGS.emotions_file)
 
@@ -112,31 +115,31 @@ def main():
     from emotion_musicvae import batch
 
     pipeline = _pipeline()
-    batch.check(FLAGS.output_dir)
-    job = batch.begin(
-      jobs.requests(
-        rows,
-        known,
-        FLAGS.seed,
-        FLAGS.temperature,
-        FLAGS.intensity,
-        formats,
+    with batch.claimed(FLAGS.output_dir):
+      job = batch.begin(
+        jobs.requests(
+          rows,
+          known,
+          FLAGS.seed,
+          FLAGS.temperature,
+          FLAGS.intensity,
+          formats,
+          FLAGS.output_tfrecord,
+        ),
+        FLAGS.output_dir,
+        FLAGS.max_errors,
         FLAGS.output_tfrecord,
-      ),
-      FLAGS.output_dir,
-      FLAGS.max_errors,
-      FLAGS.output_tfrecord,
-      FLAGS.manifest == 'parquet',
-      {
-        'config': FLAGS.config,
-        'checkpoint_file': FLAGS.checkpoint_file,
-        'run_dir': FLAGS.run_dir,
-        'actor_dir': FLAGS.actor_dir,
-        'max_batch_size': batch.BATCH_SIZE,
-      },
-    )
-  with _progress(job):
-    batch.run(job, pipeline)
+        FLAGS.manifest == 'parquet',
+        {
+          'config': FLAGS.config,
+          'checkpoint_file': FLAGS.checkpoint_file,
+          'run_dir': FLAGS.run_dir,
+          'actor_dir': FLAGS.actor_dir,
+          'max_batch_size': batch.BATCH_SIZE,
+        },
+      )
+      with _progress(job):
+        batch.run(job, pipeline)
   print(
     f'{job.path(job.manifest)}  {job.num_melodies} melodies, what was asked '
     'for and what each measures'
