@@ -26,6 +26,11 @@ from emotion_musicvae import references
 
 MODEL = {'max_batch_size': batch.BATCH_SIZE}
 KILLS = 20
+WHOLE = ('--emotions=all', '--num_outputs=4')
+FOUR = (
+  '--pipeline_options='
+  '--direct_num_workers=4 --direct_running_mode=multi_threading'
+)
 
 
 def _request(line, name, count, seed, temperature=0.5, intensity=1.0):
@@ -289,72 +294,77 @@ def command():
     process.stdin.close()
 
 
-def test_killed_anywhere_and_started_again_it_ends_the_same(command, tmp_path):
-  def run(name, kill_after=None):
-    flags = ['--emotions=all', '--num_outputs=4', f'--output_dir={name}']
-    return command(tmp_path, *flags, kill_after=kill_after)
-
-  status, seconds, _ = run('whole')
+@pytest.fixture(scope='module')
+def whole(command, tmp_path_factory):
+  """Files of an unbroken run of 36 melodies in nine shards, and its seconds."""
+  folder = tmp_path_factory.mktemp('whole')
+  status, seconds, _ = command(folder, *WHOLE, '--output_dir=o')
   assert status == 0
-  whole = _files(tmp_path / 'whole')
-  assert sum(name.endswith('.mid') for name in whole) == 36
+  files = _files(folder / 'o')
+  assert sum(name.endswith('.mid') for name in files) == 36
+  return files, seconds
+
+
+def test_killed_anywhere_and_started_again_it_ends_the_same(
+  command, whole, tmp_path
+):
+  files, seconds = whole
   rng = random.Random(0)
   killed = []
   for i in range(KILLS):
-    status, took, _ = run(str(i), rng.uniform(0.05, seconds))
+    flags = [*WHOLE, f'--output_dir={i}']
+    kill_after = rng.uniform(0.05, seconds)
+    status, took, _ = command(tmp_path, *flags, kill_after=kill_after)
     killed.append(status)
     # Where the kill came too late, the next comes sooner.
     seconds = seconds if status else took
-    assert run(str(i))[0] == 0
-    assert _files(tmp_path / str(i)) == whole
+    assert command(tmp_path, *flags)[0] == 0
+    assert _files(tmp_path / str(i)) == files
   assert killed.count(-9) > KILLS / 2
 
 
-def test_of_launchers_at_once_one_works(command, tmp_path):
-  def run(name, **how):
-    flags = ['--emotions=all', '--num_outputs=4', f'--output_dir={name}']
-    return command(tmp_path, *flags, **how)
+def test_four_workers_write_what_one_does(command, whole, tmp_path):
+  assert command(tmp_path, *WHOLE, FOUR, '--output_dir=o')[0] == 0
+  assert _files(tmp_path / 'o') == whole[0]
 
+
+def test_of_launchers_at_once_one_works(command, whole, tmp_path):
+  flags = [*WHOLE, '--output_dir=o']
   with batch.claimed(str(tmp_path / 'o')):
-    status, _, said = run('o')
+    status, _, said = command(tmp_path, *flags)
   assert status == 2
   assert said.startswith("Error: --output_dir: 'o' is being worked on by")
   assert said.count('\n') == 1
-  statuses, _, said = run('o', launchers=3)
+  # Killed, it holds the folder no longer.
+  assert command(tmp_path, *flags, kill_after=0.3)[0] in (-9, 0)
+  statuses, _, said = command(tmp_path, *flags, launchers=3)
   # One that is late may find all done.
   assert 0 in statuses
   assert set(statuses) <= {0, 2}
   assert said.count('\n') == statuses.count(2)
-  assert run('whole')[0] == 0
-  assert _files(tmp_path / 'o') == _files(tmp_path / 'whole')
-  statuses, *_ = run('killed', launchers=2, kill_after=0.2)
-  assert statuses.count(-9) > 0
-  assert run('killed')[0] == 0
-  assert _files(tmp_path / 'killed') == _files(tmp_path / 'whole')
+  assert _files(tmp_path / 'o') == whole[0]
 
 
-def test_a_disk_that_fills_up_is_told_and_gone_on_with(command, tmp_path):
-  def run(name, *more, room=None):
-    flags = ['--emotions=all', '--num_outputs=4', f'--output_dir={name}', *more]
-    return command(tmp_path, *flags, room=room)
-
-  assert run('whole')[0] == 0
-  whole = _files(tmp_path / 'whole')
+def test_a_disk_that_fills_up_is_told_and_gone_on_with(
+  command, whole, tmp_path
+):
+  files, _ = whole
   # All but the parts of the manifest, and the plan.
-  size = sum(len(content) + 512 for content in whole.values())
-  threads = '--direct_running_mode=multi_threading --direct_num_workers=2'
+  size = sum(len(content) + 512 for content in files.values())
   for i, share in enumerate((0, 0.02, 0.3, 0.6, 0.9, 1.26)):
-    more = (f'--pipeline_options={threads}',) * (share == 0.6)
-    status, _, said = run(str(i), *more, room=int(share * size))
+    flags = [*WHOLE, f'--output_dir={i}']
+    status, _, said = command(
+      tmp_path, *flags, *[FOUR] * (share == 0.6), room=int(share * size)
+    )
     assert status == 2, said
     assert said.startswith('Error: --output_dir: ')
     assert said.count('\n') == 1
     left = _files(tmp_path / str(i))
     for name in left:
-      assert name.startswith('.job') or left[name] == whole[name]
+      assert name.startswith('.job') or left[name] == files[name]
     assert 'manifest.jsonl' not in left
-    assert run(str(i))[0] == 0
-    assert _files(tmp_path / str(i)) == whole
+    assert command(tmp_path, *flags)[0] == 0
+    assert _files(tmp_path / str(i)) == files
 
 
 def test_the_exit_status_tells_how_many_could_be_met(command, tmp_path):
