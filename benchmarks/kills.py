@@ -38,6 +38,7 @@ _LEARNER = (
 )
 COMMANDS = {
   'generate': ['--emotion=clear', '--seed=1', '--output_dir=out'],
+  'batch': ['--emotions=all', '--num_outputs=67', '--output_dir=out'],
   'calibrate': ['--input_dir=labelled', '--output_file=mine.yaml'],
   'train': [
     '--run_dir=run', '--num_steps=300', f'--hparams={_LEARNER}'
@@ -108,6 +109,10 @@ def _read(path):
   elif path.endswith('.json'):
     with open(path, encoding='utf-8') as f:
       json.load(f)
+  elif path.endswith('.jsonl'):
+    with open(path, encoding='utf-8') as f:
+      for line in f:
+        json.loads(line)
   elif path.endswith('.yaml'):
     with open(path, encoding='utf-8') as f:
       yaml.safe_load(f)
@@ -166,11 +171,11 @@ def made(folder):
         if isinstance(value, np.ndarray)
       }
     )
-  digests = set()
+  digests = []
   for path in _visible(folder):
-    if path.endswith(('.mid', '.yaml', '.png')):
+    if path.endswith(('.mid', '.yaml', '.png', '.jsonl')):
       with open(path, 'rb') as f:
-        digests.add(hashlib.sha256(f.read()).hexdigest())
+        digests.append(hashlib.sha256(f.read()).hexdigest())
   return sorted(digests)
 
 
