@@ -1,6 +1,8 @@
 """Magenta-format checkpoints: found, checked, read and written."""
 
 import contextlib
+import errno
+import gzip
 import hashlib
 import importlib.resources
 import os
@@ -8,7 +10,9 @@ import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 
+import filelock
 import numpy as np
 import tensorflow as tf
 
@@ -47,6 +51,35 @@ def actor_dir(fingerprint):
 
 
 @contextlib.contextmanager
+def claimed(path):
+  """Keeps other processes from work on `path` while the body runs.
+
+  Args:
+    path: of the file or folder that is worked on. `<path>.lock` stays beside
+      it; a process that dies leaves no claim.
+
+  Raises:
+    UserError: the folder that it lies in cannot be written to.
+  """
+  lock = filelock.FileLock(path + '.lock')
+  try:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(filelock.Timeout):
+      lock.acquire(blocking=False)
+    if not lock.is_locked:
+      print(f'Another process is at work on {path}; waiting for it.')
+      lock.acquire()
+  except OSError as e:
+    raise UserError(
+      f'--cache_dir: cannot write {path!r} ({e.strerror})'
+    ) from None
+  try:
+    yield
+  finally:
+    lock.release()
+
+
+@contextlib.contextmanager
 def located(config, checkpoint_file=None, run_dir=None, progress=None):
   """Finds the base model's checkpoint; fetches and unpacks it where need be.
 
@@ -58,7 +91,7 @@ def located(config, checkpoint_file=None, run_dir=None, progress=None):
     progress: makes a progress bar of a download as `tqdm` does, or None.
 
   Yields:
-    The prefix; what was unpacked is removed afterwards.
+    The prefix; what was unpacked of the user's tar is removed afterwards.
 
   Raises:
     UserError: both are given, none is needed, or nothing readable is there.
@@ -73,24 +106,48 @@ def located(config, checkpoint_file=None, run_dir=None, progress=None):
     elif checkpoint_file:
       prefix = _locate_file(os.path.expanduser(checkpoint_file), folder)
     else:
-      prefix = bundled(config) or _published(config, folder, progress)
+      prefix = bundled(config) or _published(config, progress)
     yield prefix
 
 
-def _published(config, folder, progress):
-  """Unpacks what a configuration is published as, fetched if need be."""
+def _published(config, progress):
+  """Prefix of what a configuration is published as, fetched if need be.
+
+  It is kept unpacked, once it has been read from end to end and found whole.
+  """
   url = configuration.load_model_config(config)[0]['url']
-  path = os.path.join(cache_dir(), 'checkpoints', os.path.basename(url))
-  downloads.fetch(url, path, progress)
-  try:
-    return _unpack(path, folder)
-  except UserError:
+  home = os.path.join(cache_dir(), 'checkpoints', config)
+  prefix = _in_folder(home)
+  if prefix:
+    return prefix
+  with claimed(home):
+    prefix = _in_folder(home)
+    if prefix:
+      return prefix
+    path, content = home + '.tar', home + '.unpacked'
+    downloads.fetch(url, path, progress)
+    shutil.rmtree(content, ignore_errors=True)  # of a process that was killed
+    os.mkdir(content)
+    try:
+      load_model(_unpack(path, content), config)
+      os.rename(content, home)
+    except _NoRoom:
+      raise
+    except UserError as e:
+      os.remove(path)
+      reason = str(e).removeprefix('--checkpoint_file: ')
+      raise UserError(
+        f'--checkpoint_file: what {url} sent was removed, as {reason}; try '
+        'again, or fetch it by other means and name it with --checkpoint_file'
+      ) from None
+    finally:
+      shutil.rmtree(content, ignore_errors=True)
     os.remove(path)
-    raise UserError(
-      f'--checkpoint_file: what {url} sent is no checkpoint, and was removed; '
-      'try again, or fetch it by other means and name it with '
-      '--checkpoint_file'
-    ) from None
+  return _in_folder(home)
+
+
+class _NoRoom(UserError):
+  """The archive may well be good."""
 
 
 def _locate_file(path, folder):
@@ -109,17 +166,6 @@ def _locate_file(path, folder):
   match = _CHECKPOINT_FILE.match(path)
   if match:
     return match.group(1)
-  try:
-    # A device would be read without end.
-    is_tar = os.path.isfile(path) and tarfile.is_tarfile(path)
-  except OSError as e:
-    raise UserError(
-      f'--checkpoint_file: cannot read {path!r} ({e.strerror})'
-    ) from None
-  if not is_tar:
-    raise UserError(
-      f'--checkpoint_file: {path!r} is neither a tar nor a checkpoint'
-    )
   return _unpack(path, folder)
 
 
@@ -139,7 +185,7 @@ def _unpack(path, folder):
   """
   total = 0
   try:
-    with tarfile.open(path) as tar:
+    with _opened(path) as tar:
       for count, member in enumerate(tar):
         total += member.size
         problem = _unsafe(member)
@@ -148,9 +194,7 @@ def _unpack(path, folder):
         elif count >= _MAX_MEMBERS:
           problem = f'it holds more than {_MAX_MEMBERS} members'
         if problem:
-          raise UserError(
-            f'--checkpoint_file: {path!r} is not safe to unpack: {problem}'
-          )
+          raise _not_safe(path, problem)
         match = _CHECKPOINT_FILE.match(os.path.basename(member.name))
         if not match or member.isdir():
           continue
@@ -161,7 +205,14 @@ def _unpack(path, folder):
     raise UserError(
       f'--checkpoint_file: {path!r} holds more than one checkpoint'
     ) from None
-  except (OSError, EOFError, tarfile.TarError) as e:
+  except (OSError, EOFError, tarfile.TarError, ValueError, zlib.error) as e:
+    if isinstance(e, UserError):
+      raise
+    if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EFBIG):
+      raise _NoRoom(
+        f'--checkpoint_file: no room in {folder!r} to unpack {path!r}; set '
+        'TMPDIR or --cache_dir to a folder with room'
+      ) from None
     raise UserError(
       f'--checkpoint_file: {path!r} does not unpack ({e})'
     ) from None
@@ -171,12 +222,70 @@ def _unpack(path, folder):
   return prefix
 
 
+@contextlib.contextmanager
+def _opened(path):
+  """A `TarFile` of a tar, packed by gzip or not.
+
+  Raises:
+    UserError: it is none.
+  """
+  problem = UserError(
+    f'--checkpoint_file: {path!r} is neither a tar nor a checkpoint'
+  )
+  # A device would be read without end.
+  if not os.path.isfile(path):
+    raise problem
+  try:
+    file = open(path, 'rb')
+  except OSError as e:
+    raise UserError(
+      f'--checkpoint_file: cannot read {path!r} ({e.strerror})'
+    ) from None
+  with file:
+    stream = file
+    if file.read(2) == b'\x1f\x8b':
+      stream = gzip.GzipFile(fileobj=file)
+    file.seek(0)
+    try:
+      tar = tarfile.TarFile(fileobj=_Sips(stream, path))
+    except (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error):
+      raise problem from None
+    with tar:
+      yield tar
+
+
+class _Sips:
+  """A tar that is read in small parts, or not at all.
+
+  A member's name may be as long as the archive says, and tarfile would take it
+  into memory.
+  """
+
+  _MAX_BYTES = 2**20
+
+  def __init__(self, file, path):
+    self.tell, self.seek, self._read = file.tell, file.seek, file.read
+    self._path = path
+
+  def read(self, size):
+    """Reads at most `size` bytes."""
+    if not 0 <= size <= self._MAX_BYTES:
+      raise _not_safe(self._path, 'a name in it is megabytes long')
+    return self._read(size)
+
+
+def _not_safe(path, problem):
+  return UserError(
+    f'--checkpoint_file: {path!r} is not safe to unpack: {problem}'
+  )
+
+
 def _unsafe(member):
   """What is wrong with a member of a tar, or None."""
   parts = member.name.replace('\\', '/').split('/')
   if '..' in parts or member.name.startswith('/'):
     return f'{member.name!r} reaches outside'
-  if not (member.isreg() or member.isdir()):
+  if not (member.isreg() or member.isdir()) or member.issparse():
     return f'{member.name!r} is neither a file nor a folder'
   return None
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import time
 
-import filelock
 import requests
 
 from emotion_musicvae.configuration import UserError
@@ -19,9 +18,9 @@ def fetch(url, path, progress=None, pause=2.0):
   """Downloads a file, unless it is there.
 
   What has arrived is kept beside `path` as `.part` until the file is whole, and
-  a download that breaks off goes on from there, now or next time. Where two
-  processes ask for one file, one waits for the other. Proxies are taken from
-  the environment (`https_proxy`).
+  a download that breaks off goes on from there, now or next time. Proxies are
+  taken from the environment (`https_proxy`). Two processes must not fetch to
+  one path at once. There has to be room for what the file unpacks to, too.
 
   Args:
     url: address of the file.
@@ -37,17 +36,14 @@ def fetch(url, path, progress=None, pause=2.0):
     return
   try:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with filelock.FileLock(path + '.lock'):
-      for attempt in range(_ATTEMPTS):
-        if os.path.exists(path):
-          return
-        time.sleep(pause * attempt)
-        try:
-          _continue(url, path, progress)
-        except _BrokenOff as e:
-          problem = e
-      if not os.path.exists(path):
-        raise _unavailable(url, problem)
+    for attempt in range(_ATTEMPTS):
+      time.sleep(pause * attempt)
+      try:
+        _continue(url, path, progress)
+        return
+      except _BrokenOff as e:
+        problem = e
+    raise _unavailable(url, problem)
   except OSError as e:
     raise UserError(
       f'--cache_dir: cannot write {path!r} ({e.strerror})'
@@ -90,14 +86,19 @@ def _continue(url, path, progress):
       raise _BrokenOff(f'status {status}')
     if status not in (200, 206) or kind.startswith('text/'):
       raise _unavailable(url, f'status {status} and {kind}')
+    begin = response.headers.get('Content-Range', '').partition('-')[0]
+    if status == 206 and begin != f'bytes {have}':
+      os.remove(part)
+      raise _BrokenOff('another part than was asked for')
     if status == 200:
       have = 0
     missing = int(response.headers.get('Content-Length', 0))
+    needed = missing + have + missing
     free = shutil.disk_usage(os.path.dirname(path)).free
-    if missing > free:
+    if needed > free:
       raise UserError(
-        f'--cache_dir: {path!r} takes {missing / 1e6:.0f} MB more, and '
-        f'{free / 1e6:.0f} MB are free; name a folder with room'
+        f'--cache_dir: {path!r} takes {needed / 1e6:.0f} MB more, unpacked, '
+        f'and {free / 1e6:.0f} MB are free; name a folder with room'
       )
     try:
       _receive(response, part, have, missing, progress)
@@ -110,7 +111,11 @@ def _receive(response, part, have, missing, progress):
   bar = None
   if progress:
     bar = progress(
-      total=have + missing or None, initial=have, unit='B', unit_scale=True
+      total=have + missing or None,
+      initial=have,
+      unit='B',
+      unit_scale=True,
+      desc=os.path.basename(part).removesuffix('.part'),
     )
   try:
     with open(part, 'ab' if have else 'wb') as f:

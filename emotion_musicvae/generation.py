@@ -159,21 +159,25 @@ class EmotionMusicVAE:
     config: name of a configuration in `configs/`.
     prefix: prefix of the base model's checkpoint.
     weights: dictionary of Magenta's variables in it.
+    fingerprint: of the weights, from `checkpoints.fingerprint`.
     actor: maps [B, Z] latent vectors and [B, F] features to moved vectors; see
       `networks.Actor`.
     max_batch_size: melodies that the decoder sings at once.
   """
 
-  def __init__(self, config, prefix, weights, actor, max_batch_size):
+  def __init__(
+    self, config, prefix, weights, fingerprint, actor, max_batch_size
+  ):
     self._config = config
     self._weights = weights
-    self._fingerprint = checkpoints.fingerprint(weights)
+    self._fingerprint = fingerprint
     self._actor = actor
     entry, hparams = configuration.load_model_config(config)
     self.z_size = hparams.z_size
     self._stock = musicvae.StockModel(
       musicvae.magenta_config(entry['base'], entry['hparams']),
       prefix,
+      weights,
       max_batch_size,
     )
     self._energy = references.EnergyReference(references.load_melodies())
@@ -223,7 +227,7 @@ class EmotionMusicVAE:
         actor = actor_of(actor_dir, fingerprint)
       else:
         actor = actor_for(config, weights, fingerprint, hparams, progress)
-      return cls(config, prefix, weights, actor, max_batch_size)
+      return cls(config, prefix, weights, fingerprint, actor, max_batch_size)
 
   def description(self):
     """What the model is, as plain values for a JSON."""

@@ -117,8 +117,18 @@ class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
     return tf.one_hot(tf.argmax(noisy, axis=-1), noisy.shape[-1])
 
 
-class _Decoding(base_model.MusicVAE):
-  """Magenta's MusicVAE without the half of its graph that encodes."""
+class _Untrained(base_model.MusicVAE):
+  """Magenta's MusicVAE, which asks a checkpoint for weights and no step."""
+
+  def build(self, *args, **kwargs):
+    super().build(*args, **kwargs)
+    # Only training reads it; restoring would fail where it is not there.
+    step = tf.train.get_or_create_global_step()
+    tf.get_collection_ref(tf.GraphKeys.GLOBAL_VARIABLES).remove(step)
+
+
+class _Decoding(_Untrained):
+  """Without the half of its graph that encodes."""
 
   def encode(self, *args):
     del args
@@ -127,8 +137,8 @@ class _Decoding(base_model.MusicVAE):
     )
 
 
-class _Encoding(base_model.MusicVAE):
-  """Magenta's MusicVAE without the half of its graph that decodes."""
+class _Encoding(_Untrained):
+  """Without the half of its graph that decodes."""
 
   def sample(self, *args, **kwargs):
     del args, kwargs
@@ -141,10 +151,11 @@ class StockModel:
   Args:
     config: from `magenta_config`.
     checkpoint: prefix of a Magenta-format checkpoint.
+    weights: dictionary of Magenta's variables in it.
     batch_size: melodies that are decoded at once.
   """
 
-  def __init__(self, config, checkpoint, batch_size):
+  def __init__(self, config, checkpoint, weights, batch_size):
     self.batch_size = batch_size
     self._config = config
     self._converter = config.data_converter
@@ -152,7 +163,7 @@ class StockModel:
     # The checkpoint may be gone, unpacked as it was, by the time they are used.
     self._encoder_weights = {
       name: value
-      for name, value in checkpoints.load_weights(checkpoint).items()
+      for name, value in weights.items()
       if name.startswith('encoder/')
     }
     # TrainedModel builds a copy of the model that it is given.

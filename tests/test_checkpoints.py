@@ -1,6 +1,12 @@
+import errno
+import gzip
 import io
 import os
+import resource
 import tarfile
+import threading
+import time
+import types
 
 import numpy as np
 import pytest
@@ -96,40 +102,130 @@ def test_training_state_is_no_weight(lite, tmp_path):
   assert set(checkpoints.load_weights(prefix)) == set(weights)
 
 
-def test_the_published_tar_is_fetched_into_the_cache(
-  lite, tmp_path, monkeypatch
-):
-  packed = _packed(lite, tmp_path / 'a.tar', 'folder/')
-  asked = []
+@pytest.fixture
+def published(lite, tmp_path, monkeypatch):
+  """A configuration whose address gives what is in `content`, or asked for.
+
+  The bundled weights' sizes under a name of their own; `asked` counts fetches.
+  """
+  entry, hparams = configuration.load_model_config(LITE)
+  entry = {**entry, 'url': 'http://x/hierdec-mel_16bar.tar'}
+  packed = open(_packed(lite, tmp_path / 'a.tar', 'folder/'), 'rb').read()
+  state = types.SimpleNamespace(content=packed, asked=0)
 
   def fetch(url, path, progress):
-    asked.append(url)
-    os.makedirs(os.path.dirname(path))
-    os.rename(packed, path)
+    if os.path.exists(path):
+      return
+    state.asked += 1
+    time.sleep(0.2)
+    with open(path, 'wb') as f:
+      f.write(state.content)
 
   monkeypatch.setattr(checkpoints.downloads, 'fetch', fetch)
+  monkeypatch.setattr(
+    configuration, 'load_model_config', lambda name: (entry, hparams)
+  )
+  monkeypatch.setattr(checkpoints, 'bundled', lambda config: None)
   monkeypatch.setenv('EMOTION_MUSICVAE_CACHE', str(tmp_path / 'cache'))
-  with checkpoints.located('hierdec-mel_16bar') as prefix:
-    assert checkpoints.load_model(prefix, LITE)
-  assert asked[0].endswith('/hierdec-mel_16bar.tar')
-  assert os.listdir(tmp_path / 'cache' / 'checkpoints') == [
-    'hierdec-mel_16bar.tar'
+  state.kept = lambda: sorted(
+    name
+    for name in os.listdir(tmp_path / 'cache' / 'checkpoints')
+    if not name.endswith('.lock')
+  )
+  return state
+
+
+def test_what_is_published_is_fetched_once_and_kept_unpacked(lite, published):
+  expected = checkpoints.fingerprint(checkpoints.load_weights(lite))
+  for _ in range(2):
+    assert checkpoints.fingerprint(_located()) == expected
+  assert published.asked == 1
+  assert published.kept() == [LITE]
+
+
+def test_processes_at_once_fetch_once(published):
+  found = []
+  threads = [
+    threading.Thread(target=lambda: found.append(_located())) for _ in range(4)
   ]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert len(found) == 4
+  assert published.asked == 1
 
 
-def test_a_published_tar_that_does_not_unpack_is_not_kept(
-  lite, tmp_path, monkeypatch
+def _cut(lite, content):
+  return content[:-2_000_000]
+
+
+def _flipped(lite, content):
+  # Amid the weights, where only their checksum tells.
+  at = len(content) // 2
+  return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def _page(lite, content):
+  return b'<html>Please log in</html>'
+
+
+@pytest.mark.parametrize('damage', [_cut, _flipped, _page])
+def test_what_is_not_whole_is_not_kept(lite, published, damage):
+  good = published.content
+  published.content = damage(lite, good)
+  with pytest.raises(UserError, match='what http.* was removed, as .*; try ag'):
+    _located()
+  assert not published.kept()
+  published.content = good
+  assert _located()
+
+
+def test_no_room_to_unpack_keeps_what_was_fetched(published, monkeypatch):
+  def full(*args):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  with monkeypatch.context() as context:
+    context.setattr(checkpoints.shutil, 'copyfileobj', full)
+    with pytest.raises(UserError, match='no room in .* set TMPDIR or --cache'):
+      _located()
+  assert published.kept() == [LITE + '.tar']
+  assert _located()
+  assert published.asked == 1
+
+
+def test_an_unpacked_remainder_of_a_killed_process_is_in_nobodys_way(
+  published,
 ):
-  folder = tmp_path / 'checkpoints'
-  folder.mkdir()
-  whole = open(_packed(lite, tmp_path / 'a.tar'), 'rb').read()
-  (folder / 'hierdec-mel_16bar.tar').write_bytes(whole[:-2_000_000])
-  monkeypatch.setenv('EMOTION_MUSICVAE_CACHE', str(tmp_path))
-  with pytest.raises(UserError, match='no checkpoint, and was removed'):
-    _located_published()
-  assert not os.listdir(folder)
+  home = os.path.join(checkpoints.cache_dir(), 'checkpoints', LITE)
+  os.makedirs(home + '.unpacked')
+  with open(os.path.join(home + '.unpacked', 'x.index'), 'wb') as f:
+    f.write(b'half')
+  assert _located()
+  assert published.kept() == [LITE]
 
 
-def _located_published():
-  with checkpoints.located('hierdec-mel_16bar'):
-    pass
+def test_both_known_prefixes_and_no_global_step_will_do(lite, tmp_path):
+  weights = checkpoints.load_weights(lite)
+  for name in ('hierdec-mel_16bar.ckpt', 'mel_16bar_hierdec.ckpt'):
+    prefix = str(tmp_path / name)
+    checkpoints.save(prefix, weights)
+    packed = _packed(prefix, tmp_path / 'a.tar', 'a/')
+    loaded = _located(checkpoint_file=packed)
+    assert checkpoints.fingerprint(loaded) == checkpoints.fingerprint(weights)
+
+
+def test_a_name_of_megabytes_is_not_read_into_memory(tmp_path):
+  """A gigabyte of zeros is a megabyte of gzip."""
+  path = tmp_path / 'bomb.tar.gz'
+  info = tarfile.TarInfo('././@LongLink')
+  info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2**30
+  with gzip.open(path, 'wb', 1) as f:
+    f.write(info.tobuf())
+    for _ in range(2**10):
+      f.write(bytes(2**20))
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  with pytest.raises(UserError, match='not safe .* megabytes long'):
+    _located(checkpoint_file=str(path))
+  grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+  assert grown < 100 * 2**10

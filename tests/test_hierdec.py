@@ -38,7 +38,6 @@ def test_variables_are_those_of_magentas_graph(stock, small_weights):
     for half in (stock._decoder, stock._encoder)
     for v in half._sess.graph.get_collection('variables')
   }
-  del names['global_step']
   assert names == {k: list(v.shape) for k, v in small_weights.items()}
 
 
@@ -74,10 +73,8 @@ def whole(request, tmp_path):
       str(tmp_path), 0, hierdec.initial_weights(shapes, seed=5)
     )
   config = musicvae.magenta_config(entry['base'], entry['hparams'])
-  yield (
-    checkpoints.load_weights(prefix),
-    musicvae.StockModel(config, prefix, batch_size=2),
-  )
+  weights = checkpoints.load_weights(prefix)
+  yield weights, musicvae.StockModel(config, prefix, weights, batch_size=2)
   shutil.rmtree(tmp_path)
 
 
