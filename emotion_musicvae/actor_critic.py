@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from emotion_musicvae import checkpoints
 from emotion_musicvae import configuration
+from emotion_musicvae import distribution
 from emotion_musicvae import emotions
 from emotion_musicvae import harmony
 from emotion_musicvae import hierdec
@@ -46,6 +47,9 @@ CONDITION_SIZE = 2 * melody.NUM_BARS * 12 + 2
 SUMMARY_EVERY = 10
 SAVE_EVERY = 100
 FINGERPRINT = 'fingerprint'
+_HEARD_AT_ONCE = 32
+# Posterior of the real melodies in a checkpoint.
+_REAL = ('real/mean', 'real/deviation')
 # Middle of the mean pitches that actors are trained for.
 HOME_PITCH = 66.0
 
@@ -181,12 +185,12 @@ class Objective:
     self.pitch_loss = losses.PitchLoss()
     self.density_loss = losses.DensityLoss()
 
-  def sing(self, z, seed):
+  def sing(self, z, drawn):
     """Melodies of [B, Z] latent vectors, as drawn and as expected.
 
     Args:
       z: [B, Z] latent vectors.
-      seed: [2] int seed.
+      drawn: [B, 256] from `hierdec.uniform`.
 
     Returns:
       `(tokens, probabilities)`: [B, 256] tokens, drawn with every bar begun as
@@ -196,7 +200,7 @@ class Objective:
     """
     temperature = self._hparams.temperature
     tokens = tf.stop_gradient(
-      hierdec.sample(self.weights, z, temperature, seed, max_passes=1)
+      hierdec.sample(self.weights, z, temperature, drawn, max_passes=1)
     )
     logits = hierdec.teacher_forced_logits(self.weights, z, tokens)
     return tokens, tf.nn.softmax(logits / temperature)
@@ -297,7 +301,8 @@ class Retraining:
   def _slope(self, start, z, wanted, seed):
     with tf.GradientTape() as tape:
       tape.watch(z)
-      _, probabilities = self._objective.sing(z, seed)
+      drawn = hierdec.uniform(seed, len(z))
+      _, probabilities = self._objective.sing(z, drawn)
       terms = self._objective.measure(probabilities, losses.Condition(**wanted))
       gone = tf.reduce_mean(tf.square(z - start), axis=1)
       # Further out than the prior reaches, the melody is music no more.
@@ -320,9 +325,28 @@ class ActorCritic:
     sampler: `TargetSampler`.
     hparams: `configuration.LearnerHparams`.
     seed: integer; every random draw follows from it and the step.
+    strategy: a `tf.distribute.Strategy`, see `distribution`; that of one device
+      when None.
+
+  Raises:
+    UserError: a batch that cannot be shared out to the strategy's devices.
   """
 
-  def __init__(self, weights, real, energy, sampler, hparams, seed):
+  def __init__(
+    self, weights, real, energy, sampler, hparams, seed, strategy=None
+  ):
+    self.strategy = strategy or distribution.strategy('one_device')
+    distribution.check_rows(
+      self.strategy,
+      **{
+        name: getattr(hparams, name)
+        for name in (
+          'batch_size',
+          'forecast_batch_size',
+          'replay_batch_size',
+        )
+      },
+    )
     self.fingerprint = checkpoints.fingerprint(weights)
     self._objective = Objective(weights, hparams)
     self._real = real
@@ -332,16 +356,29 @@ class ActorCritic:
     self._seed = seed
     self.step_number = 0
     z_size = hierdec.z_size(weights)
+    embedding_size = hierdec.embedding_size(weights)
     rng = np.random.default_rng(seed)
-    self.actor = networks.Actor(z_size, CONDITION_SIZE, h.units, rng)
-    self.critic = networks.Critic(
-      z_size, hierdec.embedding_size(weights), h.critic_units, rng
-    )
+    with self.strategy.scope():
+      self.actor = networks.Actor(z_size, CONDITION_SIZE, h.units, rng)
+      self.critic = networks.Critic(z_size, embedding_size, h.critic_units, rng)
+      self._optimizers = {
+        'actor': tf.keras.optimizers.Adam(
+          tf.keras.optimizers.schedules.ExponentialDecay(
+            h.learning_rate, 1, h.decay_rate
+          ),
+          0.9,
+          0.99,
+        ),
+        'critic': tf.keras.optimizers.Adam(h.critic_learning_rate, 0.5, 0.9),
+      }
+      for name, module in self._modules().items():
+        self._optimizers[name].build(module.trainable_variables)
     bars = [melody.NUM_BARS]
     self._replay = {
       name: np.zeros([h.replay_size, *shape], np.float32)
       for name, shape in (
-        ('z', [z_size]),
+        # Not the vectors: the conductor has said it already.
+        ('embeddings', [*bars, embedding_size]),
         ('classes', [*bars, 2, 12]),
         ('mean_pitch', bars),
         ('repeats', bars),
@@ -349,18 +386,6 @@ class ActorCritic:
         ('log_energy', bars),
       )
     }
-    self._optimizers = {
-      'actor': tf.keras.optimizers.Adam(
-        tf.keras.optimizers.schedules.ExponentialDecay(
-          h.learning_rate, 1, h.decay_rate
-        ),
-        0.9,
-        0.99,
-      ),
-      'critic': tf.keras.optimizers.Adam(h.critic_learning_rate, 0.5, 0.9),
-    }
-    for name, module in self._modules().items():
-      self._optimizers[name].build(module.trainable_variables)
 
   def _modules(self):
     return {'actor': self.actor, 'critic': self.critic}
@@ -372,23 +397,54 @@ class ActorCritic:
     h = self._hparams
     rng = np.random.default_rng([self._seed, 1, self.step_number])
     targets = self._sampler(rng)
-    z, music, scalars = self._update_actor(
-      tf.constant(self._starts(rng, h.forecast_batch_size)),
-      tf.constant(targets.features()),
+    moved = (
+      self._starts(rng, h.forecast_batch_size),
+      targets.features(),
       condition(targets, self._energy),
-      self._noise_seed(rng),
     )
-    self._remember(self.step_number * h.batch_size, z, music)
+    drawn = hierdec.uniform(self._noise_seed(rng), h.batch_size)
+    z, music, scalars = self._update_actor(
+      # Of the vectors that are moved, the first are sung.
+      *distribution.share(self.strategy, moved, first=h.batch_size),
+      *distribution.share(self.strategy, [drawn]),
+    )
+    z, music = distribution.joined(self.strategy, (z, music))
+    self._remember(self.step_number * h.batch_size, music)
     for _ in range(h.critic_updates):
       index = rng.integers(h.replay_size, size=h.replay_batch_size)
-      scalars |= self._update_critic(
-        {name: tf.constant(rows[index]) for name, rows in self._replay.items()},
-        tf.constant(self._posterior(rng, h.batch_size)),
-        z,
-        self._noise_seed(rng),
+      heard = {name: rows[index] for name, rows in self._replay.items()}
+      real = self._posterior(rng, h.batch_size)
+      mix = tf.random.stateless_uniform([len(z), 1], self._noise_seed(rng))
+      (more,) = self._update_critic(
+        *distribution.share(self.strategy, (heard, real, z, mix)),
+        tf.constant(heard['classes'].sum() / len(index), tf.float32),
       )
+      scalars = {**scalars, **more}
     self.step_number += 1
-    return {name: float(value) for name, value in scalars.items()}
+    return distribution.mean(self.strategy, scalars)
+
+  @tf.function
+  def _update_actor(self, *shares):
+    return self._run('actor', self._slope_of_actor, shares)
+
+  @tf.function
+  def _update_critic(self, *shares):
+    return self._run('critic', self._slope_of_critic, shares)
+
+  def _run(self, name, slope, shares):
+    """Applies the first of what `slope` gives; returns the others."""
+
+    def on_replica(*rows):
+      gradients, *others = slope(*rows)
+      gradients = distribution.averaged(gradients)
+      gradients, _ = tf.clip_by_global_norm(gradients, 1.0)
+      self._optimizers[name].apply_gradients(
+        zip(gradients, self._modules()[name].trainable_variables),
+        skip_gradients_aggregation=True,
+      )
+      return others
+
+    return self.strategy.run(on_replica, shares)
 
   def _posterior(self, rng, size):
     """[size, Z] posterior samples of real melodies."""
@@ -410,24 +466,35 @@ class ActorCritic:
   def _fill_replay(self):
     """Melodies of vectors as they are before the actor has moved any."""
     h = self._hparams
-    for i in range(0, h.replay_size, h.batch_size):
+    # Batches that a machine is quick with, however small those of a step are.
+    size = min(_HEARD_AT_ONCE, h.replay_size)
+    for i in range(0, h.replay_size, size):
       rng = np.random.default_rng([self._seed, 0, i])
-      z = tf.constant(self._starts(rng, h.batch_size))
-      self._remember(i, z, self._listen(z, self._noise_seed(rng)))
+      z = tf.constant(self._starts(rng, size))
+      drawn = hierdec.uniform(self._noise_seed(rng), size)
+      self._remember(i, self._listen(z, drawn))
 
-  def _remember(self, position, z, music):
-    index = (position + np.arange(len(z))) % self._hparams.replay_size
-    self._replay['z'][index] = z
+  def _remember(self, position, music):
+    count = len(music['embeddings'])
+    index = (position + np.arange(count)) % self._hparams.replay_size
     for name, rows in music.items():
       self._replay[name][index] = rows
 
   @tf.function(jit_compile=True)
-  def _listen(self, z, seed):
-    return self._music(self._objective.sing(z, seed)[1])
+  def _listen(self, z, drawn):
+    return self._music(z, self._objective.sing(z, drawn)[1])
 
-  @staticmethod
-  def _music(probabilities):
-    """What the critic is to foresee, of the melody as expected."""
+  def _music(self, z, probabilities):
+    """What the critic is to foresee, of the melody as expected, and from what.
+
+    Args:
+      z: [B, Z] latent vectors.
+      probabilities: [B, 256, 90] of what they sing.
+
+    Returns:
+      Dictionary of arrays of B rows, as the replay holds them.
+    """
+    embeddings = hierdec.bar_embeddings(self._objective.weights, z)
     onsets = melody.expected_onsets(probabilities)
     pitch_class = tf.one_hot(melody.PITCHES.astype(np.int32) % 12, 12)
     by_bar = [-1, melody.NUM_BARS, melody.STEPS_PER_BAR]
@@ -443,6 +510,7 @@ class ActorCritic:
     )
     energy = spectrogram.span_energy(probabilities, 1)
     return {
+      'embeddings': tf.transpose(embeddings, [1, 0, 2]),
       'classes': tf.reduce_sum(classes, axis=3),
       'mean_pitch': 66.0 + tf.reduce_sum(above, axis=2) / (number + 1e-6),
       'repeats': repeats,
@@ -477,14 +545,15 @@ class ActorCritic:
     )
 
   @tf.function(jit_compile=True)
-  def _update_actor(self, start, features, wanted, seed):
+  def _slope_of_actor(self, start, features, wanted, drawn):
+    """`(gradients, z, music, scalars)`: z and music of what is sung."""
     h = self._hparams
-    sung = h.batch_size
+    sung = len(drawn)
     heard = losses.Condition(**{k: x[:sung] for k, x in wanted.items()})
     wanted = losses.Condition(**wanted)
     with tf.GradientTape() as tape:
       z = self.actor(start, features)
-      tokens, probabilities = self._objective.sing(z[:sung], seed)
+      tokens, probabilities = self._objective.sing(z[:sung], drawn)
       expected = self._objective.measure(probabilities, heard)  # [B, 7]
       foreseen = self._forecast(z, wanted)  # [F, 7]
       parts = {
@@ -494,7 +563,7 @@ class ActorCritic:
         'distance': tf.reduce_mean(tf.square(z - start)),
       }
       loss = tf.add_n([getattr(h, name) * part for name, part in parts.items()])
-    self._apply('actor', tape.gradient(loss, self.actor.trainable_variables))
+    gradients = tape.gradient(loss, self.actor.trainable_variables)
     measured = self._objective.measure(melody.one_hot(tokens), heard)
     scalars = {'actor/' + name: part for name, part in parts.items()}
     scalars['actor/loss'] = loss
@@ -502,19 +571,20 @@ class ActorCritic:
       scalars['measured/' + name] = tf.reduce_mean(measured[:, i])
       scalars['expected/' + name] = tf.reduce_mean(expected[:, i])
       scalars['foreseen/' + name] = tf.reduce_mean(foreseen[:, i])
-    return z[:sung], self._music(probabilities), scalars
+    z = z[:sung]
+    return gradients, z, self._music(z, probabilities), scalars
 
   @tf.function(jit_compile=True)
-  def _update_critic(self, heard, real, fake, seed):
+  def _slope_of_critic(self, heard, real, fake, mix, notes_per_melody):
+    """`(gradients, scalars)`; the number of notes is the whole batch's mean."""
     with tf.GradientTape() as tape:
-      music = self.critic.music(
-        hierdec.bar_embeddings(self._objective.weights, heard['z'])
-      )
+      music = self.critic.music(tf.transpose(heard['embeddings'], [1, 0, 2]))
       notes = heard['classes']  # [B, 16, 2, 12]
       number = tf.reduce_sum(notes, axis=3)  # [B, 16, 2]
-      weight = tf.reduce_sum(number, axis=2) / tf.reduce_mean(number) / 2.0
-      surprise = -tf.reduce_sum(notes * music.log_classes) / (
-        tf.reduce_sum(notes) + 1e-6
+      notes_per_bar = notes_per_melody / melody.NUM_BARS + 1e-6
+      weight = tf.reduce_sum(number, axis=2) / notes_per_bar
+      surprise = -tf.reduce_mean(
+        tf.reduce_sum(notes * music.log_classes, axis=[2, 3]) / notes_per_bar
       )
       onsets_error = tf.reduce_mean(tf.square(music.onsets - number))
       pitch_error = tf.reduce_mean(
@@ -534,7 +604,7 @@ class ActorCritic:
       realism = tf.reduce_mean(
         tf.nn.softplus(-real_logit) + tf.nn.softplus(fake_logit)
       )
-      penalty = self._gradient_penalty(real, fake, seed)
+      penalty = self._gradient_penalty(real, fake, mix)
       loss = (
         surprise
         + onsets_error
@@ -545,12 +615,12 @@ class ActorCritic:
         + realism
         + self._hparams.gradient_penalty * penalty
       )
-    self._apply('critic', tape.gradient(loss, self.critic.trainable_variables))
+    gradients = tape.gradient(loss, self.critic.trainable_variables)
     accuracy = 0.5 * (
       tf.reduce_mean(tf.cast(real_logit > 0, tf.float32))
       + tf.reduce_mean(tf.cast(fake_logit <= 0, tf.float32))
     )
-    return {
+    return gradients, {
       'critic/pitch_classes': surprise,
       'critic/onsets': onsets_error,
       'critic/mean_pitch': pitch_error,
@@ -562,9 +632,8 @@ class ActorCritic:
       'critic/gradient_penalty': penalty,
     }
 
-  def _gradient_penalty(self, real, fake, seed):
+  def _gradient_penalty(self, real, fake, mix):
     """Squared distance of the realism logit's slope from 1 between both."""
-    mix = tf.random.stateless_uniform([tf.shape(real)[0], 1], seed)
     between = mix * real + (1.0 - mix) * fake
     with tf.GradientTape() as tape:
       tape.watch(between)
@@ -572,15 +641,10 @@ class ActorCritic:
     slope = tf.norm(tape.gradient(logit, between) + 1e-12, axis=1)
     return tf.reduce_mean(tf.square(slope - 1.0))
 
-  def _apply(self, name, gradients):
-    gradients, _ = tf.clip_by_global_norm(gradients, 1.0)
-    self._optimizers[name].apply_gradients(
-      zip(gradients, self._modules()[name].trainable_variables)
-    )
-
   def _state(self):
     """Variables and arrays that training goes on from, by name."""
-    state = {'replay/' + name: rows for name, rows in self._replay.items()}
+    state = dict(zip(_REAL, self._real))
+    state |= {'replay/' + name: rows for name, rows in self._replay.items()}
     for name, module in self._modules().items():
       optimizer = self._optimizers[name]
       state[f'optimizer/{name}/iterations'] = optimizer.iterations
@@ -603,9 +667,20 @@ class ActorCritic:
     )
 
   def restore(self, prefix):
-    """Takes up training where the checkpoint left it."""
+    """Takes up training where the checkpoint left it.
+
+    Raises:
+      UserError: it was left by a learner of other settings.
+    """
     arrays = checkpoints.read(prefix)
-    for name, value in self._state().items():
+    state = self._state()
+    for name, value in state.items():
+      if name not in arrays or arrays[name].shape != value.shape:
+        raise configuration.UserError(
+          f'--run_dir: {prefix!r} was left by a learner of other settings '
+          f'({name} differs); name another folder, or repeat its --hparams'
+        )
+    for name, value in state.items():
       if isinstance(value, np.ndarray):
         value[:] = arrays[name]
       else:
@@ -639,16 +714,36 @@ def beyond_training(emotion):
   )
 
 
-def learner_for(weights, hparams, seed):
-  """An `ActorCritic` on the bundled melodies and the nine emotions."""
+def learner_for(weights, hparams, seed, run_dir, strategy=None, progress=None):
+  """An `ActorCritic` on the bundled melodies and the nine emotions.
+
+  Args:
+    weights: dictionary of Magenta's variables of the frozen base model.
+    hparams: `configuration.LearnerHparams`.
+    seed: as of `ActorCritic`.
+    run_dir: folder of the run. One that was begun knows the posterior of the
+      real melodies, which takes minutes at the published size.
+    strategy: as of `ActorCritic`.
+    progress: wraps the batches of real melodies as `tqdm` does, or None.
+  """
   tokens = references.load_melodies()
+  prefix = checkpoints.latest(run_dir)
+  real = None
+  if prefix:
+    arrays = checkpoints.read(prefix)
+    real = tuple(arrays.get(name) for name in _REAL)
+  if real is None or real[0] is None:
+    real = references.encode(
+      weights, tokens[: hparams.real_melodies], progress=progress
+    )
   return ActorCritic(
     weights,
-    references.encode(weights, tokens[: hparams.real_melodies]),
+    real,
     references.EnergyReference(tokens),
     TargetSampler(emotions.load(), hparams),
     hparams,
     seed,
+    strategy,
   )
 
 
@@ -698,10 +793,15 @@ def train(learner, run_dir, num_steps, progress):
         'another folder'
       )
     learner.restore(prefix)
-  writer = tf.summary.create_file_writer(os.path.join(run_dir, 'train'))
+  chief = distribution.is_chief(learner.strategy)
+  writer = tf.summary.create_noop_writer()
+  if chief:
+    writer = tf.summary.create_file_writer(os.path.join(run_dir, 'train'))
   steps = range(learner.step_number, num_steps)
   if progress:
-    steps = progress(steps, initial=learner.step_number, total=num_steps)
+    steps = progress(
+      steps, 'training', initial=learner.step_number, total=num_steps
+    )
   with writer.as_default():
     for _ in steps:
       scalars = learner.step()
@@ -715,7 +815,7 @@ def train(learner, run_dir, num_steps, progress):
       if step % SUMMARY_EVERY == 0:
         for name, value in scalars.items():
           tf.summary.scalar(name, value, step)
-      if step % SAVE_EVERY == 0 or step == num_steps:
+      if chief and (step % SAVE_EVERY == 0 or step == num_steps):
         learner.save(run_dir)
 
 

@@ -51,27 +51,28 @@ def actor_dir(fingerprint):
 
 
 @contextlib.contextmanager
-def claimed(path):
-  """Keeps other processes from work on `path` while the body runs.
+def claimed(folder, flag):
+  """Keeps other processes from work in a folder while the body runs.
 
   Args:
-    path: of the file or folder that is worked on. `<path>.lock` stays beside
-      it; a process that dies leaves no claim.
+    folder: made if missing. A process that dies leaves no claim on it.
+    flag: that names the folder, for an error.
 
   Raises:
-    UserError: the folder that it lies in cannot be written to.
+    UserError: the folder cannot be written to.
   """
-  lock = filelock.FileLock(path + '.lock')
+  lock = filelock.FileLock(os.path.join(folder, '.lock'))
   try:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(folder, exist_ok=True)
     with contextlib.suppress(filelock.Timeout):
       lock.acquire(blocking=False)
     if not lock.is_locked:
-      print(f'Another process is at work on {path}; waiting for it.')
+      print(f'Another process is at work in {folder}; waiting for it.')
       lock.acquire()
   except OSError as e:
     raise UserError(
-      f'--cache_dir: cannot write {path!r} ({e.strerror})'
+      f'--{flag}: cannot write to {folder!r} ({e.strerror}); name a folder you '
+      'may write to'
     ) from None
   try:
     yield
@@ -120,7 +121,7 @@ def _published(config, progress):
   prefix = _in_folder(home)
   if prefix:
     return prefix
-  with claimed(home):
+  with claimed(os.path.dirname(home), 'cache_dir'):
     prefix = _in_folder(home)
     if prefix:
       return prefix

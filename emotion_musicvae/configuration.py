@@ -147,13 +147,27 @@ def load_model_config(name):
   return entry, build(ModelHparams, values, f'configs/{name}.yaml')
 
 
-def load_learner(overrides=()):
-  """`(LearnerHparams, steps to train)` of `configs/actor_critic.yaml`."""
+def load_learner(config=None, overrides=()):
+  """Settings of the learner, of `configs/actor_critic.yaml`.
+
+  Args:
+    config: name of a model configuration, whose own settings go before them.
+    overrides: dictionary of settings that go before both.
+
+  Returns:
+    `(LearnerHparams, steps to train)`.
+
+  Raises:
+    UserError: a setting that there is not, or a value of another type.
+  """
   entry = load_yaml('actor_critic')
+  own = load_model_config(config)[0].get('actor_critic', {}) if config else {}
   hparams = build(
-    LearnerHparams, {**entry['hparams'], **dict(overrides)}, '--hparams'
+    LearnerHparams,
+    {**entry['hparams'], **own.get('hparams', {}), **dict(overrides)},
+    '--hparams',
   )
-  return hparams, int(entry['num_steps'])
+  return hparams, int(own.get('num_steps', entry['num_steps']))
 
 
 def build(cls, values, where):

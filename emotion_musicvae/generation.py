@@ -718,7 +718,7 @@ class EmotionMusicVAE:
 
   @functools.cached_property
   def _retraining(self):
-    hparams, _ = configuration.load_learner()
+    hparams, _ = configuration.load_learner(self._config)
     return actor_critic.Retraining(
       self._weights, hparams, self._energy, **actor_critic.load_retraining()
     )
@@ -836,22 +836,32 @@ def actor_for(config, weights, fingerprint, overrides=None, progress=None):
   Returns:
     A `networks.Actor`.
   """
-  hparams, num_steps = configuration.load_learner(overrides or {})
+  hparams, num_steps = configuration.load_learner(config, overrides or {})
   run_dir = checkpoints.actor_dir(fingerprint)
   prefix = checkpoints.bundled(config, 'actor.ckpt')
   if prefix and actor_critic.fingerprint_of(prefix) == fingerprint:
     return actor_critic.load_actor(prefix)[0]
-  prefix = checkpoints.latest(run_dir)
-  if prefix:
-    actor, steps = actor_critic.load_actor(prefix)
-    if steps >= num_steps:
+
+  def finished():
+    prefix = checkpoints.latest(run_dir)
+    actor, steps = actor_critic.load_actor(prefix) if prefix else (None, 0)
+    return actor if steps >= num_steps else None
+
+  actor = finished()
+  if actor:
+    return actor
+  with checkpoints.claimed(run_dir, 'cache_dir'):
+    actor = finished()
+    if actor:
       return actor
-  print(
-    f'No actor for this checkpoint yet: training one for {num_steps} steps, '
-    f'kept in {run_dir}. Interrupt it and it goes on from there next time.'
-  )
-  learner = actor_critic.learner_for(weights, hparams, seed=0)
-  actor_critic.train(learner, run_dir, num_steps, progress)
+    print(
+      f'No actor for this checkpoint yet: training one for {num_steps} steps, '
+      f'kept in {run_dir}. Interrupt it and it goes on from there next time.'
+    )
+    learner = actor_critic.learner_for(
+      weights, hparams, 0, run_dir, progress=progress
+    )
+    actor_critic.train(learner, run_dir, num_steps, progress)
   return learner.actor
 
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from emotion_musicvae import checkpoints
 from emotion_musicvae import comparison
+from emotion_musicvae import distribution
 from emotion_musicvae import hierdec
 from emotion_musicvae import latches
 from emotion_musicvae import melody
@@ -76,22 +77,30 @@ class Pretrainer:
     hparams: `configuration.ModelHparams`.
     weights: dictionary of name to array to start from.
     seed: integer; every random draw follows from it and the step.
+    strategy: a `tf.distribute.Strategy`, see `distribution`; that of one device
+      when None.
+
+  Raises:
+    UserError: a batch that cannot be shared out to the strategy's devices.
   """
 
-  def __init__(self, hparams, weights, seed):
+  def __init__(self, hparams, weights, seed, strategy=None):
     self.hparams = hparams
+    self.strategy = strategy or distribution.strategy('one_device')
+    distribution.check_rows(self.strategy, batch_size=hparams.batch_size)
     self.seed = seed
     self.step_number = 0
-    self.weights = {k: tf.Variable(v, name=k) for k, v in weights.items()}
-    self._head = {}
-    if hparams.sounding:
-      self._head = _fresh_head(hparams.dec_rnn_size[-1], seed)
     self._masks = latches.held_still(weights) if hparams.latched else {}
-    variables = {**self.weights, **self._head}
-    self._names = sorted(variables)
-    self._trainable = [variables[name] for name in self._names]
-    self._optimizer = tf.keras.optimizers.Adam(hparams.learning_rate)
-    self._optimizer.build(self._trainable)
+    with self.strategy.scope():
+      self.weights = {k: tf.Variable(v, name=k) for k, v in weights.items()}
+      self._head = {}
+      if hparams.sounding:
+        self._head = _fresh_head(hparams.dec_rnn_size[-1], seed)
+      variables = {**self.weights, **self._head}
+      self._names = sorted(variables)
+      self._trainable = [variables[name] for name in self._names]
+      self._optimizer = tf.keras.optimizers.Adam(hparams.learning_rate)
+      self._optimizer.build(self._trainable)
     self._slots = dict(self._optimizer_slots())
 
   def _optimizer_slots(self):
@@ -153,20 +162,33 @@ class Pretrainer:
     if not h.beta_rate:
       beta = h.max_beta
     self._optimizer.learning_rate.assign(rate)
-    scalars = self._update(
-      tf.constant(tokens),
+    noise = _normal([self.seed, self.step_number], self.weights, len(tokens))
+    scalars = self._on_replicas(
+      *distribution.share(self.strategy, (tokens, noise)),
       tf.constant(beta, tf.float32),
       tf.constant(h.sounding * fading, tf.float32),
-      tf.constant([self.seed, self.step_number]),
     )
     self.step_number += 1
-    return {'learning_rate': rate, **{k: float(v) for k, v in scalars.items()}}
+    return {
+      'learning_rate': rate,
+      **distribution.mean(self.strategy, scalars),
+    }
+
+  @tf.function
+  def _on_replicas(self, *arguments):
+    return self.strategy.run(self._update, arguments)
+
+  def _update(self, tokens, noise, beta, sounding):
+    gradients, scalars = self._slope(tokens, noise, beta, sounding)
+    gradients = distribution.averaged(gradients)
+    norm = self._apply(gradients)
+    return {**scalars, 'global_norm': norm}
 
   @tf.function(jit_compile=True)
-  def _update(self, tokens, beta, sounding, seed):
+  def _slope(self, tokens, noise, beta, sounding):
     scalars = {}
     with tf.GradientTape() as tape:
-      z, kl = posterior_sample(self.weights, tokens, seed)
+      z, kl = posterior_sample(self.weights, tokens, noise)
       r_loss = tf.reduce_mean(reconstruction_loss(self.weights, z, tokens)[0])
       free_nats = self.hparams.free_bits * np.log(2.0)
       kl_cost = tf.reduce_mean(tf.maximum(kl - free_nats, 0.0))
@@ -182,15 +204,19 @@ class Pretrainer:
         self._names, tape.gradient(loss, self._trainable)
       )
     ]
-    gradients, norm = tf.clip_by_global_norm(gradients, self.hparams.grad_clip)
-    self._optimizer.apply_gradients(zip(gradients, self._trainable))
-    return {
+    return gradients, {
       **scalars,
       'loss': loss,
       'losses/r_loss': r_loss,
       'losses/kl_bits': tf.reduce_mean(kl) / np.log(2.0),
-      'global_norm': norm,
     }
+
+  def _apply(self, gradients):
+    gradients, norm = tf.clip_by_global_norm(gradients, self.hparams.grad_clip)
+    self._optimizer.apply_gradients(
+      zip(gradients, self._trainable), skip_gradients_aggregation=True
+    )
+    return norm
 
 
 def train(
@@ -223,7 +249,10 @@ def train(
   if prefix:
     pretrainer.restore(prefix)
   h = pretrainer.hparams
-  writer = tf.summary.create_file_writer(os.path.join(run_dir, 'train'))
+  chief = distribution.is_chief(pretrainer.strategy)
+  writer = tf.summary.create_noop_writer()
+  if chief:
+    writer = tf.summary.create_file_writer(os.path.join(run_dir, 'train'))
   step = pretrainer.step_number
   with writer.as_default(), progress(total=num_steps, initial=step) as bar:
     while step < num_steps:
@@ -247,6 +276,8 @@ def train(
           f'the loss is not finite at step {step}; the last good state is '
           f'{checkpoints.latest(run_dir)}'
         )
+      if not chief:
+        continue
       pretrainer.save(run_dir)
       samples = sample_prior(
         pretrainer.weights, len(held_out), 1.0, pretrainer.seed
@@ -264,19 +295,19 @@ def train(
       )
 
 
-def posterior_sample(weights, tokens, seed):
+def posterior_sample(weights, tokens, noise):
   """A draw of the posterior, and its distance from the prior.
 
   Args:
     weights: dictionary of Magenta's variables.
     tokens: [B, 256] int32.
-    seed: [2] int seed.
+    noise: [B, Z] draws of the standard normal.
 
   Returns:
     `(z, kl)`: [B, Z], and [B] KL divergence in nats.
   """
   mean, deviation = hierdec.encode(weights, tokens)
-  z = mean + deviation * tf.random.stateless_normal(tf.shape(mean), seed)
+  z = mean + deviation * noise
   kl = tf.reduce_sum(
     0.5 * (tf.square(mean) + tf.square(deviation) - 1.0)
     - tf.math.log(deviation),
@@ -407,8 +438,7 @@ def sample_prior(weights, n, temperature, seed, batch_size=32):
   melodies = []
   for i in range(0, n, batch_size):
     batch_seed = tf.constant([seed, i], tf.int32)
-    shape = [batch_size, hierdec.z_size(weights)]
-    z = tf.random.stateless_normal(shape, batch_seed + 1)
+    z = _normal(batch_seed + 1, weights, batch_size)
     melodies.append(_sing(weights, z, temperature, batch_seed).numpy())
   return np.concatenate(melodies)[:n]
 
@@ -472,7 +502,8 @@ def judge_samples(samples, held_out, train):
 
 @tf.function(jit_compile=True)
 def _judge(weights, tokens, seed):
-  z, kl = posterior_sample(weights, tokens, seed)
+  noise = _normal(seed, weights, len(tokens))
+  z, kl = posterior_sample(weights, tokens, noise)
   r_loss, logits = reconstruction_loss(weights, z, tokens)
   mean, _ = hierdec.encode(weights, tokens)
   return {
@@ -485,4 +516,10 @@ def _judge(weights, tokens, seed):
 
 @tf.function(jit_compile=True)
 def _sing(weights, z, temperature, seed):
-  return hierdec.sample(weights, z, temperature, seed)
+  drawn = hierdec.uniform(seed, len(z))
+  return hierdec.sample(weights, z, temperature, drawn)
+
+
+def _normal(seed, weights, count):
+  """[count, Z] draws of the standard normal."""
+  return tf.random.stateless_normal([count, hierdec.z_size(weights)], seed)

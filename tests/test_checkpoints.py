@@ -3,6 +3,7 @@ import gzip
 import io
 import os
 import resource
+import signal
 import tarfile
 import threading
 import time
@@ -229,3 +230,27 @@ def test_a_name_of_megabytes_is_not_read_into_memory(tmp_path):
     _located(checkpoint_file=str(path))
   grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
   assert grown < 100 * 2**10
+
+
+def test_a_claim_is_waited_for_and_ends_with_its_process(tmp_path, capsys):
+  folder = str(tmp_path / 'actor')
+  read, write = os.pipe()
+  pid = os.fork()
+  if not pid:
+    with checkpoints.claimed(folder, 'run_dir'):
+      os.write(write, b'x')
+      time.sleep(0.5)
+      os.kill(os.getpid(), signal.SIGKILL)
+  os.read(read, 1)
+  with checkpoints.claimed(folder, 'run_dir'):
+    assert os.waitpid(pid, os.WNOHANG) != (0, 0)
+  assert 'Another process is at work in' in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_claimed_is_named(tmp_path):
+  (tmp_path / 'file').write_text('in the way')
+  with (
+    pytest.raises(UserError, match='--cache_dir: cannot write to .*/file'),
+    checkpoints.claimed(str(tmp_path / 'file'), 'cache_dir'),
+  ):
+    pass

@@ -96,7 +96,7 @@ def test_at_any_size_logits_posterior_and_samples_are_the_stock_models(
     # stock encoder's and 0.0006 from ours, of values up to 5.
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
   np.testing.assert_array_equal(
-    hierdec.sample(weights, z, 1e-6, tf.constant([1, 2])),
+    hierdec.sample(weights, z, 1e-6, hierdec.uniform([1, 2], 2)),
     stock.decode(z, 1e-6, range(2)),
   )
 
@@ -113,15 +113,17 @@ def test_near_temperature_zero_samples_agree_token_for_token(
   stock, small_weights, z
 ):
   theirs = stock.decode(z + 0.5, 1e-6, range(8))
-  ours = hierdec.sample(small_weights, z + 0.5, 1e-6, tf.constant([1, 2]))
+  ours = hierdec.sample(
+    small_weights, z + 0.5, 1e-6, hierdec.uniform([1, 2], 8)
+  )
   np.testing.assert_array_equal(ours, theirs)
 
 
 def test_few_passes_sing_nearly_the_melody(small_weights, z):
   """A bar begun from a guess of the last token differs in few tokens."""
-  seed = tf.constant([1, 2])
+  drawn = hierdec.uniform([1, 2], 8)
   melodies = [
-    hierdec.sample(small_weights, z, 1.0, seed, max_passes=k).numpy()
+    hierdec.sample(small_weights, z, 1.0, drawn, max_passes=k).numpy()
     for k in (1, 2, 16)
   ]
   np.testing.assert_array_equal(melodies[0][:, :16], melodies[2][:, :16])
@@ -140,7 +142,9 @@ def test_token_frequencies_agree_at_temperature_one(stock, small_weights):
   z = np.random.default_rng(2).standard_normal([2000, 12]).astype(np.float32)
   theirs = stock.decode(z, 1.0, [(0, i) for i in range(2000)])
   ours = tf.function(
-    lambda x: hierdec.sample(small_weights, x, 1.0, tf.constant([3, 4]))
+    lambda x: hierdec.sample(
+      small_weights, x, 1.0, hierdec.uniform([3, 4], 2000)
+    )
   )(tf.constant(z)).numpy()
   step = np.arange(2000) % 256
   counts = np.stack(
@@ -154,9 +158,16 @@ def test_token_frequencies_agree_at_temperature_one(stock, small_weights):
   assert stats.chi2_contingency(counts[:, frequent]).pvalue > 0.001
 
 
+def test_a_melody_depends_on_its_own_row_of_numbers_only(small_weights, z):
+  drawn = hierdec.uniform([1, 2], 8)
+  whole = hierdec.sample(small_weights, z, 1.0, drawn)
+  part = hierdec.sample(small_weights, z[3:6], 1.0, drawn[3:6])
+  np.testing.assert_array_equal(whole[3:6], part)
+
+
 def test_equal_seeds_give_equal_melodies(small_weights, z):
   first, again, other = (
-    hierdec.sample(small_weights, z, 1.0, tf.constant(seed)).numpy()
+    hierdec.sample(small_weights, z, 1.0, hierdec.uniform(seed, 8)).numpy()
     for seed in ([1, 2], [1, 2], [1, 3])
   )
   np.testing.assert_array_equal(first, again)

@@ -33,6 +33,7 @@ ROOMS = (
   'spectrogram',
   'musicvae',
   'checkpoints',
+  'distribution',
   'downloads',
   'latches',
   'melody',

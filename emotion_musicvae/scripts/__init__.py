@@ -95,6 +95,20 @@ def check_range(flag, value, low, high):
     raise UserError(f'--{flag}: expected {low} to {high}, got {value}')
 
 
+def check_strategy(name):
+  """Refuses what is no strategy of `distribution`.
+
+  Raises:
+    UserError: names the flag and those there are.
+  """
+  known = ('one_device', 'mirrored', 'multi_worker_mirrored')
+  if name not in known:
+    raise UserError(
+      f'--distribution_strategy: expected one of {", ".join(known)}, got '
+      f'{name!r}'
+    )
+
+
 def check_folder(flag, path):
   """Refuses a folder that could not be made or written to; makes nothing.
 

@@ -84,7 +84,7 @@ def main():
   from emotion_musicvae import generation
 
   settings, num_steps, _ = arms.load_settings()
-  hparams, _ = configuration.load_learner()
+  hparams, _ = configuration.load_learner(FLAGS.config)
   with checkpoints.located(
     FLAGS.config, FLAGS.checkpoint_file, FLAGS.run_dir, tqdm.tqdm
   ) as prefix:

@@ -167,9 +167,10 @@ def main():
       f'--accompaniment: expected chords or none, got {FLAGS.accompaniment!r}'
     )
   scripts.set_log(FLAGS.log)
-  configuration.load_model_config(FLAGS.config)
   overrides = configuration.parse_settings(FLAGS.hparams)
-  configuration.load_learner(overrides)  # Refuses what it does not know.
+  configuration.load_learner(
+    FLAGS.config, overrides
+  )  # Refuses what it does not know.
 
   from emotion_musicvae import harmony
 

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import os
+import time
 
 from absl import flags
 
@@ -51,6 +52,12 @@ flags.DEFINE_string(
   'hparams', '', 'Settings of model and corpus over the config: a=1,b=[2,3].'
 )
 flags.DEFINE_string(
+  'distribution_strategy',
+  'one_device',
+  'Where to train: one_device, mirrored (all GPUs of this machine) or '
+  'multi_worker_mirrored (all machines that TF_CONFIG names).',
+)
+flags.DEFINE_string(
   'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
 
@@ -70,6 +77,7 @@ def main():
   scripts.check_range('eval_every', FLAGS.eval_every, 1, 10**9)
   scripts.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
   scripts.check_folder('run_dir', FLAGS.run_dir)
+  scripts.check_strategy(FLAGS.distribution_strategy)
   scripts.set_log(FLAGS.log)
   recipe = _recipe()
   hparams, corpus_hparams = (
@@ -83,10 +91,12 @@ def main():
   import tqdm
 
   from emotion_musicvae import checkpoints
+  from emotion_musicvae import distribution
   from emotion_musicvae import hierdec
   from emotion_musicvae import latches
   from emotion_musicvae import pretraining
 
+  strategy = distribution.strategy(FLAGS.distribution_strategy)
   begun = checkpoints.latest(FLAGS.run_dir)
   if FLAGS.mode == 'eval' and not begun:
     raise configuration.UserError(
@@ -112,7 +122,12 @@ def main():
         ) from None
   windows, held_out = (
     pretraining.Windows.balanced(tokens, corpus_hparams.density_balance)
-    for tokens in _windows(files, recipe, corpus_hparams, tqdm.tqdm)
+    for tokens in _windows(
+      files if distribution.is_chief(strategy) else [],
+      recipe,
+      corpus_hparams,
+      tqdm.tqdm,
+    )
   )
   mean_pitch = corpus_hparams.mean_pitch
   held_out = held_out.batch(512, mean_pitch, 0, 0)
@@ -125,7 +140,7 @@ def main():
     return
 
   pretraining.train(
-    pretraining.Pretrainer(hparams, weights, FLAGS.seed),
+    pretraining.Pretrainer(hparams, weights, FLAGS.seed, strategy),
     windows,
     held_out[:128],
     mean_pitch,
@@ -225,7 +240,10 @@ def _files(recipe):
 
 
 def _windows(files, recipe, hparams, progress):
-  """The run's `(train, held_out)` tokens; reads `files` if there are any."""
+  """The run's `(train, held_out)` tokens; reads `files` if there are any.
+
+  A worker that is not the chief has none, and waits until they are read.
+  """
   import numpy as np
 
   from emotion_musicvae import corpus
@@ -243,6 +261,8 @@ def _windows(files, recipe, hparams, progress):
       f.write(json.dumps(recipe, indent=2).encode())
     with _whole(_windows_path()) as f:
       np.savez_compressed(f, train=train, held_out=held_out)
+  while not os.path.exists(_windows_path()):
+    time.sleep(1.0)
   try:
     with np.load(_windows_path(), allow_pickle=False) as arrays:
       found = arrays['train'], arrays['held_out']

@@ -3,6 +3,8 @@
 emotion_musicvae_train --config=hierdec-mel_16bar --checkpoint_file=my.ckpt
 """
 
+import contextlib
+
 from absl import flags
 
 from emotion_musicvae import configuration
@@ -37,19 +39,25 @@ flags.DEFINE_string(
   'hparams', '', 'Settings over configs/actor_critic.yaml: a=1,b=2.'
 )
 flags.DEFINE_string(
+  'distribution_strategy',
+  'one_device',
+  'Where to train: one_device, mirrored (all GPUs of this machine) or '
+  'multi_worker_mirrored (all machines that TF_CONFIG names).',
+)
+flags.DEFINE_string(
   'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
 
 
 def main():
   hparams, num_steps = configuration.load_learner(
-    configuration.parse_settings(FLAGS.hparams)
+    FLAGS.config, configuration.parse_settings(FLAGS.hparams)
   )
   num_steps = FLAGS.num_steps or num_steps
-  configuration.load_model_config(FLAGS.config)
   if FLAGS.num_steps is not None:
     scripts.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
   scripts.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
+  scripts.check_strategy(FLAGS.distribution_strategy)
   scripts.set_log(FLAGS.log)
   if FLAGS.run_dir:
     scripts.check_folder('run_dir', FLAGS.run_dir)
@@ -60,6 +68,10 @@ def main():
 
   from emotion_musicvae import actor_critic
   from emotion_musicvae import checkpoints
+  from emotion_musicvae import distribution
+
+  strategy = distribution.strategy(FLAGS.distribution_strategy)
+  chief = distribution.is_chief(strategy)
 
   try:
     with checkpoints.located(
@@ -73,8 +85,14 @@ def main():
   run_dir = FLAGS.run_dir or checkpoints.actor_dir(
     checkpoints.fingerprint(weights)
   )
-  learner = actor_critic.learner_for(weights, hparams, FLAGS.seed)
-  actor_critic.train(learner, run_dir, num_steps, tqdm.tqdm)
+  # Workers of one run share its folder, and only their chief writes there.
+  with contextlib.ExitStack() as stack:
+    if chief:
+      stack.enter_context(checkpoints.claimed(run_dir, 'run_dir'))
+    learner = actor_critic.learner_for(
+      weights, hparams, FLAGS.seed, run_dir, strategy, tqdm.tqdm
+    )
+    actor_critic.train(learner, run_dir, num_steps, tqdm.tqdm)
   print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
 
 
