@@ -149,7 +149,8 @@ def main():
     FLAGS.eval_every,
     functools.partial(tqdm.tqdm, unit='step', mininterval=2.0),
   )
-  print(f'{checkpoints.latest(FLAGS.run_dir)} is trained.')
+  if distribution.is_chief(strategy):
+    print(f'{checkpoints.latest(FLAGS.run_dir)} is trained.')
 
 
 def _recipe():

@@ -93,7 +93,8 @@ def main():
       weights, hparams, FLAGS.seed, run_dir, strategy, tqdm.tqdm
     )
     actor_critic.train(learner, run_dir, num_steps, tqdm.tqdm)
-  print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
+  if chief:
+    print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
 
 
 def console_entry_point():
