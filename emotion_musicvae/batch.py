@@ -317,7 +317,7 @@ def run(job, pipeline):
       | 'Spread' >> beam.Reshuffle()
       | 'Sing' >> beam.ParDo(Sing(job))
       | 'AllParts' >> beam.combiners.ToList()
-      # Where a worker had no room there is none.
+      # Of shards that found no room there is none.
       | 'Complete' >> beam.Filter(lambda parts: len(parts) == job.num_shards)
       | 'InOrder' >> beam.Map(sorted)
       | 'WriteManifest'
@@ -334,8 +334,8 @@ def run(job, pipeline):
       result = pipeline.run()
       result.wait_until_finish()
     if not job.is_finished():
-      filled = MetricsFilter().with_name('no_room')
-      if result.metrics().query(filled)['counters']:
+      named = result.metrics().query(MetricsFilter().with_name('no_room'))
+      if any(counter.result for counter in named['counters']):
         raise UserError(_no_room(job.output_dir))
       # Beam only logs it where its sink could not move the file.
       raise RuntimeError(f'{job.path(job.manifest)!r} could not be written')
