@@ -4,10 +4,14 @@ python benchmarks/soak.py --calls=1000
 
 Prints a JSON: memory and seconds of the calls by tenths, after a first tenth
 that warms up; and what ten commands that were started together on one cache and
-one output folder left there.
+one output folder left there. As a machine with other work is slower at times, a
+bare decode of one melody is timed every tenth call, and `slower` is of calls
+counted in it; `graph` and `objects` are what TensorFlow's graph and Python grew
+by after the warming up.
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -29,24 +33,51 @@ def calls(number):
   """Memory at the end of each tenth of the calls, and its median seconds."""
   from emotion_musicvae import EmotionMusicVAE
   from emotion_musicvae import emotions
+  from emotion_musicvae import generation
 
   model = EmotionMusicVAE.from_pretrained()
   known = emotions.load()
-  tenths = []
+  z = generation.prior(0, 1, model.z_size)
+  tenths, counts = [], []
   for tenth in range(11):
-    seconds = []
+    seconds, decodes = [], []
     for i in range(number // 10):
       start = time.process_time()
       model.generate(known[i % len(known)], 1 + i % 3, seed=number * tenth + i)
       seconds.append(time.process_time() - start)
-    tenths.append((_resident_mib(), statistics.median(seconds)))
-  memory, seconds = zip(*tenths[1:])
+      if i % 10 == 0:
+        start = time.process_time()
+        model.sing(z, 0.5, 0)
+        decodes.append(time.process_time() - start)
+    tenths.append(
+      (_resident_mib(), statistics.median(seconds), statistics.median(decodes))
+    )
+    counts.append(_counts())
+  memory, seconds, decodes = zip(*tenths[1:])
   return {
     'calls': number,
     'mib': [round(m) for m in memory],
     'growth': round(memory[-1] / memory[0] - 1, 4),
     'cpu_seconds': [round(s, 4) for s in seconds],
-    'slower': round(seconds[-1] / seconds[0] - 1, 4),
+    'decode_cpu_seconds': [round(s, 4) for s in decodes],
+    'slower': round(
+      seconds[-1] / decodes[-1] / (seconds[0] / decodes[0]) - 1, 4
+    ),
+    **{k: counts[-1][k] - counts[0][k] for k in counts[0]},
+  }
+
+
+def _counts():
+  """Nodes of all graphs of TensorFlow's, and objects that Python tracks."""
+  import tensorflow as tf  # pylint: disable=g-import-not-at-top
+
+  gc.collect()
+  objects = gc.get_objects()
+  return {
+    'graph': sum(
+      len(one.get_operations()) for one in objects if isinstance(one, tf.Graph)
+    ),
+    'objects': len(objects),
   }
 
 
