@@ -145,18 +145,27 @@ def _visible(folder):
 
 
 def left_over(folder):
-  """Hidden and unfinished files, and melodies that no JSON tells of."""
+  """Hidden and unfinished files, and melodies that no JSON tells of.
+
+  The lock on a run's folder is meant to stay.
+  """
   found, melodies, told = [], set(), set()
   for place, folders, names in os.walk(folder):
     for name in folders + names:
+      if name == '.lock':
+        continue
       if name.startswith('.') or '.tmp' in name or '.tempstate' in name:
         found.append(name)
       elif name.endswith('.mid'):
         melodies.add(name)
-      elif name.endswith('.json'):
+      elif name.endswith(('.json', '.jsonl')) and name != 'job.json':
         with open(os.path.join(place, name), encoding='utf-8') as f:
-          for entry in json.load(f).get('melodies', []):
-            told.update(entry['files'])
+          if name.endswith('.jsonl'):
+            entries = map(json.loads, f)
+          else:
+            entries = json.load(f).get('melodies', [])
+          for entry in entries:
+            told.update(map(os.path.basename, entry['files']))
   return found + sorted(melodies ^ told)
 
 
