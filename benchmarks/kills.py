@@ -145,15 +145,10 @@ def _visible(folder):
 
 
 def left_over(folder):
-  """Hidden and unfinished files, and melodies that no JSON tells of.
-
-  The lock on a run's folder is meant to stay.
-  """
+  """Hidden and unfinished files, and melodies that no JSON tells of."""
   found, melodies, told = [], set(), set()
   for place, folders, names in os.walk(folder):
     for name in folders + names:
-      if name == '.lock':
-        continue
       if name.startswith('.') or '.tmp' in name or '.tempstate' in name:
         found.append(name)
       elif name.endswith('.mid'):

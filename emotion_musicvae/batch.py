@@ -41,12 +41,8 @@ from emotion_musicvae import generation
 from emotion_musicvae import jobs
 from emotion_musicvae import musicvae
 from emotion_musicvae import outputs
+from emotion_musicvae import staging
 from emotion_musicvae.configuration import UserError
-
-try:
-  import fcntl
-except ModuleNotFoundError:  # as on Windows
-  fcntl = None
 
 try:
   import apache_beam as beam
@@ -128,19 +124,24 @@ class Job:
 def claimed(output_dir):
   """Makes a job's folder, and keeps it from other launchers on this machine.
 
-  What is locked is the folder itself: the lock goes with the process, however
-  it ends, and leaves no file. On file systems that are not this machine's, and
-  where folders cannot be locked, there is none.
+  On file systems that are not this machine's nothing is locked.
 
   Raises:
     UserError: the folder cannot be written to, holds what no job left, or is
       being worked on.
   """
+
+  def taken():
+    raise UserError(
+      f'--output_dir: {output_dir!r} is being worked on by another '
+      'emotion_musicvae_batch; wait for it, or name another folder'
+    )
+
   with contextlib.ExitStack() as held:
     try:
       if FileSystems.get_scheme(output_dir) is None:
         os.makedirs(output_dir, exist_ok=True)
-        held.enter_context(_locked(output_dir))
+        held.enter_context(staging.locked(output_dir, taken))
       _check(output_dir)
     except OSError as e:
       raise UserError(
@@ -148,27 +149,6 @@ def claimed(output_dir):
         'name a folder you may write to'
       ) from None
     yield
-
-
-@contextlib.contextmanager
-def _locked(folder):
-  if fcntl is None:
-    yield
-    return
-  descriptor = os.open(folder, os.O_RDONLY)
-  try:
-    try:
-      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise UserError(
-        f'--output_dir: {folder!r} is being worked on by another '
-        'emotion_musicvae_batch; wait for it, or name another folder'
-      ) from None
-    except OSError:
-      pass  # Not every network file system can.
-    yield
-  finally:
-    os.close(descriptor)
 
 
 def _check(output_dir):

@@ -12,13 +12,13 @@ import tarfile
 import tempfile
 import zlib
 
-import filelock
 import numpy as np
 import tensorflow as tf
 
 from emotion_musicvae import configuration
 from emotion_musicvae import downloads
 from emotion_musicvae import hierdec
+from emotion_musicvae import staging
 from emotion_musicvae.configuration import UserError
 
 _OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1')
@@ -61,23 +61,21 @@ def claimed(folder, flag):
   Raises:
     UserError: the folder cannot be written to.
   """
-  lock = filelock.FileLock(os.path.join(folder, '.lock'))
   try:
     os.makedirs(folder, exist_ok=True)
-    with contextlib.suppress(filelock.Timeout):
-      lock.acquire(blocking=False)
-    if not lock.is_locked:
-      print(f'Another process is at work in {folder}; waiting for it.')
-      lock.acquire()
+    with tempfile.TemporaryFile(dir=folder):
+      pass
   except OSError as e:
     raise UserError(
       f'--{flag}: cannot write to {folder!r} ({e.strerror}); name a folder you '
       'may write to'
     ) from None
-  try:
+
+  def taken():
+    print(f'Another process is at work in {folder}; waiting for it.')
+
+  with staging.locked(folder, taken):
     yield
-  finally:
-    lock.release()
 
 
 @contextlib.contextmanager

@@ -11,9 +11,43 @@ import errno
 import os
 import shutil
 
+try:
+  import fcntl
+except ModuleNotFoundError:  # as on Windows
+  fcntl = None
+
 _SUFFIX = '.emotion_musicvae'
 _LOCK, _WHOLE, _FILES = 'lock', 'whole', 'files'
 _LAST = ('.json', '.yaml', '.yml')  # They tell of the other files.
+
+
+@contextlib.contextmanager
+def locked(folder, taken):
+  """Keeps a folder from other processes of this machine.
+
+  What is locked is the folder itself: the lock goes with the process, however
+  it ends, and leaves no file. Where folders cannot be locked, there is none.
+
+  Args:
+    folder: one that exists.
+    taken: called where another process has it; the folder is waited for when it
+      returns.
+  """
+  if fcntl is None:
+    yield
+    return
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    try:
+      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      taken()
+      fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+      pass  # Not every network file system can.
+    yield
+  finally:
+    os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -683,5 +683,5 @@ def test_a_home_that_cannot_be_written_is_named(run, tmp_path):
     env={'HOME': '/proc/nowhere', 'EMOTION_MUSICVAE_CACHE': ''},
   )
   assert status == 2
-  assert err.startswith("Error: --cache_dir: cannot write '/proc/nowhere/")
+  assert err.startswith("Error: --cache_dir: cannot write to '/proc/nowhere/")
   assert err.count('\n') == 1

@@ -128,11 +128,7 @@ def published(lite, tmp_path, monkeypatch):
   )
   monkeypatch.setattr(checkpoints, 'bundled', lambda config: None)
   monkeypatch.setenv('EMOTION_MUSICVAE_CACHE', str(tmp_path / 'cache'))
-  state.kept = lambda: sorted(
-    name
-    for name in os.listdir(tmp_path / 'cache' / 'checkpoints')
-    if not name.endswith('.lock')
-  )
+  state.kept = lambda: sorted(os.listdir(tmp_path / 'cache' / 'checkpoints'))
   return state
 
 
