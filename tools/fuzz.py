@@ -130,7 +130,9 @@ def _requests(read):
     from emotion_musicvae import jobs
 
     rows = getattr(jobs, read)(io.BytesIO(data))
-    found = list(jobs.requests(rows, emotions.load(), 0, 0.5, 1.0))
+    found = list(
+      jobs.requests(rows, emotions.load(), 0, 0.5, 1.0, ('mid',), False)
+    )
     good = [one for one in found if isinstance(one, jobs.Request)]
     assert all(one.reason for one in found if one not in good)
     for shard in itertools.islice(jobs.shards(good), 2):
