@@ -203,7 +203,9 @@ def make_tar(folder):
   )
   weights = checkpoints.load_weights(checkpoints.bundled(LITE))
   prefix = os.path.join(folder, CONFIG + '.ckpt')
-  checkpoints.save(prefix, enlarged(weights, small, large))
+  # Stock asks for a step; ours does without.
+  arrays = {**enlarged(weights, small, large), 'global_step': np.int64(1)}
+  checkpoints.save(prefix, arrays)
   path = os.path.join(folder, CONFIG + '.tar')
   with tarfile.open(path, 'w') as tar:
     for suffix in ('.index', '.data-00000-of-00001'):
