@@ -418,6 +418,7 @@ ROWS = [
   ('generate', [G, '--actor_dir={in}/cut'], '--actor_dir: no checkpoint'),
   ('train', ['--base_run_dir={in}/none'], '--base_run_dir: no checkpoint'),
   ('train', ['--checkpoint_file={in}/nan'], 'is not finite'),
+  ('train', ['--distribution_strategy=many'], 'expected one of one_device,'),
   (
     'pretrain',
     ['--run_dir=r', '--init_checkpoint={in}/no.tar'],
