@@ -96,14 +96,14 @@ import numpy as np
 import emotion_musicvae
 from emotion_musicvae import actor_critic, checkpoints, configuration
 from emotion_musicvae import emotions, musicvae, references
+from magenta.models.music_vae import trained_model
 entry, _ = configuration.load_model_config('hierdec-mel_16bar')
 h, _ = configuration.load_learner(
   'hierdec-mel_16bar', {{'batch_size': 32, 'replay_size': 32}})
 weights = checkpoints.load_weights({prefix!r})
 z = np.random.default_rng(0).standard_normal([32, 512]).astype('f')
-stock = musicvae.StockModel(
-  musicvae.magenta_config(entry['base'], entry['hparams']), {prefix!r},
-  weights, 32)._decoder
+stock = trained_model.TrainedModel(
+  musicvae.magenta_config(entry['base'], entry['hparams']), 32, {prefix!r})
 learner = actor_critic.ActorCritic(
   weights, (z, np.ones_like(z)),
   references.EnergyReference(references.load_melodies()),
