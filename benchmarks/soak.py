@@ -5,13 +5,14 @@ python benchmarks/soak.py --calls=1000
 Prints a JSON: memory and seconds of the calls by tenths, after a first tenth
 that warms up; and what ten commands that were started together on one cache and
 one output folder left there. As a machine with other work is slower at times, a
-bare decode of one melody is timed every tenth call, and `slower` is of calls
-counted in it; `graph` and `objects` are what TensorFlow's graph and Python grew
-by after the warming up.
+bare decode of one melody is timed every tenth call, and `slower` is the second
+half of the calls beside the first, both counted in it; `graph` and `objects` are
+what TensorFlow's graphs and Python grew by after the warming up.
 """
 
 import argparse
 import gc
+import itertools
 import json
 import os
 import statistics
@@ -49,20 +50,21 @@ def calls(number):
         start = time.process_time()
         model.sing(z, 0.5, 0)
         decodes.append(time.process_time() - start)
-    tenths.append(
-      (_resident_mib(), statistics.median(seconds), statistics.median(decodes))
-    )
+    tenths.append((_resident_mib(), seconds, decodes))
     counts.append(_counts())
   memory, seconds, decodes = zip(*tenths[1:])
+  before, after = (
+    statistics.median(itertools.chain(*seconds[half]))
+    / statistics.median(itertools.chain(*decodes[half]))
+    for half in (slice(5), slice(5, 10))
+  )
   return {
     'calls': number,
     'mib': [round(m) for m in memory],
     'growth': round(memory[-1] / memory[0] - 1, 4),
-    'cpu_seconds': [round(s, 4) for s in seconds],
-    'decode_cpu_seconds': [round(s, 4) for s in decodes],
-    'slower': round(
-      seconds[-1] / decodes[-1] / (seconds[0] / decodes[0]) - 1, 4
-    ),
+    'cpu_seconds': [round(statistics.median(s), 4) for s in seconds],
+    'decode_cpu_seconds': [round(statistics.median(s), 4) for s in decodes],
+    'slower': round(after / before - 1, 4),
     **{k: counts[-1][k] - counts[0][k] for k in counts[0]},
   }
 
