@@ -6,8 +6,8 @@ Prints a JSON: memory and seconds of the calls by tenths, after a first tenth
 that warms up; and what ten commands that were started together on one cache and
 one output folder left there. As a machine with other work is slower at times, a
 bare decode of one melody is timed every tenth call, and `slower` is the second
-half of the calls beside the first, both counted in it; `graph` and `objects` are
-what TensorFlow's graphs and Python grew by after the warming up.
+half of the calls beside the first, both counted in it; `graph` and `objects`
+are what TensorFlow's graphs and Python grew by after the warming up.
 """
 
 import argparse
