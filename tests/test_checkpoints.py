@@ -238,8 +238,10 @@ def test_a_claim_is_waited_for_and_ends_with_its_process(tmp_path, capsys):
       time.sleep(0.5)
       os.kill(os.getpid(), signal.SIGKILL)
   os.read(read, 1)
+  start = time.monotonic()
   with checkpoints.claimed(folder, 'run_dir'):
-    assert os.waitpid(pid, os.WNOHANG) != (0, 0)
+    assert time.monotonic() - start > 0.4
+  assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
   assert 'Another process is at work in' in capsys.readouterr().out
 
 
