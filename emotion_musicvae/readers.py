@@ -252,7 +252,8 @@ def _abc(path, name):
       with _bounded_metres():
         handler = abcFormat.ABCFile(abcVersion=(2, 1, 0)).readstr(body)
         score = abcFormat.translate.abcToStreamScore(handler)
-      yield _piece(tune_name, [_tune_from_part(tune_name, score.parts[0])])
+        tune = _tune_from_part(tune_name, score.parts[0])
+      yield _piece(tune_name, [tune])
     except Exception as e:  # pylint: disable=broad-except
       yield _unreadable(tune_name, e)
 
@@ -261,15 +262,15 @@ def _musicxml(path, name):
   """A tune of each part of a MusicXML score."""
   from music21 import converter  # pylint: disable=g-import-not-at-top
 
+  found = []
   with _bounded_metres():
     score = converter.parse(path, forceSource=True, storePickle=False)
-  found = []
-  for part in score.parts:
-    metres = part.flatten().getElementsByClass('TimeSignature')
-    if any(metre.ratioString not in _DUPLE_METRES for metre in metres):
-      found.append(Refusal(name, NOT_DUPLE))
-    else:
-      found.append(_tune_from_part(name, part.toSoundingPitch()))
+    for part in score.parts:
+      metres = part.flatten().getElementsByClass('TimeSignature')
+      if any(metre.ratioString not in _DUPLE_METRES for metre in metres):
+        found.append(Refusal(name, NOT_DUPLE))
+      else:
+        found.append(_tune_from_part(name, part.toSoundingPitch()))
   yield _piece(name, found or [Refusal(name, NO_NOTES)])
 
 

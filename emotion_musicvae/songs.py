@@ -229,6 +229,10 @@ def _chosen(tracks, number, where):
       )
     return tracks[number - 1]
   able = [t for t in tracks if t.tokens is not None]
+  if not able:
+    raise UserError(
+      f'{where}: no note from MIDI 21 to 108; transpose it by octaves'
+    )
   fullest = max(t.sounding.sum() for t in able)
   named = [t for t in able if _MELODIC.search(t.title)]
   full = [t for t in able if t.sounding.sum() >= fullest / 2]
