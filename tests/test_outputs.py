@@ -456,7 +456,8 @@ class _Listener(http.server.BaseHTTPRequestHandler):
 
 @pytest.mark.skipif(
   not CHROMIUM,
-  reason='plays the page in a Chromium, which no Python package brings',
+  reason='needs Chromium on the PATH (on Debian: apt install chromium), which '
+  'pip cannot bring; what the page holds is tested without',
 )
 def test_the_page_plays_and_seeks_in_a_browser(tmp_path):
   melodies = [_melody(_random_notes(i), 'peaceful') for i in range(2)]
