@@ -338,14 +338,9 @@ class ActorCritic:
     self.strategy = strategy or distribution.strategy('one_device')
     distribution.check_rows(
       self.strategy,
-      **{
-        name: getattr(hparams, name)
-        for name in (
-          'batch_size',
-          'forecast_batch_size',
-          'replay_batch_size',
-        )
-      },
+      batch_size=hparams.batch_size,
+      forecast_batch_size=hparams.forecast_batch_size,
+      replay_batch_size=hparams.replay_batch_size,
     )
     self.fingerprint = checkpoints.fingerprint(weights)
     self._objective = Objective(weights, hparams)
@@ -728,17 +723,15 @@ def learner_for(weights, hparams, seed, run_dir, strategy=None, progress=None):
   """
   tokens = references.load_melodies()
   prefix = checkpoints.latest(run_dir)
-  real = None
-  if prefix:
-    arrays = checkpoints.read(prefix)
-    real = tuple(arrays.get(name) for name in _REAL)
-  if real is None or real[0] is None:
+  known = checkpoints.read(prefix, _REAL.__contains__) if prefix else {}
+  if not known:
     real = references.encode(
       weights, tokens[: hparams.real_melodies], progress=progress
     )
+    known = dict(zip(_REAL, real))
   return ActorCritic(
     weights,
-    real,
+    tuple(known[name] for name in _REAL),
     references.EnergyReference(tokens),
     TargetSampler(emotions.load(), hparams),
     hparams,
@@ -749,7 +742,13 @@ def learner_for(weights, hparams, seed, run_dir, strategy=None, progress=None):
 
 def load_actor(prefix):
   """The actor of a checkpoint, and how many steps it was trained."""
-  arrays = checkpoints.read(prefix)
+  arrays = checkpoints.read(
+    prefix,
+    lambda name: (
+      name == 'global_step'
+      or (name.startswith('actor/') and checkpoints.is_weight(name))
+    ),
+  )
   bias = arrays['actor/dense_0/bias']
   z_size = arrays[f'actor/dense_{networks.HIDDEN_LAYERS}/bias'].shape[0] // 2
   actor = networks.Actor(

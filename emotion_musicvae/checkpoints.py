@@ -61,19 +61,11 @@ def claimed(folder, flag):
   Raises:
     UserError: the folder cannot be written to.
   """
-  try:
-    os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-      pass
-  except OSError as e:
-    raise UserError(
-      f'--{flag}: cannot write to {folder!r} ({e.strerror}); name a folder you '
-      'may write to'
-    ) from None
 
   def taken():
     print(f'Another process is at work in {folder}; waiting for it.')
 
+  staging.make_folder(folder, flag)
   with staging.locked(folder, taken):
     yield
 
@@ -370,17 +362,22 @@ def latest(run_dir):
   return tf.train.latest_checkpoint(os.path.join(run_dir, 'train'))
 
 
-def read(prefix):
-  """All arrays of a checkpoint by name, optimizer and step included."""
+def read(prefix, wanted=lambda name: True):
+  """Arrays of a checkpoint by name.
+
+  Args:
+    prefix: its prefix.
+    wanted: function of a name, whether to read it; all, optimizer and step
+      included, if not given.
+  """
   reader = tf.train.load_checkpoint(prefix)
-  return {
-    name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-  }
+  names = filter(wanted, reader.get_variable_to_shape_map())
+  return {name: reader.get_tensor(name) for name in names}
 
 
 def load_weights(prefix):
   """The model's own variables: name to float32 array, nothing else."""
-  return {k: v for k, v in read(prefix).items() if is_weight(k)}
+  return read(prefix, is_weight)
 
 
 def is_weight(name):

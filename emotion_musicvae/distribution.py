@@ -59,26 +59,25 @@ def check_rows(strategy, **rows):
       )
 
 
-def share(strategy, arrays, first=None):
+def share(strategy, arrays, first=0):
   """Gives each replica its rows.
 
   Args:
     strategy: a `tf.distribute.Strategy`.
     arrays: structure of arrays of N rows each.
     first: a number of rows that are shared out by themselves, and stand first
-      in every replica, before its share of the others; N when None.
+      in every replica, before its share of the others.
 
   Returns:
     The structure, of values to run a replica's function on.
   """
 
   def rows(array, replica, replicas):
-    parts = (array[:first], array[first:]) if first else (array,)
     shares = []
-    for part in parts:
+    for part in (array[:first], array[first:]):
       size = len(part) // replicas
       shares.append(part[replica * size : (replica + 1) * size])
-    return tf.concat(shares, axis=0) if first else tf.constant(shares[0])
+    return tf.concat(shares, axis=0)
 
   return tf.nest.map_structure(
     lambda array: strategy.experimental_distribute_values_from_function(

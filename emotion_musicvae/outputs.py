@@ -10,7 +10,6 @@ import importlib.util
 import io
 import json
 import os
-import tempfile
 
 from emotion_musicvae import staging
 from emotion_musicvae.configuration import UserError
@@ -63,16 +62,8 @@ def check_directory(path):
   Raises:
     UserError: it cannot.
   """
-  try:
-    os.makedirs(path, exist_ok=True)
-    with tempfile.TemporaryFile(dir=path):
-      pass
-    staging.settle(path)
-  except OSError as e:
-    raise UserError(
-      f'--output_dir: cannot write to {path!r} ({e.strerror}); name a folder '
-      'you may write to'
-    ) from None
+  staging.make_folder(path, 'output_dir')
+  staging.settle(path)
 
 
 def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):

@@ -181,7 +181,10 @@ class Pretrainer:
   def _update(self, tokens, noise, beta, sounding):
     gradients, scalars = self._slope(tokens, noise, beta, sounding)
     gradients = distribution.averaged(gradients)
-    norm = self._apply(gradients)
+    gradients, norm = tf.clip_by_global_norm(gradients, self.hparams.grad_clip)
+    self._optimizer.apply_gradients(
+      zip(gradients, self._trainable), skip_gradients_aggregation=True
+    )
     return {**scalars, 'global_norm': norm}
 
   @tf.function(jit_compile=True)
@@ -210,13 +213,6 @@ class Pretrainer:
       'losses/r_loss': r_loss,
       'losses/kl_bits': tf.reduce_mean(kl) / np.log(2.0),
     }
-
-  def _apply(self, gradients):
-    gradients, norm = tf.clip_by_global_norm(gradients, self.hparams.grad_clip)
-    self._optimizer.apply_gradients(
-      zip(gradients, self._trainable), skip_gradients_aggregation=True
-    )
-    return norm
 
 
 def train(

@@ -10,6 +10,9 @@ import contextlib
 import errno
 import os
 import shutil
+import tempfile
+
+from emotion_musicvae.configuration import UserError
 
 try:
   import fcntl
@@ -19,6 +22,27 @@ except ModuleNotFoundError:  # as on Windows
 _SUFFIX = '.emotion_musicvae'
 _LOCK, _WHOLE, _FILES = 'lock', 'whole', 'files'
 _LAST = ('.json', '.yaml', '.yml')  # They tell of the other files.
+
+
+def make_folder(path, flag):
+  """Makes a folder and sees that it can be written to.
+
+  Args:
+    path: the folder.
+    flag: that names it.
+
+  Raises:
+    UserError: it cannot.
+  """
+  try:
+    os.makedirs(path, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+      pass
+  except OSError as e:
+    raise UserError(
+      f'--{flag}: cannot write to {path!r} ({e.strerror}); name a folder you '
+      'may write to'
+    ) from None
 
 
 @contextlib.contextmanager
@@ -92,7 +116,9 @@ def settle(folder):
 def _locked(staged):
   """Tries to lock a hidden folder; gives whether it could.
 
-  The system takes the lock from a process that ends, however it does.
+  The system takes the lock from a process that ends, however it does. By a
+  file, which goes with the folder, and so on every system: where `locked` keeps
+  nobody away, what others are still writing would be taken for left behind.
   """
   import filelock
 

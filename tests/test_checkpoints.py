@@ -140,7 +140,7 @@ def test_what_is_published_is_fetched_once_and_kept_unpacked(lite, published):
   assert published.kept() == [LITE]
 
 
-def test_processes_at_once_fetch_once(published):
+def test_callers_at_once_fetch_once(published):
   found = []
   threads = [
     threading.Thread(target=lambda: found.append(_located())) for _ in range(4)

@@ -168,9 +168,8 @@ def main():
     )
   scripts.set_log(FLAGS.log)
   overrides = configuration.parse_settings(FLAGS.hparams)
-  configuration.load_learner(
-    FLAGS.config, overrides
-  )  # Refuses what it does not know.
+  # Refuses what it does not know.
+  configuration.load_learner(FLAGS.config, overrides)
 
   from emotion_musicvae import harmony
 
