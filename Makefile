@@ -14,6 +14,7 @@ lint: .venv/test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 
 .venv/demo: requirements.lock setup.py
 	$(PYTHON) -m venv .venv

@@ -12,14 +12,15 @@ setuptools.setup(
   description="Melodies that follow a named emotion, from Magenta's MusicVAE",
   license='Apache-2.0',
   packages=[
-    'emotion_musicvae',
     'emotion_musicvae.configs',
-    'emotion_musicvae.scripts',
+    *setuptools.find_packages(include=['emotion_musicvae*']),
   ],
   # The configurations stand at the top of the repository, where people look.
   package_dir={'emotion_musicvae.configs': 'configs'},
   package_data={
-    'emotion_musicvae': ['melodies.npz', 'models/*/*', 'templates/*'],
+    'emotion_musicvae': ['models/*/*'],
+    'emotion_musicvae.emotions': ['melodies.npz'],
+    'emotion_musicvae.files': ['templates/*'],
     'emotion_musicvae.configs': ['*.yaml'],
   },
   install_requires=[
@@ -51,6 +52,7 @@ setuptools.setup(
     'test': [
       'apache-beam>=2.77',
       'hypothesis',
+      'import-linter',
       'music21',
       'mypy',
       'pytest',
@@ -61,7 +63,7 @@ setuptools.setup(
   entry_points={
     'console_scripts': [
       f'emotion_musicvae_{name} = '
-      f'emotion_musicvae.scripts.{name}:console_entry_point'
+      f'emotion_musicvae.cli.{name}:console_entry_point'
       for name in (
         'batch',
         'calibrate',

@@ -23,8 +23,8 @@ import tempfile
 import threading
 import time
 
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.support import configuration
 
 CONFIG = 'hierdec-mel_16bar_lite'
 
@@ -95,7 +95,7 @@ def _command(name, **flags):
   return [
     sys.executable,
     '-m',
-    f'emotion_musicvae.scripts.{name}',
+    f'emotion_musicvae.cli.{name}',
     *(f'--{flag}={value}' for flag, value in flags.items()),
   ]
 

@@ -74,7 +74,7 @@ def measure(folder, output):
     [
       sys.executable,
       '-m',
-      'emotion_musicvae.scripts.calibrate',
+      'emotion_musicvae.cli.calibrate',
       f'--input_dir={folder}',
       f'--output_file={output}',
     ],

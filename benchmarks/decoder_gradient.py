@@ -35,7 +35,7 @@ def ours(weights, z, tokens):
   """Our gradient as a function of nothing."""
   import tensorflow as tf
 
-  from emotion_musicvae import hierdec
+  from emotion_musicvae.musicvae import hierdec
 
   weights = {k: tf.constant(v) for k, v in weights.items()}
   tokens = tf.constant(tokens)
@@ -58,11 +58,11 @@ def stock(config, prefix, z, tokens):
   """The gradient through Magenta's graph."""
   import tensorflow.compat.v1 as tf
 
-  from emotion_musicvae import melody
-  from emotion_musicvae import musicvae
+  from emotion_musicvae.music import melody
+  from emotion_musicvae.musicvae import stock
 
   batch = len(z)
-  magenta = musicvae.magenta_config(
+  magenta = stock.magenta_config(
     config['base'], {**config['hparams'], 'batch_size': batch}
   )
   target = np.eye(melody.NUM_TOKENS, dtype=np.float32)[tokens]
@@ -93,13 +93,13 @@ def products(weights, batch):
   """
   import tensorflow as tf
 
-  from emotion_musicvae import hierdec
+  from emotion_musicvae.music import melody
 
-  bars, steps = hierdec.NUM_BARS, hierdec.STEPS_PER_BAR
+  bars, steps = melody.NUM_BARS, melody.STEPS_PER_BAR
   shapes = []  # (rows, times, kernel)
   for scope, layer_inputs, rows, length in (
     ('decoder/hierarchical_level_0/', 0, batch, bars),
-    ('core_decoder/decoder/', hierdec.NUM_TOKENS, bars * batch, steps),
+    ('core_decoder/decoder/', melody.NUM_TOKENS, bars * batch, steps),
   ):
     for name, kernel in sorted(weights.items()):
       if not (name.startswith(scope) and name.endswith('/kernel')):
@@ -140,9 +140,10 @@ def peak_mib():
 
 def measure(name, batch, runs):
   """Ratios and memory of one model at one batch size."""
-  from emotion_musicvae import checkpoints
-  from emotion_musicvae import configuration
-  from emotion_musicvae import hierdec
+  from emotion_musicvae.music import melody
+  from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.musicvae import hierdec
+  from emotion_musicvae.support import configuration
 
   config, h = configuration.load_model_config(name)
   shapes = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
@@ -150,7 +151,7 @@ def measure(name, batch, runs):
   weights = hierdec.initial_weights(shapes, seed=0)
   rng = np.random.default_rng(0)
   z = rng.standard_normal([batch, h.z_size]).astype(np.float32)
-  tokens = rng.integers(hierdec.NUM_TOKENS, size=[batch, hierdec.NUM_STEPS])
+  tokens = rng.integers(melody.NUM_TOKENS, size=[batch, melody.NUM_STEPS])
   our_gradient = ours(weights, z, tokens)
   for _ in range(2):
     our_gradient()

@@ -23,9 +23,10 @@ import pretty_midi
 from scipy import stats
 import tinysoundfont
 
-from emotion_musicvae import melody
-from emotion_musicvae import references
-from emotion_musicvae import spectrogram
+from emotion_musicvae.emotions import references
+from emotion_musicvae.music import melody
+from emotion_musicvae.music import spectrogram
+from emotion_musicvae.steering import expectation
 
 # General MIDI program, counted from 0. Recorded evenly: its notes from MIDI 54
 # to 90 are as loud as middle C within 0.3 dB, as the spectrogram takes them.
@@ -78,7 +79,7 @@ def compare(num_tunes, program=HARP, progress=iter):
   by_density = np.argsort(melody.onsets_per_bar(tokens), kind='stable')
   evenly = np.linspace(0, len(tokens) - 1, num_tunes).astype(int)
   tokens = tokens[by_density[evenly]]
-  ours = spectrogram.span_energy(melody.one_hot(tokens), 1).numpy()
+  ours = expectation.span_energy(expectation.one_hot(tokens), 1).numpy()
   sound = np.stack(
     [energy_of_bars(render(row, program)) for row in progress(tokens)]
   )

@@ -21,7 +21,7 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _GENERATE = """
 import time
 clock = [time.time()]
-from emotion_musicvae import generation, outputs
+from emotion_musicvae import api, outputs
 clock.append(time.time())
 model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=3)
 clock.append(time.time())

@@ -35,9 +35,10 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import numpy as np
 
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import hierdec
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.support import configuration
 
 CONFIG = 'hierdec-mel_16bar'
 
@@ -45,9 +46,10 @@ CONFIG = 'hierdec-mel_16bar'
 # functions named take.
 _COMMAND = """
 import importlib, json, sys, time
-from emotion_musicvae import configuration, scripts
+from emotion_musicvae.cli import command as cli
+from emotion_musicvae.support import configuration
 configuration._parsed('hierdec-mel_16bar')['url'] = {url!r}
-spent, load = {{}}, scripts.load_tensorflow
+spent, load = {{}}, cli.load_tensorflow
 def timed(module, name):
   module = importlib.import_module('emotion_musicvae.' + module)
   function = getattr(module, name)
@@ -60,12 +62,13 @@ def timed(module, name):
   setattr(module, name, call)
 def load_tensorflow():
   load()
-  for module, name in (('downloads', 'fetch'), ('checkpoints', '_unpack'),
-                       ('checkpoints', 'load_model'), ('references', 'encode'),
-                       ('actor_critic', 'train')):
+  for module, name in (
+    ('musicvae.downloads', 'fetch'), ('musicvae.checkpoints', '_unpack'),
+    ('musicvae.checkpoints', 'load_model'), ('musicvae.posterior', 'encode'),
+    ('steering.actor_critic', 'train')):
     timed(module, name)
-scripts.load_tensorflow = load_tensorflow
-command = importlib.import_module('emotion_musicvae.scripts.{command}')
+cli.load_tensorflow = load_tensorflow
+command = importlib.import_module('emotion_musicvae.cli.{command}')
 try:
   command.console_entry_point()
 finally:
@@ -77,7 +80,9 @@ _LOAD = """
 import json, os, resource, time
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 import emotion_musicvae
-from emotion_musicvae import generation, musicvae, configuration
+from emotion_musicvae import api
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.support import configuration
 from magenta.models.music_vae import trained_model
 entry, _ = configuration.load_model_config('hierdec-mel_16bar')
 start = time.monotonic()
@@ -86,33 +91,35 @@ print(json.dumps([time.monotonic() - start,
                   resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20]))
 """
 _STOCK = """trained_model.TrainedModel(
-  musicvae.magenta_config(entry['base'], entry['hparams']), 8, {prefix!r})"""
-_OURS = """generation.EmotionMusicVAE.from_pretrained(
+  stock.magenta_config(entry['base'], entry['hparams']), 8, {prefix!r})"""
+_OURS = """api.EmotionMusicVAE.from_pretrained(
   'hierdec-mel_16bar', {prefix!r}, actor_dir={actor!r})"""
 
 _STEP = """
 import json, time
 import numpy as np
 import emotion_musicvae
-from emotion_musicvae import actor_critic, checkpoints, configuration
-from emotion_musicvae import emotions, musicvae, references
+from emotion_musicvae.emotions import catalogue, references
+from emotion_musicvae.musicvae import checkpoints, stock
+from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.support import configuration
 from magenta.models.music_vae import trained_model
 entry, _ = configuration.load_model_config('hierdec-mel_16bar')
 h, _ = configuration.load_learner(
   'hierdec-mel_16bar', {{'batch_size': 32, 'replay_size': 32}})
 weights = checkpoints.load_weights({prefix!r})
 z = np.random.default_rng(0).standard_normal([32, 512]).astype('f')
-stock = trained_model.TrainedModel(
-  musicvae.magenta_config(entry['base'], entry['hparams']), 32, {prefix!r})
+theirs = trained_model.TrainedModel(
+  stock.magenta_config(entry['base'], entry['hparams']), 32, {prefix!r})
 learner = actor_critic.ActorCritic(
   weights, (z, np.ones_like(z)),
   references.EnergyReference(references.load_melodies()),
-  actor_critic.TargetSampler(emotions.load(), h), h, 0)
+  actor_critic.TargetSampler(catalogue.load(), h), h, 0)
 def seconds(function):
   start = time.monotonic()
   function()
   return time.monotonic() - start
-decode = lambda: stock.decode_to_tensors(z, length=256, temperature=0.5)
+decode = lambda: theirs.decode_to_tensors(z, length=256, temperature=0.5)
 decode(), learner.step()
 print(json.dumps([[seconds(decode), seconds(learner.step)]
                   for _ in range({runs})]))
@@ -121,10 +128,12 @@ print(json.dumps([[seconds(decode), seconds(learner.step)]
 _HITS = """
 import json
 import numpy as np
-from emotion_musicvae import EmotionMusicVAE, emotions
+from emotion_musicvae import EmotionMusicVAE
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.music import melody
 model = EmotionMusicVAE.from_pretrained(
   'hierdec-mel_16bar', {prefix!r}, actor_dir={actor!r}, max_batch_size=32)
-melodies = [m for e in emotions.load() for m in model.generate(e, {n}, seed=1)]
+melodies = [m for e in catalogue.load() for m in model.generate(e, {n}, seed=1)]
 tones = [m.measured['chord_tone_rate'] for m in melodies]
 pitch = [abs(m.measured['mean_pitch'] - m.reference['mean_pitch'])
          for m in melodies]
@@ -150,7 +159,7 @@ def enlarged(weights, small, large):
   z = (small.z_size, large.z_size)
   encoder = list(zip(small.enc_rnn_size, large.enc_rnn_size))
   decoder = list(zip(small.dec_rnn_size, large.dec_rnn_size))
-  token = (hierdec.NUM_TOKENS, hierdec.NUM_TOKENS)
+  token = (melody.NUM_TOKENS, melody.NUM_TOKENS)
   state = [units for units in decoder for _ in 'ch']
 
   def blocks(name):

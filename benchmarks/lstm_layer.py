@@ -20,7 +20,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import tensorflow as tf
 
-from emotion_musicvae import hierdec
+from emotion_musicvae.musicvae import hierdec
 
 SIZES = {'encoder': (256, 16, 192), 'core decoder': (16, 256, 256)}
 

@@ -21,24 +21,25 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from emotion_musicvae import configuration
-from emotion_musicvae import hierdec
-from emotion_musicvae import musicvae
-from emotion_musicvae import pretraining
-from emotion_musicvae import references
+from emotion_musicvae.emotions import references
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.support import configuration
 
 CONFIG = 'hierdec-mel_16bar_lite'
 
 
-def stock(settings):
+def stock_step(settings):
   """A function of [B, 256] tokens that makes one update of Magenta's model."""
   with tf.Graph().as_default():
-    config = musicvae.magenta_config('hierdec-mel_16bar', settings)
+    config = stock.magenta_config('hierdec-mel_16bar', settings)
     hparams = config.hparams
     model = config.model
-    model.build(hparams, hierdec.NUM_TOKENS, is_training=True)
+    model.build(hparams, melody.NUM_TOKENS, is_training=True)
     batch = hparams.batch_size
-    sequence = tf.placeholder(tf.float32, [batch, 256, hierdec.NUM_TOKENS])
+    sequence = tf.placeholder(tf.float32, [batch, 256, melody.NUM_TOKENS])
     lengths = tf.fill([batch], 256)
     optimizer = model.train(sequence, sequence, lengths)
     gradients, variables = zip(*optimizer.compute_gradients(model.loss))
@@ -48,24 +49,24 @@ def stock(settings):
     )
     session = tf.Session()
     session.run(tf.global_variables_initializer())
-  one_hot = np.eye(hierdec.NUM_TOKENS, dtype=np.float32)
+  one_hot = np.eye(melody.NUM_TOKENS, dtype=np.float32)
   return lambda tokens: session.run(update, {sequence: one_hot[tokens]})
 
 
 def ours(hparams):
-  """The same of `pretraining.Pretrainer`, with all that it learns besides."""
+  """The same of `trainer.Pretrainer`, with all that it learns besides."""
   shapes = hierdec.variable_shapes(
     hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
   )
   weights = hierdec.initial_weights(shapes, 0)
-  return pretraining.Pretrainer(hparams, weights, 0).step
+  return trainer.Pretrainer(hparams, weights, 0).step
 
 
 def measure(batch_size, runs):
   entry, hparams = configuration.load_model_config(CONFIG)
   settings = {**entry['hparams'], 'batch_size': batch_size}
   melodies = references.load_melodies().astype(np.int32)
-  steps = {'ours': ours(hparams), 'stock': stock(settings)}
+  steps = {'ours': ours(hparams), 'stock': stock_step(settings)}
   seconds = {name: [] for name in steps}
   for run in range(runs + 1):
     tokens = np.roll(melodies, run * batch_size, axis=0)[:batch_size]

@@ -32,13 +32,13 @@ def _resident_mib():
 
 def calls(number):
   """Memory at the end of each tenth of the calls, and its median seconds."""
+  from emotion_musicvae import api
   from emotion_musicvae import EmotionMusicVAE
-  from emotion_musicvae import emotions
-  from emotion_musicvae import generation
+  from emotion_musicvae.emotions import catalogue
 
   model = EmotionMusicVAE.from_pretrained()
-  known = emotions.load()
-  z = generation.prior(0, 1, model.z_size)
+  known = catalogue.load()
+  z = api.prior(0, 1, model.z_size)
   tenths, counts = [], []
   for tenth in range(11):
     seconds, decodes = [], []
@@ -88,7 +88,7 @@ def together(processes, count):
   with tempfile.TemporaryDirectory() as folder:
     out = os.path.join(folder, 'out')
     command = [
-      sys.executable, '-m', 'emotion_musicvae.scripts.generate',
+      sys.executable, '-m', 'emotion_musicvae.cli.generate',
       '--emotion=clear', f'--num_outputs={count}', f'--output_dir={out}',
       f'--cache_dir={os.path.join(folder, "cache")}',
     ]  # fmt: skip

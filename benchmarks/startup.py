@@ -29,7 +29,7 @@ import os
 os.environ['TF_USE_LEGACY_KERAS'] = '1'
 import copy
 from magenta.models.music_vae import configs, music_vae_generate
-from emotion_musicvae import configuration
+from emotion_musicvae.support import configuration
 entry = configuration.load_yaml('{CONFIG}')
 config = copy.deepcopy(configs.CONFIG_MAP[entry['base']])
 config.hparams.override_from_dict(entry['hparams'])
@@ -55,7 +55,7 @@ def processes(checkpoint, count):
   with tempfile.TemporaryDirectory() as folder:
     common = [f'--num_outputs={count}', f'--temperature={TEMPERATURE}',
               f'--output_dir={folder}', f'--config={CONFIG}']  # fmt: skip
-    ours = [sys.executable, '-m', 'emotion_musicvae.scripts.generate',
+    ours = [sys.executable, '-m', 'emotion_musicvae.cli.generate',
             '--emotion=peaceful', *common]  # fmt: skip
     stock = [sys.executable, '-c', _STOCK, '--mode=sample',
              f'--checkpoint_file={checkpoint}', *common]  # fmt: skip
@@ -68,18 +68,18 @@ def calls(counts, runs):
   from magenta.models.music_vae import trained_model
   import numpy as np
 
-  from emotion_musicvae import checkpoints
-  from emotion_musicvae import configuration
-  from emotion_musicvae import generation
-  from emotion_musicvae import musicvae
+  from emotion_musicvae import api
+  from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.musicvae import stock
+  from emotion_musicvae.support import configuration
 
   entry = configuration.load_yaml(CONFIG)
   stock = trained_model.TrainedModel(
-    musicvae.magenta_config(entry['base'], entry['hparams']),
+    stock.magenta_config(entry['base'], entry['hparams']),
     batch_size=8,
     checkpoint_dir_or_path=checkpoints.bundled(CONFIG),
   )
-  model = generation.EmotionMusicVAE.from_pretrained(CONFIG)
+  model = api.EmotionMusicVAE.from_pretrained(CONFIG)
   z = np.random.default_rng(0).standard_normal([max(counts), model.z_size])
 
   def timed(function, *arguments):
@@ -133,7 +133,7 @@ def main():
   arguments = parser.parse_args()
   counts, runs = arguments.num_outputs, arguments.runs
 
-  from emotion_musicvae import checkpoints
+  from emotion_musicvae.musicvae import checkpoints
 
   prefix = checkpoints.bundled(CONFIG)
   result = {

@@ -9,10 +9,10 @@ with several intensities and varied at several distances.
 import numpy as np
 
 from emotion_musicvae import EmotionMusicVAE
-from emotion_musicvae import emotions
-from emotion_musicvae import melody
-from emotion_musicvae import references
-from emotion_musicvae import songs
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import references
+from emotion_musicvae.files import songs
+from emotion_musicvae.music import melody
 
 _TUNES_PER_EMOTION = 7
 
@@ -43,7 +43,7 @@ def _row(name, tunes, sung):
 
 def main():
   model = EmotionMusicVAE.from_pretrained(max_batch_size=1)
-  wanted = emotions.load()
+  wanted = catalogue.load()
   tunes = references.load_held_out()[: _TUNES_PER_EMOTION * len(wanted)]
   own = [songs.Song('tune', tune, qpm=120.0) for tune in tunes]
   print('| | onsets kept | with their pitch | register and density met | ')

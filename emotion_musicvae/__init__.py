@@ -16,10 +16,10 @@ __version__ = '0.1.0'
 
 
 _HOMES = {
-  'Emotion': 'emotions',
-  'EmotionMusicVAE': 'generation',
-  'Melody': 'generation',
-  'UserError': 'configuration',
+  'Emotion': 'emotions.catalogue',
+  'EmotionMusicVAE': 'api',
+  'Melody': 'api',
+  'UserError': 'support.errors',
 }
 __all__ = ['Emotion', 'EmotionMusicVAE', 'Melody', 'UserError']
 

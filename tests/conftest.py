@@ -11,9 +11,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from emotion_musicvae import checkpoints
-from emotion_musicvae import hierdec
-from emotion_musicvae import musicvae
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import stock
 
 SMALL = {'z_size': 12, 'enc_rnn_size': [24, 16], 'dec_rnn_size': [20, 28]}
 
@@ -73,13 +73,13 @@ def small_weights():
 
 
 @pytest.fixture(scope='session')
-def stock(small_weights, tmp_path_factory):
+def stock_model(small_weights, tmp_path_factory):
   """Magenta's own model of `small_weights`, 8 melodies at once."""
-  config = musicvae.magenta_config('hierdec-mel_16bar', SMALL)
+  config = stock.magenta_config('hierdec-mel_16bar', SMALL)
   # Without a step, and gone by the time that something is encoded.
   prefix = str(tmp_path_factory.mktemp('small') / 'mel_16bar_hierdec.ckpt')
   checkpoints.save(prefix, small_weights)
-  model = musicvae.StockModel(config, prefix, small_weights, batch_size=8)
+  model = stock.StockModel(config, prefix, small_weights, batch_size=8)
   for suffix in ('.index', '.data-00000-of-00001'):
     os.remove(prefix + suffix)
   return model

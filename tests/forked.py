@@ -18,13 +18,18 @@ import traceback
 
 def main():
   # What the commands load one by one.
-  from emotion_musicvae import scripts
+  from emotion_musicvae.cli import command
 
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   sys.argv = ['forked']
-  scripts.load_tensorflow = lambda: None
+  command.load_tensorflow = lambda: None
   importlib.import_module('music21')
-  for name in ('calibration', 'generation', 'musicvae', 'plots', 'pretraining'):
+  for name in (
+    'emotions.calibration',
+    'api',
+    'evaluation.figures',
+    'pretraining.trainer',
+  ):
     importlib.import_module('emotion_musicvae.' + name)
   print('ready', flush=True)
   for line in sys.stdin:
@@ -69,7 +74,7 @@ def _become(request):
     os.environ.update(request['env'])
     tempfile.tempdir = None  # It may be another one now.
     module = importlib.import_module(
-      'emotion_musicvae.scripts.' + request['module']
+      'emotion_musicvae.cli.' + request['module']
     )
     sys.argv = [request['module'], *request['flags']]
     exec(request['before'], {})

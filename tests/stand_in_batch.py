@@ -19,10 +19,10 @@ from apache_beam.io.filesystems import FileSystems
 from note_seq.protobuf import music_pb2
 import numpy as np
 
-from emotion_musicvae import batch  # noqa: F401 (loaded before the forks)
-from emotion_musicvae import generation
-from emotion_musicvae import jobs
-from emotion_musicvae.scripts import batch as command
+from emotion_musicvae import api
+from emotion_musicvae.batch import pipeline  # noqa: F401 (loaded before the forks)
+from emotion_musicvae.batch import requests
+from emotion_musicvae.cli import batch as command
 
 
 class StandIn:
@@ -41,7 +41,7 @@ class StandIn:
         pitch=pitch, velocity=80, start_time=start, end_time=start + 1
       )
     measured = {'mean_pitch': np.mean([n.pitch for n in sequence.notes])}
-    return generation.Melody(
+    return api.Melody(
       order.emotion, sequence, None, None, 0, measured, {}, {}, order.number
     )
 
@@ -108,8 +108,8 @@ def _run(folder, flags, kill_after, room, launchers, errors):
 
 
 def main():
-  jobs.SHARD_SIZE = 4
-  generation.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
+  requests.SHARD_SIZE = 4
+  api.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
   for line in sys.stdin:
     with tempfile.TemporaryFile('w+') as errors:
       start = time.monotonic()

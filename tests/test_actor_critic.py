@@ -3,15 +3,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_musicvae import actor_critic
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import emotions
-from emotion_musicvae import harmony
-from emotion_musicvae import melody
-from emotion_musicvae import references
-from emotion_musicvae import spectrogram
-from emotion_musicvae.configuration import UserError
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import conditions
+from emotion_musicvae.emotions import references
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import posterior
+from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.steering import actors
+from emotion_musicvae.steering import expectation
+from emotion_musicvae.steering import objective
+from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 HPARAMS = configuration.LearnerHparams(
   units=32, batch_size=8, replay_size=32, replay_batch_size=16
@@ -21,9 +25,9 @@ HPARAMS = configuration.LearnerHparams(
 @pytest.fixture(scope='module')
 def learner_of(small_weights):
   tokens = references.load_melodies()[:64]
-  real = references.encode(small_weights, tokens)
+  real = posterior.encode(small_weights, tokens)
   energy = references.EnergyReference(tokens)
-  sampler = actor_critic.TargetSampler(emotions.load(), HPARAMS)
+  sampler = actor_critic.TargetSampler(catalogue.load(), HPARAMS)
 
   def make(seed=0, hparams=HPARAMS):
     return actor_critic.ActorCritic(
@@ -66,7 +70,7 @@ def test_both_networks_learn_and_every_term_is_logged(run):
   ]
   for scalars in run['scalars']:
     assert all(np.isfinite(v) for v in scalars.values())
-    for term in actor_critic.TERMS:
+    for term in objective.TERMS:
       for way in ('measured', 'expected', 'foreseen'):
         assert f'{way}/{term}' in scalars
 
@@ -81,11 +85,9 @@ def test_a_resumed_run_is_the_unbroken_run(learner_of, run):
 
 
 def test_the_saved_actor_is_the_trained_actor(run):
-  actor, steps = actor_critic.load_actor(run['prefix'])
+  actor, steps = actors.load_actor(run['prefix'])
   assert steps == 3
-  assert (
-    actor_critic.fingerprint_of(run['prefix']) == run['learner'].fingerprint
-  )
+  assert actors.fingerprint_of(run['prefix']) == run['learner'].fingerprint
   for variable in actor.trainable_variables:
     np.testing.assert_array_equal(
       variable.numpy(), run['at_three'][variable.name]
@@ -111,7 +113,7 @@ def test_the_actor_stays_within_the_priors_sphere(learner_of):
   learner = learner_of()
   rng = np.random.default_rng(0)
   far = 5.0 * rng.standard_normal([8, 12]).astype(np.float32)
-  moved = learner.actor(far, np.zeros([8, actor_critic.CONDITION_SIZE], 'f'))
+  moved = learner.actor(far, np.zeros([8, conditions.CONDITION_SIZE], 'f'))
   np.testing.assert_array_less(np.square(moved).mean(axis=1), 1.0 + 1e-5)
 
 
@@ -140,7 +142,7 @@ def test_energy_reference_is_what_real_melodies_measure():
   tokens = references.load_melodies()
   energy = references.EnergyReference(tokens[::2])
   other = tokens[1::2]
-  measured = spectrogram.span_energy(melody.one_hot(other), 16)[:, 0]
+  measured = expectation.span_energy(expectation.one_hot(other), 16)[:, 0]
   foreseen = energy(melody.mean_pitch(other), melody.onsets_per_bar(other))
   error = np.abs(np.log(measured / foreseen))
   assert np.median(error) < 0.05
@@ -150,14 +152,14 @@ def test_energy_reference_is_what_real_melodies_measure():
 
 
 def test_free_conditions_mix_the_bars_of_the_emotions():
-  wanted = emotions.load()
+  wanted = catalogue.load()
   hparams = dataclasses.replace(
     HPARAMS, emotion_share=0.0, forecast_batch_size=400
   )
   targets = actor_critic.TargetSampler(wanted, hparams)(
     np.random.default_rng(0)
   )
-  home, _ = actor_critic.Targets.of(wanted).at_home()
+  home, _ = conditions.Targets.of(wanted).at_home()
   bars = {bar.tobytes() for bar in home.fit.reshape(-1, 16, 12)}
   drawn = targets.fit.reshape(-1, 4, 4, 16, 12)  # [B, cycles, bars, 16, 12]
   assert {bar.tobytes() for bar in drawn.reshape(-1, 16, 12)} <= bars
@@ -171,12 +173,12 @@ def test_free_conditions_mix_the_bars_of_the_emotions():
 def test_every_key_and_register_is_one_at_home():
   wanted = [
     dataclasses.replace(e, mean_pitch=p)
-    for e, p in zip(emotions.load(), np.linspace(30.0, 100.0, 9))
+    for e, p in zip(catalogue.load(), np.linspace(30.0, 100.0, 9))
   ]
-  targets = actor_critic.Targets.of(wanted)
+  targets = conditions.Targets.of(wanted)
   home, shift = targets.at_home()
   np.testing.assert_allclose(home.mean_pitch + shift, targets.mean_pitch, 1e-6)
-  assert (np.abs(home.mean_pitch - actor_critic.HOME_PITCH) <= 6.0).all()
+  assert (np.abs(home.mean_pitch - conditions.HOME_PITCH) <= 6.0).all()
   for fit, at_home, k in zip(targets.fit, home.fit, shift):
     np.testing.assert_array_equal(np.roll(at_home, k, axis=1), fit)
     assert harmony.signature(at_home) == 0

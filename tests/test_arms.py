@@ -3,18 +3,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_musicvae import actor_critic
-from emotion_musicvae import arms
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import emotions
-from emotion_musicvae import evaluation
-from emotion_musicvae import generation
-from emotion_musicvae import hits
-from emotion_musicvae import melody
+from emotion_musicvae import api
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import conditions
+from emotion_musicvae.emotions import hits
+from emotion_musicvae.evaluation import baselines
+from emotion_musicvae.evaluation import experiment
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.steering import refinement
+from emotion_musicvae.support import configuration
 
 CONFIG = 'hierdec-mel_16bar_lite'
-SETTINGS = arms.Settings(
+SETTINGS = baselines.Settings(
   tries=3, steps=(0.5, 1.0), ascent_updates=12, constraint_updates=4
 )
 
@@ -23,7 +24,7 @@ SETTINGS = arms.Settings(
 def bench():
   with checkpoints.located(CONFIG, None, None, None) as prefix:
     weights = checkpoints.load_model(prefix, CONFIG)
-    model = generation.EmotionMusicVAE.from_pretrained(
+    model = api.EmotionMusicVAE.from_pretrained(
       CONFIG, prefix, max_batch_size=32
     )
   hparams = configuration.LearnerHparams(
@@ -34,8 +35,8 @@ def bench():
     replay_batch_size=4,
     real_melodies=64,
   )
-  return arms.Bench(
-    model, weights, hparams, SETTINGS, 9, tuple(emotions.load())
+  return baselines.Bench(
+    model, weights, hparams, SETTINGS, 9, tuple(catalogue.load())
   )
 
 
@@ -43,12 +44,12 @@ def bench():
 def asked(bench):
   """Two melodies of each emotion: first vectors and targets."""
   wanted = [e for e in bench.wanted for _ in range(2)]
-  targets, _ = actor_critic.Targets.of(wanted).at_home()
-  return generation.prior(5, 18, bench.real[0].shape[1]), targets
+  targets, _ = conditions.Targets.of(wanted).at_home()
+  return api.prior(5, 18, bench.real[0].shape[1]), targets
 
 
 def _missed(bench, z, targets):
-  measured = generation.measure(bench.model.sing(z, 0.5, 5), targets)
+  measured = api.measure(bench.model.sing(z, 0.5, 5), targets)
   return hits.missed(measured, targets)
 
 
@@ -71,7 +72,7 @@ def test_every_arm_moves_each_vector_by_itself(bench, asked, name):
   start, targets = asked
   if name == 'one actor per emotion':  # Each is compiled anew.
     bench = dataclasses.replace(bench, wanted=bench.wanted[:1])
-  arm = arms.builders()[name](bench)
+  arm = baselines.builders()[name](bench)
   z = arm(start, targets, 0.5, 5)
   assert z.shape == start.shape
   assert np.isfinite(z).all()
@@ -85,7 +86,7 @@ def test_every_arm_moves_each_vector_by_itself(bench, asked, name):
 
 def test_rejection_keeps_the_nearest_of_its_tries(bench, asked):
   start, targets = asked
-  z = arms.Rejection(bench)(start, targets, 0.5, 5)
+  z = baselines.Rejection(bench)(start, targets, 0.5, 5)
   before, after = (_missed(bench, x, targets) for x in (start, z))
   assert (after <= before).all()
   assert (after < before).any()
@@ -93,14 +94,14 @@ def test_rejection_keeps_the_nearest_of_its_tries(bench, asked):
 
 def test_latent_ascent_comes_nearer(bench, asked):
   start, targets = asked
-  z = arms.LatentAscent(bench)(start, targets, 0.5, 5)
+  z = baselines.LatentAscent(bench)(start, targets, 0.5, 5)
   before, after = (_missed(bench, x, targets) for x in (start, z))
   assert np.median(after) < np.median(before)
 
 
 def test_retraining_comes_nearer_whoever_is_beside(bench, asked):
   start, targets = asked
-  part = actor_critic.load_retraining()['part']
+  part = refinement.load_retraining()['part']
   before = start + part * (bench.model.move(start, targets) - start)
   after = bench.model.move(start, targets, updates=12, seed=5)
   missed = [_missed(bench, z, targets) for z in (before, after)]
@@ -111,7 +112,7 @@ def test_retraining_comes_nearer_whoever_is_beside(bench, asked):
 
 def test_attribute_vectors_raise_what_they_are_named_after(bench, asked):
   start, targets = asked
-  arm = arms.AttributeVectors(bench)
+  arm = baselines.AttributeVectors(bench)
   for name, low, high, measure in (
     ('mean_pitch', 60.0, 74.0, melody.mean_pitch),
     ('onsets_per_bar', 3.0, 11.0, melody.onsets_per_bar),
@@ -129,9 +130,9 @@ def test_attribute_vectors_raise_what_they_are_named_after(bench, asked):
 def test_a_real_melody_meets_its_own_condition(bench):
   """Its progression holds more of its notes than those of other emotions do."""
   tokens = bench.tokens[:8]
-  moved, own = arms._own_conditions(tokens, bench.wanted)
+  moved, own = baselines._own_conditions(tokens, bench.wanted)
   rates = melody.chord_tone_rate(moved, own.fit, own.sounding)
-  for fit in actor_critic.Targets.of(bench.wanted).fit:
+  for fit in conditions.Targets.of(bench.wanted).fit:
     for key in range(12):
       other = melody.chord_tone_rate(tokens, np.roll(fit, key, 1), own.sounding)
       assert (other <= rates + 1e-9).all()
@@ -141,8 +142,8 @@ def test_a_real_melody_meets_its_own_condition(bench):
 
 
 def test_a_hit_misses_by_nothing():
-  wanted = emotions.load()[:1]
-  targets = actor_critic.Targets.of(wanted * 4)
+  wanted = catalogue.load()[:1]
+  targets = conditions.Targets.of(wanted * 4)
   measured = {
     'mean_pitch': wanted[0].mean_pitch + np.array([0.0, 1.5, 3.0, np.nan]),
     'onsets_per_bar': np.full(4, wanted[0].onsets_per_bar),
@@ -154,7 +155,7 @@ def test_a_hit_misses_by_nothing():
 
 def test_the_whole_comparison_is_told(bench):
   names = ['prior', 'ours', 'ours briefly']
-  result, samples = evaluation.evaluate(bench, names, 4, [0.5], [0, 1])
+  result, samples = experiment.evaluate(bench, names, 4, [0.5], [0, 1])
   values = result['arms']['ours']['temperatures']['0.5']
   assert len(values['all']['hit_rate']) == 2
   assert set(values['emotions']) == {e.alias for e in bench.wanted}
@@ -181,11 +182,11 @@ def test_the_whole_comparison_is_told(bench):
   assert beyond['blends_between'] > 0.8
   assert beyond['unseen_hits'] > 0.2
   assert samples['ours briefly'].curves['actor/loss']
-  text = evaluation.markdown(result)
+  text = experiment.markdown(result)
   for words in ('hit rate', 'recognition', 'CPU seconds per hit', 'gloomy'):
     assert words in text
 
 
 def test_every_arm_that_is_listed_can_be_built():
   entry = configuration.load_yaml('arms')
-  assert {*entry['arms'], *entry['ablations']} == set(arms.builders())
+  assert {*entry['arms'], *entry['ablations']} == set(baselines.builders())

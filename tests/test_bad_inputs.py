@@ -18,9 +18,9 @@ from conftest import pack
 import numpy as np
 import pytest
 
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import hierdec
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.support import configuration
 
 LITE = 'hierdec-mel_16bar_lite'
 G = '--emotion=gloomy'
@@ -551,11 +551,11 @@ def stop(*arguments, **settings):
 @pytest.mark.parametrize(
   'where',
   [
-    'from emotion_musicvae import outputs as o; o.check_directory = stop',
-    'from emotion_musicvae import checkpoints as c; c.read = stop',
-    'from emotion_musicvae import generation as g; g.measure = stop',
+    'from emotion_musicvae.files import writers as o; o.check_directory = stop',
+    'from emotion_musicvae.musicvae import checkpoints as c; c.read = stop',
+    'from emotion_musicvae import api as g; g.measure = stop',
     'import json; json.dumps = stop',
-    'from emotion_musicvae import outputs as o; o.midi = stop',
+    'from emotion_musicvae.files import writers as o; o.midi = stop',
     # One file has its name already, the next has not.
     'import os\ndone, real = [], os.rename\n'
          'def rename(*a):\n  done.append(a)\n'
@@ -579,25 +579,33 @@ def test_ctrl_c_leaves_nothing_at_any_stage(run, tmp_path, where):
 @pytest.mark.parametrize(
   ('module', 'flags', 'where'),
   [
-    ('calibrate', [OUT, '--input_dir={scales}'], 'readers.pieces'),
-    ('calibrate', [OUT, '--input_dir={scales}'], 'calibration.report'),
-    ('calibrate', [OUT, '--input_dir={scales}'], 'plots.pitch_against_density'),
-    ('train', ['--run_dir=r'], 'checkpoints.load_model'),
-    ('train', ['--run_dir=r'], 'actor_critic.train'),
-    ('pretrain', ['--run_dir=r', '--input_dir={scales}'], 'corpus.load'),
-    ('evaluate', ['--output_dir=r'], 'evaluation.evaluate'),
-    ('evaluate', ['--output_dir=r'], 'checkpoints.load_model'),
+    ('calibrate', [OUT, '--input_dir={scales}'], 'files.readers.pieces'),
+    ('calibrate', [OUT, '--input_dir={scales}'], 'emotions.calibration.report'),
+    (
+      'calibrate',
+      [OUT, '--input_dir={scales}'],
+      'evaluation.figures.pitch_against_density',
+    ),
+    ('train', ['--run_dir=r'], 'musicvae.checkpoints.load_model'),
+    ('train', ['--run_dir=r'], 'steering.actor_critic.train'),
+    (
+      'pretrain',
+      ['--run_dir=r', '--input_dir={scales}'],
+      'pretraining.corpus.load',
+    ),
+    ('evaluate', ['--output_dir=r'], 'evaluation.experiment.evaluate'),
+    ('evaluate', ['--output_dir=r'], 'musicvae.checkpoints.load_model'),
   ],
 )
 def test_ctrl_c_leaves_nothing_of_the_other_commands(
   run, scales, tmp_path, module, flags, where
 ):
-  owner, name = where.split('.')
+  owner, name = where.rsplit('.', 1)
   status, _, err = run(
     module,
     *(flag.replace('{scales}', str(scales)) for flag in flags),
     cwd=tmp_path,
-    before=f'{_STOP}from emotion_musicvae import {owner} as o\no.{name} = stop',
+    before=f'{_STOP}import emotion_musicvae.{owner} as o\no.{name} = stop',
     env={'TMPDIR': str(tmp_path)},
   )
   assert status == 130
@@ -607,7 +615,7 @@ def test_ctrl_c_leaves_nothing_of_the_other_commands(
 
 def _shell(command, **env):
   """A fresh process in a shell of its own: `(status, stderr)`."""
-  python = f'"{sys.executable}" -m emotion_musicvae.scripts'
+  python = f'"{sys.executable}" -m emotion_musicvae.cli'
   result = subprocess.run(
     [
       'bash',

@@ -17,15 +17,15 @@ from pyarrow import parquet
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import batch
-from emotion_musicvae import emotions
-from emotion_musicvae import generation
-from emotion_musicvae import jobs
-from emotion_musicvae import outputs
-from emotion_musicvae import readers
-from emotion_musicvae import references
+from emotion_musicvae import api
+from emotion_musicvae.batch import pipeline
+from emotion_musicvae.batch import requests
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import references
+from emotion_musicvae.files import readers
+from emotion_musicvae.files import writers
 
-MODEL = {'max_batch_size': batch.BATCH_SIZE}
+MODEL = {'max_batch_size': pipeline.BATCH_SIZE}
 KILLS = 20
 WHOLE = ('--emotions=all', '--num_outputs=4')
 FOUR = (
@@ -35,8 +35,8 @@ FOUR = (
 
 
 def _request(line, name, count, seed, temperature=0.5, intensity=1.0):
-  return jobs.Request(
-    line, emotions.find(name), count, seed, temperature, intensity
+  return requests.Request(
+    line, catalogue.find(name), count, seed, temperature, intensity
   )
 
 
@@ -49,10 +49,10 @@ REQUESTS = [
 
 def _run(folder, requests, tfrecord=False, parquet=False, **options):
   folder = str(folder)
-  with batch.claimed(folder):
-    job = batch.begin(requests, folder, None, tfrecord, parquet, MODEL)
+  with pipeline.claimed(folder):
+    job = pipeline.begin(requests, folder, None, tfrecord, parquet, MODEL)
     options = PipelineOptions([], runner='FnApiRunner', **options)
-    batch.run(job, beam.Pipeline(options=options))
+    pipeline.run(job, beam.Pipeline(options=options))
 
 
 def _files(folder):
@@ -100,12 +100,13 @@ def test_the_manifest_tells_what_the_midi_holds(out):
       measured['mean_pitch'], abs=1e-3
     )
     assert (
-      row['reference']['mean_pitch'] == emotions.find(row['emotion']).mean_pitch
+      row['reference']['mean_pitch']
+      == catalogue.find(row['emotion']).mean_pitch
     )
 
 
 def test_a_melody_is_what_generate_makes_of_its_seed(out):
-  model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=4)
+  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=4)
   for row, melody in zip(_rows(out)[91:], model.generate(
     'gloomy', 4, seed=6, intensity=0.5
   )):  # fmt: skip
@@ -127,9 +128,9 @@ def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
   rows = _rows(tmp_path)
   names = [name for row in rows for name in row['files']]
   assert set(_files(tmp_path)) == {*names, 'manifest.jsonl', 'job.json'}
-  model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=2)
+  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=2)
   expected = [
-    outputs.contents(melody, formats[0])
+    writers.contents(melody, formats[0])
     for melody in model.generate('gloomy', 2, seed=6, intensity=0.5)
   ]
   for row in rows:
@@ -177,23 +178,21 @@ def test_ones_own_melody_is_moved_as_the_command_does(
     {'emotion': 'clear', 'input_midi': 'long.mid', 'start_bar': 9, 'seed': 4},
   ]
   rows = [(i, '', request) for i, request in enumerate(fields, 1)]
-  known = emotions.load()
-  requests = [*jobs.requests(iter(rows), known, 7, 0.5, 1.0, ('mid',), False)]
-  model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=2)
+  known = catalogue.load()
+  asked = [*requests.requests(iter(rows), known, 7, 0.5, 1.0, ('mid',), False)]
+  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=2)
   expected = [
     *model.transform('long.mid', 'gloomy', 3, seed=4),
-    *model.transform(
-      'short.mid', 'lively', seed=requests[1].seed, intensity=0.5
-    ),
+    *model.transform('short.mid', 'lively', seed=asked[1].seed, intensity=0.5),
     *model.generate('gloomy', 3, seed=4),
     *model.transform('long.mid', 'clear', seed=4, start_bar=9),
   ]
   monkeypatch.chdir(tmp_path)
-  _run(tmp_path / 'o', requests, parquet=True)
+  _run(tmp_path / 'o', asked, parquet=True)
   rows = parquet.read_table(tmp_path / 'o' / 'manifest.parquet').to_pylist()
   for row, melody in zip(rows, expected, strict=True):
     written = (tmp_path / 'o' / row['files'][0]).read_bytes()
-    assert written == outputs.midi(melody.note_sequence)
+    assert written == writers.midi(melody.note_sequence)
     assert row['measured'] == melody.record()['measured']
   assert 'long.mid: took track 1' in rows[0]['input']
   assert [row['start_bar'] for row in rows] == [1] * 4 + [None] * 3 + [9]
@@ -251,16 +250,16 @@ def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
 def test_a_folder_keeps_its_job(out):
   before = _files(out)
   _run(out, REQUESTS)
-  with pytest.raises(batch.UserError, match='another job .another plan'):
+  with pytest.raises(pipeline.UserError, match='another job .another plan'):
     _run(out, REQUESTS[:2])
-  with pytest.raises(batch.UserError, match='another job .another output'):
+  with pytest.raises(pipeline.UserError, match='another job .another output'):
     _run(out, REQUESTS, tfrecord=True)
   assert _files(out) == before
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
   (tmp_path / 'melodies').mkdir()
-  with pytest.raises(batch.UserError, match='holds melodies, and no job'):
+  with pytest.raises(pipeline.UserError, match='holds melodies, and no job'):
     _run(tmp_path, REQUESTS)
   assert os.listdir(tmp_path) == ['melodies']
 
@@ -333,7 +332,7 @@ def test_four_workers_write_what_one_does(command, whole, tmp_path):
 
 def test_of_launchers_at_once_one_works(command, whole, tmp_path):
   flags = [*WHOLE, '--output_dir=o']
-  with batch.claimed(str(tmp_path / 'o')):
+  with pipeline.claimed(str(tmp_path / 'o')):
     status, _, said = command(tmp_path, *flags)
   assert status == 2
   assert said.startswith("Error: --output_dir: 'o' is being worked on by")

@@ -10,12 +10,12 @@ import note_seq
 import numpy as np
 import pytest
 
-from emotion_musicvae import calibration
-from emotion_musicvae import configuration
-from emotion_musicvae import emotions
-from emotion_musicvae import labels
-from emotion_musicvae import plots
-from emotion_musicvae import readers
+from emotion_musicvae.emotions import calibration
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import labels
+from emotion_musicvae.files import pianoroll
+from emotion_musicvae.files import readers
+from emotion_musicvae.support import configuration
 
 MAJOR = ((0, 4, 7), (9, 0, 4), (5, 9, 0), (7, 11, 2))  # C Am F G
 MINOR = ((9, 0, 4), (2, 5, 9), (4, 8, 11), (9, 0, 4))  # Am Dm E Am
@@ -66,7 +66,7 @@ LABELS = {
 
 def _run(*flags, module='calibrate'):
   return subprocess.run(
-    [sys.executable, '-m', f'emotion_musicvae.scripts.{module}', *flags],
+    [sys.executable, '-m', f'emotion_musicvae.cli.{module}', *flags],
     capture_output=True,
     text=True,
     encoding='utf-8',
@@ -106,7 +106,7 @@ def calibrated(labelled, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def loaded(calibrated):
-  return {e.name: e for e in emotions.load(str(calibrated[0]))}
+  return {e.name: e for e in catalogue.load(str(calibrated[0]))}
 
 
 @pytest.mark.parametrize('label', LABELS)
@@ -215,7 +215,7 @@ def test_too_little_music_takes_the_chords_of_the_nearest_emotion(tmp_path):
   note_seq.note_sequence_to_midi_file(sequence, str(path))
   measured, _ = calibration.measure_file((str(path), True))
   emotion = calibration.summarize('own', 1, measured).emotion
-  assert emotion.chords == emotions.find('clear').chords
+  assert emotion.chords == catalogue.find('clear').chords
   assert '맑음' in emotion.basis
 
 
@@ -291,7 +291,7 @@ def test_a_folder_named_in_cp949_is_the_emotion_that_it_names(tmp_path):
 
 def test_every_quadrant_is_shared_out_whole():
   places = configuration.load_yaml('calibration')['places']
-  assert {p['name'] for p in places} == {e.name for e in emotions.load()}
+  assert {p['name'] for p in places} == {e.name for e in catalogue.load()}
   for quadrant in (1, 2, 3, 4):
     shares = sorted(p['arousal'] for p in places if p['quadrant'] == quadrant)
     assert shares[0][0] == 0 and shares[-1][1] == 1
@@ -299,6 +299,6 @@ def test_every_quadrant_is_shared_out_whole():
 
 
 def test_letters_that_no_font_has_give_way_to_another_name():
-  assert plots.readable('peaceful', 'x') == ('peaceful', None)
+  assert pianoroll.readable('peaceful', 'x') == ('peaceful', None)
   private = '\U000f1234'
-  assert plots.readable(private, 'peaceful') == ('peaceful', None)
+  assert pianoroll.readable(private, 'peaceful') == ('peaceful', None)

@@ -12,10 +12,10 @@ import types
 import numpy as np
 import pytest
 
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import hierdec
-from emotion_musicvae.configuration import UserError
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 LITE = 'hierdec-mel_16bar_lite'
 

@@ -3,16 +3,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emotion_musicvae import configuration
-from emotion_musicvae import corpus
-from emotion_musicvae import melody
-from emotion_musicvae import pretraining
-from emotion_musicvae import readers
+from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
+from emotion_musicvae.music import melody
+from emotion_musicvae.pretraining import corpus
+from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.support import configuration
 
 
 def test_a_short_tune_is_sung_again_until_the_window_is_full():
   notes = np.array([[t, 1.0, 60 + t] for t in range(8)], np.float32)
-  (window,) = corpus.tune_windows(readers.Tune('scale', notes, 8.0))
+  (window,) = corpus.tune_windows(tunes.Tune('scale', notes, 8.0))
   assert window.shape == (256,)
   np.testing.assert_array_equal(window[:32], window[32:64])
   assert (window[:32:4] + 19).tolist() == list(range(60, 68))
@@ -21,7 +22,7 @@ def test_a_short_tune_is_sung_again_until_the_window_is_full():
 
 def test_half_speed_halves_the_onsets():
   notes = np.array([[t / 2, 0.5, 60 + t % 5] for t in range(64)], np.float32)
-  tune = readers.Tune('even', notes, 32.0)
+  tune = tunes.Tune('even', notes, 32.0)
   densities = [
     melody.onsets_per_bar(corpus.tune_windows(tune, s))[0] for s in (1, 2, 4)
   ]
@@ -30,7 +31,7 @@ def test_half_speed_halves_the_onsets():
 
 def test_a_rest_ends_the_note_before_it():
   notes = np.array([[0, 1, 60], [4, 4, 62]], np.float32)
-  (window,) = corpus.tune_windows(readers.Tune('rest', notes, 8.0))
+  (window,) = corpus.tune_windows(tunes.Tune('rest', notes, 8.0))
   assert window[0] == 60 - 19
   assert window[4] == melody.NOTE_OFF
   assert window[16] == 62 - 19
@@ -39,7 +40,7 @@ def test_a_rest_ends_the_note_before_it():
 
 def test_notes_too_short_for_the_grid_leave_the_tune_out():
   notes = np.array([[t / 8, 0.125, 60] for t in range(64)], np.float32)
-  assert len(corpus.tune_windows(readers.Tune('fast', notes, 8.0))) == 0
+  assert len(corpus.tune_windows(tunes.Tune('fast', notes, 8.0))) == 0
 
 
 def _random_tunes(count):
@@ -48,7 +49,7 @@ def _random_tunes(count):
     notes = np.stack(
       [np.arange(40), np.ones(40), rng.integers(60, 80, 40)], axis=1
     )
-    yield readers.Tune(f'tune {i}', notes.astype(np.float32), 40.0)
+    yield tunes.Tune(f'tune {i}', notes.astype(np.float32), 40.0)
 
 
 def _with_notes(tune, notes):
@@ -90,7 +91,7 @@ def test_rare_densities_are_drawn_more_often():
   sparse[:, ::8] = 41
   dense = np.zeros([10, 256], np.uint8)
   dense[:, ::2] = 41
-  windows = pretraining.Windows.balanced(np.concatenate([sparse, dense]), 1.0)
+  windows = trainer.Windows.balanced(np.concatenate([sparse, dense]), 1.0)
   batch = windows.batch(2000, (57, 79), seed=0, step=0)
   assert np.mean(melody.onsets_per_bar(batch) == 8) == pytest.approx(
     0.5, abs=0.05
@@ -99,7 +100,7 @@ def test_rare_densities_are_drawn_more_often():
 
 def test_batches_follow_from_seed_and_step():
   tokens = np.resize(np.arange(40, 60, dtype=np.uint8), [30, 256])
-  windows = pretraining.Windows.balanced(tokens, 0.5)
+  windows = trainer.Windows.balanced(tokens, 0.5)
   first, again, later, other = (
     windows.batch(4, (57, 79), *at) for at in ((1, 5), (1, 5), (1, 6), (2, 5))
   )
@@ -179,5 +180,5 @@ def test_settings_that_cut_nothing_are_refused():
 
 def test_without_a_range_of_pitches_windows_stay_in_their_key():
   tokens = np.resize(np.arange(40, 60, dtype=np.uint8), [1, 256])
-  windows = pretraining.Windows.balanced(tokens, 0.5)
+  windows = trainer.Windows.balanced(tokens, 0.5)
   np.testing.assert_array_equal(windows.batch(1, (), seed=0, step=0), tokens)

@@ -9,8 +9,8 @@ import types
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import distribution
-from emotion_musicvae.configuration import UserError
+from emotion_musicvae.support import distribution
+from emotion_musicvae.support.errors import UserError
 
 
 def test_two_devices_learn_what_one_does():

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from emotion_musicvae import downloads
-from emotion_musicvae.configuration import UserError
+from emotion_musicvae.musicvae import downloads
+from emotion_musicvae.support.errors import UserError
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB
 

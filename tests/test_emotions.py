@@ -3,9 +3,9 @@ import unicodedata
 
 import pytest
 
-from emotion_musicvae import emotions
-from emotion_musicvae import harmony
-from emotion_musicvae.configuration import UserError
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.music import harmony
+from emotion_musicvae.support.errors import UserError
 
 NAMES = [
   '격렬함',
@@ -32,24 +32,24 @@ ALIASES = [
 
 
 def test_there_are_nine_with_their_aliases():
-  assert [e.name for e in emotions.load()] == NAMES
-  assert [e.alias for e in emotions.load()] == ALIASES
+  assert [e.name for e in catalogue.load()] == NAMES
+  assert [e.alias for e in catalogue.load()] == ALIASES
 
 
 @pytest.mark.parametrize('form', ['NFC', 'NFD'])
 def test_composed_and_decomposed_korean_name_the_same(form):
   for name, alias in zip(NAMES, ALIASES):
-    assert emotions.find(unicodedata.normalize(form, name)).alias == alias
+    assert catalogue.find(unicodedata.normalize(form, name)).alias == alias
 
 
 def test_aliases_in_any_case():
-  assert emotions.find(' Peaceful').name == '평화로움'
+  assert catalogue.find(' Peaceful').name == '평화로움'
 
 
 def test_bytes_of_a_shell_without_utf8():
   # What sys.argv holds when Python decodes UTF-8 bytes as ASCII.
   mangled = '평화로움'.encode().decode('ascii', 'surrogateescape')
-  assert emotions.find(mangled).alias == 'peaceful'
+  assert catalogue.find(mangled).alias == 'peaceful'
 
 
 @pytest.mark.parametrize(
@@ -57,28 +57,28 @@ def test_bytes_of_a_shell_without_utf8():
 )
 def test_unknown_emotion_names_the_nearest(typed, nearest):
   with pytest.raises(UserError, match=f'did you mean .*{nearest}'):
-    emotions.find(typed)
+    catalogue.find(typed)
 
 
 def test_unknown_emotion_says_how_to_list_them():
   with pytest.raises(UserError, match='--list_emotions'):
-    emotions.find('xyz')
+    catalogue.find('xyz')
 
 
 def test_files_are_named_as_the_user_typed():
-  peaceful = emotions.find('peaceful')
-  assert emotions.spelled(peaceful, 'PEACEFUL') == 'peaceful'
+  peaceful = catalogue.find('peaceful')
+  assert catalogue.spelled(peaceful, 'PEACEFUL') == 'peaceful'
   decomposed = unicodedata.normalize('NFD', '평화로움')
-  assert emotions.spelled(peaceful, decomposed) == '평화로움'
+  assert catalogue.spelled(peaceful, decomposed) == '평화로움'
   mine = dataclasses.replace(peaceful, name='../a b', alias='')
-  assert emotions.spelled(mine, '../a b') == '..-a-b'
+  assert catalogue.spelled(mine, '../a b') == '..-a-b'
 
 
 def test_a_blend_lies_between_its_emotions():
-  intense, gloomy = emotions.find('intense'), emotions.find('gloomy')
+  intense, gloomy = catalogue.find('intense'), catalogue.find('gloomy')
   last = None
   for share in (0.2, 0.5, 0.8):
-    blend = emotions.parse(f'격렬함:{share},gloomy:{1 - share}')
+    blend = catalogue.parse(f'격렬함:{share},gloomy:{1 - share}')
     assert gloomy.mean_pitch < blend.mean_pitch < intense.mean_pitch
     assert gloomy.onsets_per_bar < blend.onsets_per_bar < intense.onsets_per_bar
     if last:
@@ -88,11 +88,11 @@ def test_a_blend_lies_between_its_emotions():
 
 
 def test_weights_of_a_blend_count_in_proportion():
-  one = emotions.parse('bright:3,clear:1')
-  other = emotions.parse('bright:0.75,clear:0.25')
+  one = catalogue.parse('bright:3,clear:1')
+  other = catalogue.parse('bright:0.75,clear:0.25')
   assert one == dataclasses.replace(other, basis=one.basis)
   # Equal shares of two densities meet at their geometric mean.
-  middle = emotions.parse('bright:1,clear:1')
+  middle = catalogue.parse('bright:1,clear:1')
   assert middle.onsets_per_bar == pytest.approx((8.8 * 5.3) ** 0.5)
 
 
@@ -102,21 +102,21 @@ def test_weights_of_a_blend_count_in_proportion():
 )
 def test_a_blend_takes_weights_from_zero(text):
   with pytest.raises(UserError, match='name:weight'):
-    emotions.parse(text)
+    catalogue.parse(text)
 
 
 def test_a_blend_of_nothing_is_refused():
   with pytest.raises(UserError, match='all 0'):
-    emotions.parse('bright:0,clear:0')
+    catalogue.parse('bright:0,clear:0')
 
 
 def test_targets_replace_those_of_the_emotion():
-  emotion = emotions.with_targets(
-    emotions.find('gloomy'), 'mean_pitch=70,chords=C Am F G'
+  emotion = catalogue.with_targets(
+    catalogue.find('gloomy'), 'mean_pitch=70,chords=C Am F G'
   )
   assert emotion.mean_pitch == 70
   assert emotion.chords == 'C Am F G'
-  assert emotion.onsets_per_bar == emotions.find('gloomy').onsets_per_bar
+  assert emotion.onsets_per_bar == catalogue.find('gloomy').onsets_per_bar
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_targets_replace_those_of_the_emotion():
 )
 def test_bad_targets_are_named(text, message):
   with pytest.raises(UserError, match='--target: .*' + message):
-    emotions.with_targets(emotions.find('gloomy'), text)
+    catalogue.with_targets(catalogue.find('gloomy'), text)
 
 
 OWN = """
@@ -150,10 +150,10 @@ emotions:
 def test_a_file_of_the_users_own(tmp_path):
   path = tmp_path / 'mine.yaml'
   path.write_text(OWN, encoding='utf-8')
-  (emotion,) = emotions.load(str(path))
-  assert emotions.parse('그리움', [emotion]).mean_pitch == 65
+  (emotion,) = catalogue.load(str(path))
+  assert catalogue.parse('그리움', [emotion]).mean_pitch == 65
   with pytest.raises(UserError, match="no emotion 'gloomy'"):
-    emotions.parse('gloomy', [emotion])
+    catalogue.parse('gloomy', [emotion])
 
 
 @pytest.mark.parametrize(
@@ -174,16 +174,16 @@ def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, content, message):
   path = tmp_path / 'mine.yaml'
   path.write_bytes(content)
   with pytest.raises(UserError, match='mine.yaml.*' + message):
-    emotions.load(str(path))
+    catalogue.load(str(path))
 
 
 def test_a_missing_file_is_named():
   with pytest.raises(UserError, match="'nowhere.yaml'.*cannot be read"):
-    emotions.load('nowhere.yaml')
+    catalogue.load('nowhere.yaml')
 
 
 def test_every_progression_fills_sixteen_bars_in_its_mode():
-  for emotion in emotions.load():
+  for emotion in catalogue.load():
     bars = harmony.bars(emotion.chords)
     assert len(bars) == 16
     tonic_is_minor = bars[0][0].endswith('m')

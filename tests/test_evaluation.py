@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from emotion_musicvae import actor_critic
-from emotion_musicvae import emotions
-from emotion_musicvae import evaluation
-from emotion_musicvae import references
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import conditions
+from emotion_musicvae.emotions import references
+from emotion_musicvae.evaluation import experiment
 
 
 def _measured(wanted, **changes):
@@ -23,12 +23,12 @@ def _measured(wanted, **changes):
 
 @pytest.fixture(scope='module')
 def wanted():
-  return emotions.load()
+  return catalogue.load()
 
 
 def test_melodies_at_the_references_meet_all(wanted):
-  scores = evaluation.control(
-    _measured(wanted), actor_critic.Targets.of(wanted), wanted
+  scores = experiment.control(
+    _measured(wanted), conditions.Targets.of(wanted), wanted
   )
   for name in ('register_and_density', 'hit_rate', 'recognition'):
     np.testing.assert_array_equal(scores[name], 1.0)
@@ -37,7 +37,7 @@ def test_melodies_at_the_references_meet_all(wanted):
 
 
 def test_a_hit_takes_pitch_density_and_chords(wanted):
-  targets = actor_critic.Targets.of(wanted)
+  targets = conditions.Targets.of(wanted)
   pitch = targets.mean_pitch + 1.6
   onsets = targets.onsets_per_bar + np.maximum(
     0.6, 0.11 * targets.onsets_per_bar
@@ -47,7 +47,7 @@ def test_a_hit_takes_pitch_density_and_chords(wanted):
     {'onsets_per_bar': onsets},
     {'chord_tone_rate': [0.74] * 9},
   ):
-    scores = evaluation.control(_measured(wanted, **changes), targets, wanted)
+    scores = experiment.control(_measured(wanted, **changes), targets, wanted)
     np.testing.assert_array_equal(scores['hit_rate'], 0.0)
 
 
@@ -56,31 +56,31 @@ def test_silence_is_no_hit_and_taken_for_nothing(wanted):
   for name in ('mean_pitch', 'chord_tone_rate', 'major'):
     silent[name][:] = np.nan
   silent['onsets_per_bar'][:] = 0.0
-  targets = actor_critic.Targets.of(wanted)
-  scores = evaluation.control(silent, targets, wanted)
+  targets = conditions.Targets.of(wanted)
+  scores = experiment.control(silent, targets, wanted)
   assert not scores['hit_rate'].any()
   assert not scores['recognition'].any()
 
 
 def test_mode_tells_emotions_of_like_register_and_density_apart(wanted):
   peaceful = [e for e in wanted if e.alias == 'peaceful']
-  found = evaluation.taken_for(_measured(peaceful, major=[0.0]), wanted)
+  found = experiment.taken_for(_measured(peaceful, major=[0.0]), wanted)
   assert wanted[found[0]].mode == 'minor'
 
 
 def test_discrepancy_is_zero_within_one_distribution_only():
   rng = np.random.default_rng(0)
   a, b = rng.standard_normal([2, 400, 16])
-  assert abs(evaluation.discrepancy(a, b)) < 0.002
-  assert evaluation.discrepancy(a + 0.5, b) > 0.01
-  assert evaluation.discrepancy(0.5 * a, b) > 0.01
+  assert abs(experiment.discrepancy(a, b)) < 0.002
+  assert experiment.discrepancy(a + 0.5, b) > 0.01
+  assert experiment.discrepancy(0.5 * a, b) > 0.01
 
 
 def test_diversity_is_the_share_of_steps_that_differ():
   tokens = np.zeros([3, 256], int)
   tokens[1, :64] = 5
-  assert evaluation.diversity(tokens[:2]) == 0.25
-  assert evaluation.diversity(tokens) == pytest.approx(0.5 / 3)
+  assert experiment.diversity(tokens[:2]) == 0.25
+  assert experiment.diversity(tokens) == pytest.approx(0.5 / 3)
 
 
 def test_held_out_tunes_are_others_than_those_learned_from():
@@ -91,7 +91,7 @@ def test_held_out_tunes_are_others_than_those_learned_from():
 
 
 def test_sparse_tunes_differ_less_than_dense_ones(wanted):
-  tunes = evaluation.diversity_of_tunes(wanted, 40)
+  tunes = experiment.diversity_of_tunes(wanted, 40)
   by_alias = {e.alias: e for e in wanted}
   assert tunes['gloomy'] < tunes['peaceful'] < tunes['intense'] < 1.0
   assert by_alias['gloomy'].onsets_per_bar < by_alias['intense'].onsets_per_bar

@@ -6,8 +6,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from emotion_musicvae import configuration
-from emotion_musicvae import hierdec
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.support import configuration
 
 LARGE = configuration.ModelHparams(
   z_size=20, enc_rnn_size=(32, 24), dec_rnn_size=(28, 36)

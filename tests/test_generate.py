@@ -10,8 +10,8 @@ import unicodedata
 import mido
 import pytest
 
-from emotion_musicvae import actor_critic
-from emotion_musicvae import emotions
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.steering import actor_critic
 
 SEED = '--seed=11'
 
@@ -19,7 +19,7 @@ SEED = '--seed=11'
 def _run(*flags, module='generate', **kwargs):
   env = {**os.environ, **kwargs.pop('env', {})}
   return subprocess.run(
-    [sys.executable, '-m', f'emotion_musicvae.scripts.{module}', *flags],
+    [sys.executable, '-m', f'emotion_musicvae.cli.{module}', *flags],
     capture_output=True,
     text=True,
     encoding='utf-8',
@@ -152,17 +152,17 @@ def test_a_melody_of_ones_own_is_accounted_for_and_moved(out, tmp_path):
 
 
 def test_targets_beyond_the_trained_range_are_warned_about():
-  emotion = dataclasses.replace(emotions.find('gloomy'), onsets_per_bar=1.5)
+  emotion = dataclasses.replace(catalogue.find('gloomy'), onsets_per_bar=1.5)
   said = actor_critic.beyond_training(emotion)
   assert 'onsets_per_bar 1.5 lies outside' in said
-  for emotion in emotions.load():
+  for emotion in catalogue.load():
     assert not actor_critic.beyond_training(emotion)
 
 
 def test_emotions_are_listed_with_their_aliases():
   result = _run('--list_emotions')
   assert result.returncode == 0
-  for emotion in emotions.load():
+  for emotion in catalogue.load():
     assert emotion.name in result.stdout
     assert emotion.alias in result.stdout
 
@@ -170,7 +170,7 @@ def test_emotions_are_listed_with_their_aliases():
 def test_without_magenta_one_line_says_what_to_type(tmp_path):
   code = (
     'import sys; sys.modules["magenta"] = None; '
-    'from emotion_musicvae.scripts import generate; '
+    'from emotion_musicvae.cli import generate; '
     'generate.console_entry_point()'
   )
   result = subprocess.run(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emotion_musicvae import harmony
+from emotion_musicvae.music import harmony
 
 
 def test_one_chord_a_bar_repeats_until_sixteen_bars_are_filled():

@@ -5,13 +5,14 @@ import pytest
 from scipy import stats
 import tensorflow as tf
 
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import hierdec
-from emotion_musicvae import losses
-from emotion_musicvae import melody
-from emotion_musicvae import musicvae
-from emotion_musicvae import references
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import posterior
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.steering import expectation
+from emotion_musicvae.steering import losses
+from emotion_musicvae.support import configuration
 
 
 @pytest.fixture
@@ -19,8 +20,8 @@ def z():
   return np.random.default_rng(1).standard_normal([8, 12]).astype(np.float32)
 
 
-def _stock_logits_and_tokens(stock, z, temperature=1.0):
-  model = stock._decoder
+def _stock_logits_and_tokens(stock_model, z, temperature=1.0):
+  model = stock_model._decoder
   results = model._sess.run(
     model._decoder_results,
     {
@@ -32,29 +33,32 @@ def _stock_logits_and_tokens(stock, z, temperature=1.0):
   return results.rnn_output, np.argmax(results.samples, axis=-1)
 
 
-def test_variables_are_those_of_magentas_graph(stock, small_weights):
+def test_variables_are_those_of_magentas_graph(stock_model, small_weights):
   names = {
     v.name.removesuffix(':0'): v.shape.as_list()
-    for half in (stock._decoder, stock._encoder)
+    for half in (stock_model._decoder, stock_model._encoder)
     for v in half._sess.graph.get_collection('variables')
   }
   assert names == {k: list(v.shape) for k, v in small_weights.items()}
 
 
-def test_logits_equal_the_stock_decoders(stock, small_weights, z):
-  stock.decode(z, 1.0, range(8))  # leaves noise behind, so that tokens vary
-  logits, tokens = _stock_logits_and_tokens(stock, z)
+def test_logits_equal_the_stock_decoders(stock_model, small_weights, z):
+  stock_model.decode(
+    z, 1.0, range(8)
+  )  # leaves noise behind, so that tokens vary
+  logits, tokens = _stock_logits_and_tokens(stock_model, z)
   assert len(np.unique(tokens)) > 20
   ours = hierdec.teacher_forced_logits(small_weights, z, tokens)
   np.testing.assert_allclose(ours, logits, atol=1e-4)
 
 
 def test_posterior_equals_the_stock_encoders(
-  stock, small_weights, random_tokens
+  stock_model, small_weights, random_tokens
 ):
   tokens = random_tokens[:8]
   for ours, theirs in zip(
-    hierdec.encode(small_weights, tokens.astype(np.int32)), stock.encode(tokens)
+    hierdec.encode(small_weights, tokens.astype(np.int32)),
+    stock_model.encode(tokens),
   ):
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
@@ -72,47 +76,49 @@ def whole(request, tmp_path):
     prefix = checkpoints.write(
       str(tmp_path), 0, hierdec.initial_weights(shapes, seed=5)
     )
-  config = musicvae.magenta_config(entry['base'], entry['hparams'])
+  config = stock.magenta_config(entry['base'], entry['hparams'])
   weights = checkpoints.load_weights(prefix)
-  yield weights, musicvae.StockModel(config, prefix, weights, batch_size=2)
+  yield weights, stock.StockModel(config, prefix, weights, batch_size=2)
   shutil.rmtree(tmp_path)
 
 
 def test_at_any_size_logits_posterior_and_samples_are_the_stock_models(
   whole, random_tokens
 ):
-  weights, stock = whole
+  weights, stock_model = whole
   z_size = hierdec.z_size(weights)
   z = np.random.default_rng(1).standard_normal([2, z_size]).astype(np.float32)
-  stock.decode(z, 1.0, range(2))  # leaves noise behind, so that tokens vary
-  logits, tokens = _stock_logits_and_tokens(stock, z)
+  stock_model.decode(
+    z, 1.0, range(2)
+  )  # leaves noise behind, so that tokens vary
+  logits, tokens = _stock_logits_and_tokens(stock_model, z)
   assert len(np.unique(tokens)) > 5
   ours = hierdec.teacher_forced_logits(weights, z, tokens)
   np.testing.assert_allclose(ours, logits, atol=1e-4)
   posterior = hierdec.encode(weights, random_tokens[:2].astype(np.int32))
-  for ours, theirs in zip(posterior, stock.encode(random_tokens[:2])):
+  for ours, theirs in zip(posterior, stock_model.encode(random_tokens[:2])):
     # The bundled encoder's projections, whitened, have weights up to 18 and
     # carry rounding with them: computed in float64, the mean is 0.0004 from the
     # stock encoder's and 0.0006 from ours, of values up to 5.
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
   np.testing.assert_array_equal(
     hierdec.sample(weights, z, 1e-6, hierdec.uniform([1, 2], 2)),
-    stock.decode(z, 1e-6, range(2)),
+    stock_model.decode(z, 1e-6, range(2)),
   )
 
 
 def test_encoding_in_batches_is_encoding(small_weights, random_tokens):
   tokens = random_tokens[:10]
-  batched = references.encode(small_weights, tokens, batch_size=4)
+  batched = posterior.encode(small_weights, tokens, batch_size=4)
   whole = hierdec.encode(small_weights, tokens.astype(np.int32))
   for ours, theirs in zip(batched, whole):
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_near_temperature_zero_samples_agree_token_for_token(
-  stock, small_weights, z
+  stock_model, small_weights, z
 ):
-  theirs = stock.decode(z + 0.5, 1e-6, range(8))
+  theirs = stock_model.decode(z + 0.5, 1e-6, range(8))
   ours = hierdec.sample(
     small_weights, z + 0.5, 1e-6, hierdec.uniform([1, 2], 8)
   )
@@ -133,14 +139,14 @@ def test_few_passes_sing_nearly_the_melody(small_weights, z):
   assert off[0] < 0.2
 
 
-def test_token_frequencies_agree_at_temperature_one(stock, small_weights):
+def test_token_frequencies_agree_at_temperature_one(stock_model, small_weights):
   """Chi-squared test of homogeneity over the tokens of 2,000 samples.
 
   Tokens of one melody depend on one another, so each melody gives one token: a
   different step of it, which makes the draws independent.
   """
   z = np.random.default_rng(2).standard_normal([2000, 12]).astype(np.float32)
-  theirs = stock.decode(z, 1.0, [(0, i) for i in range(2000)])
+  theirs = stock_model.decode(z, 1.0, [(0, i) for i in range(2000)])
   ours = tf.function(
     lambda x: hierdec.sample(
       small_weights, x, 1.0, hierdec.uniform([3, 4], 2000)
@@ -176,7 +182,7 @@ def test_equal_seeds_give_equal_melodies(small_weights, z):
 
 def _loss(weights, z, tokens):
   logits = hierdec.teacher_forced_logits(weights, z, tokens)
-  onsets = melody.expected_onsets(tf.nn.softmax(logits))
+  onsets = expectation.expected_onsets(tf.nn.softmax(logits))
   return tf.reduce_sum(onsets * tf.cast(melody.PITCHES, onsets.dtype) / 100.0)
 
 

@@ -7,18 +7,20 @@ import json
 import numpy as np
 import pytest
 
-from emotion_musicvae import emotions
-from emotion_musicvae import jobs
-from emotion_musicvae import songs
+from emotion_musicvae.batch import requests
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import songs
 
 
 def _requests(rows, seed=0, tfrecord=False):
-  known = emotions.load()
-  return list(jobs.requests(rows, known, seed, 0.5, 1.0, ('mid',), tfrecord))
+  known = catalogue.load()
+  return list(
+    requests.requests(rows, known, seed, 0.5, 1.0, ('mid',), tfrecord)
+  )
 
 
 def _jsonl(*lines):
-  return _requests(jobs.jsonl_rows(io.BytesIO('\n'.join(lines).encode())))
+  return _requests(requests.jsonl_rows(io.BytesIO('\n'.join(lines).encode())))
 
 
 def test_jsonl_csv_and_flags_ask_for_the_same():
@@ -28,10 +30,10 @@ def test_jsonl_csv_and_flags_ask_for_the_same():
   table = io.BytesIO(
     '\ufeffcount,emotion,seed\n5,peaceful,\n5,암울함,\n'.encode()
   )
-  flags = _requests(jobs.plain_rows(['peaceful', 'gloomy'], 5))
+  flags = _requests(requests.plain_rows(['peaceful', 'gloomy'], 5))
   assert lines == flags
   # The heading is a line of the CSV, and a seed follows from the line.
-  for line, row in zip(lines, _requests(jobs.csv_rows(table))):
+  for line, row in zip(lines, _requests(requests.csv_rows(table))):
     assert row.line == line.line + 1
     assert row.seed != line.seed
     assert dataclasses.replace(row, line=line.line, seed=line.seed) == line
@@ -46,7 +48,7 @@ def test_requests_without_a_seed_have_each_their_own():
     r.seed for r in _jsonl(*rows)[:3]
   ]
   assert not seeds & {
-    r.seed for r in _requests(jobs.plain_rows(['clear'] * 500, 1), seed=1)
+    r.seed for r in _requests(requests.plain_rows(['clear'] * 500, 1), seed=1)
   }
 
 
@@ -56,7 +58,7 @@ def test_targets_stand_alone_or_over_those_of_an_emotion():
     '{"emotion": "lively", "mean_pitch": 70}',
   )
   assert (alone.emotion.mean_pitch, alone.emotion.chords) == (70, 'Dm A')
-  lively = emotions.find('lively')
+  lively = catalogue.find('lively')
   assert over.emotion == dataclasses.replace(lively, mean_pitch=70)
 
 
@@ -67,7 +69,7 @@ def test_formats_are_a_list_or_words():
     '{"emotion": "clear"}',
   )
   table = io.BytesIO(b'emotion,formats\nclear,wav mid\nclear,"mid,wav"\n')
-  formats = [r.formats for r in [*lines, *_requests(jobs.csv_rows(table))]]
+  formats = [r.formats for r in [*lines, *_requests(requests.csv_rows(table))]]
   both = ('mid', 'wav')
   assert formats == [both, both, ('mid',), both, both]
 
@@ -78,7 +80,7 @@ def test_a_tfrecord_holds_no_sound():
     '{"emotion": "clear", "formats": "wav"}',
   ]
   stream = io.BytesIO('\n'.join(rows).encode())
-  _, failure = _requests(jobs.jsonl_rows(stream), tfrecord=True)
+  _, failure = _requests(requests.jsonl_rows(stream), tfrecord=True)
   assert failure.reason.startswith('formats: --output_tfrecord writes')
 
 
@@ -135,7 +137,7 @@ def test_a_bad_line_is_told_and_the_rest_goes_on(line, reason):
 
 def test_a_line_that_is_not_utf8_fails_alone():
   stream = io.BytesIO(b'{"emotion": "\xff"}\n{"emotion": "clear"}\n')
-  failure, good = _requests(jobs.jsonl_rows(stream))
+  failure, good = _requests(requests.jsonl_rows(stream))
   assert 'not JSON' in failure.reason
   assert '\\xff' in failure.request
   assert good.line == 2
@@ -143,16 +145,16 @@ def test_a_line_that_is_not_utf8_fails_alone():
 
 def test_a_csv_row_longer_than_its_heading_fails_alone():
   failure, good = _requests(
-    jobs.csv_rows(io.BytesIO(b'emotion\nclear,3\n"clear"\n'))
+    requests.csv_rows(io.BytesIO(b'emotion\nclear,3\n"clear"\n'))
   )
   assert failure.line == 2
   assert 'more cells' in failure.reason
-  assert good.emotion == emotions.find('clear')
+  assert good.emotion == catalogue.find('clear')
 
 
 def test_a_csv_with_an_unknown_heading_cannot_begin():
-  with pytest.raises(jobs.UserError, match="no field is called 'feeling'"):
-    _requests(jobs.csv_rows(io.BytesIO(b'feeling\nclear\n')))
+  with pytest.raises(requests.UserError, match="no field is called 'feeling'"):
+    _requests(requests.csv_rows(io.BytesIO(b'feeling\nclear\n')))
 
 
 MIDI = b'MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\14' + (
@@ -171,8 +173,8 @@ def test_ones_own_melody_is_read_once_for_many(tmp_path, monkeypatch):
   assert first.song is second.song
   assert third.song is None
   assert first.song.tokens.max() == 60 - 19
-  (shard,) = jobs.shards([first, second, third])
-  items = jobs.items(json.loads(json.dumps(shard)))
+  (shard,) = requests.shards([first, second, third])
+  items = requests.items(json.loads(json.dumps(shard)))
   assert [bool(item.song) for item in items] == [True] * 3 + [False]
   for item in items[:3]:
     np.testing.assert_array_equal(item.song.tokens, first.song.tokens)
@@ -223,7 +225,9 @@ def _song(bars):
 def test_a_shard_has_room_for_so_many_windows():
   """Songs of 1, 3 and 200 windows; what does not fit begins the next shard."""
   wanted = [
-    jobs.Request(line, emotions.find('clear'), count, 1, 0.5, 1.0, song=song)
+    requests.Request(
+      line, catalogue.find('clear'), count, 1, 0.5, 1.0, song=song
+    )
     for line, (count, song) in enumerate(
       [
         (100, None),
@@ -235,7 +239,7 @@ def test_a_shard_has_room_for_so_many_windows():
       1,
     )
   ]
-  shards = [jobs.items(shard) for shard in jobs.shards(wanted)]
+  shards = [requests.items(shard) for shard in requests.shards(wanted)]
   assert [
     [(line, len([i for i in part if i.line == line])) for line in lines]
     for part in shards
@@ -256,9 +260,9 @@ def test_a_shard_has_room_for_so_many_windows():
 def test_shards_hold_every_melody_once_and_are_full():
   counts = [1] * 200 + [300, 7, 1]
   wanted = [
-    jobs.Request(
+    requests.Request(
       line,
-      emotions.find('clear'),
+      catalogue.find('clear'),
       count,
       line,
       0.5,
@@ -268,14 +272,16 @@ def test_shards_hold_every_melody_once_and_are_full():
     for line, count in enumerate(counts, 1)
   ]
   # As they come out of the plan.
-  shards = [json.loads(json.dumps(shard)) for shard in jobs.shards(wanted)]
-  items = [jobs.items(shard) for shard in shards]
+  shards = [json.loads(json.dumps(shard)) for shard in requests.shards(wanted)]
+  items = [requests.items(shard) for shard in shards]
   sizes = [len(part) for part in items]
-  assert sizes == [jobs.SHARD_SIZE] * (len(sizes) - 1) + [508 % jobs.SHARD_SIZE]
+  assert sizes == [requests.SHARD_SIZE] * (len(sizes) - 1) + [
+    508 % requests.SHARD_SIZE
+  ]
   items = [item for part in items for item in part]
   expected = [(r.line, i) for r in wanted for i in range(r.count)]
   assert [(item.line, item.number) for item in items] == expected
   assert len({item.name for item in items}) == 508
   assert all(item.seed == item.line for item in items)
   assert all(('wav' in item.formats) == item.line % 2 for item in items)
-  assert {item.emotion for item in items} == {emotions.find('clear')}
+  assert {item.emotion for item in items} == {catalogue.find('clear')}

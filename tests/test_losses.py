@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import harmony
-from emotion_musicvae import losses
-from emotion_musicvae import melody
-from emotion_musicvae import spectrogram
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
+from emotion_musicvae.music import spectrogram
+from emotion_musicvae.steering import expectation
+from emotion_musicvae.steering import losses
 
 
 def _tokens(pitches, every=4):
@@ -34,14 +35,16 @@ def _condition(
 
 def _pitch(tokens, condition, **kwargs):
   kwargs = {'free_foreign': 0.0, **kwargs}
-  terms = losses.PitchLoss(**kwargs)(melody.one_hot(tokens), condition)
+  terms = losses.PitchLoss(**kwargs)(expectation.one_hot(tokens), condition)
   return {name: float(value[0]) for name, value in terms.items()}
 
 
 def test_energy_of_finished_melodies_is_that_of_their_spectrogram(
   random_tokens,
 ):
-  expected = spectrogram.span_energy(melody.one_hot(random_tokens), 16)[:, 0]
+  expected = expectation.span_energy(expectation.one_hot(random_tokens), 16)[
+    :, 0
+  ]
   np.testing.assert_allclose(
     spectrogram.energy(random_tokens), expected, rtol=1e-5
   )
@@ -72,7 +75,7 @@ def test_chord_loss_is_the_count_over_the_notes_beyond_what_is_free(
   fit, sounding = harmony.chord_tones('C Am F G')
   rate = melody.chord_tone_rate(tokens, fit, sounding)
   terms = losses.PitchLoss(free_foreign=0.7, foreign_scale=0.2)(
-    melody.one_hot(tokens), _condition('C Am F G', batch=50)
+    expectation.one_hot(tokens), _condition('C Am F G', batch=50)
   )
   beyond = np.maximum(1.0 - rate - 0.7, 0.0)
   np.testing.assert_allclose(terms['chord'], (beyond / 0.2) ** 2, atol=1e-4)
@@ -102,7 +105,7 @@ def _count(notes, tones, mean_pitch, strong_beat):
 
 @pytest.mark.parametrize('strong_beat', [0.0, 0.5])
 def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
-  stock, random_tokens, strong_beat
+  stock_model, random_tokens, strong_beat
 ):
   tokens = random_tokens[::10]
   weights = harmony.ToneWeights(root=1.0, third=0.75, fifth=0.5, other=0.25)
@@ -112,7 +115,7 @@ def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
   g = {7: 1.0, 11: 0.75, 2: 0.5, 5: 0.25}
   expected = [
     _count(sequence.notes, [c, d, None, g], 64.0, strong_beat)
-    for sequence in stock.note_sequences(tokens)
+    for sequence in stock_model.note_sequences(tokens)
   ]
   condition = dataclasses.replace(
     _condition(batch=len(tokens)),
@@ -125,7 +128,7 @@ def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
     register_scale=3.0,
     strong_beat=strong_beat,
   )
-  terms = loss(melody.one_hot(tokens), condition)
+  terms = loss(expectation.one_hot(tokens), condition)
   np.testing.assert_allclose(
     np.stack([terms['chord'], terms['register']], axis=1), expected, rtol=1e-4
   )
@@ -162,7 +165,9 @@ def test_a_foreign_note_on_a_strong_beat_costs_more_when_asked_to():
 
 def test_a_denser_melody_has_more_energy():
   energies = [
-    float(spectrogram.span_energy(melody.one_hot(_tokens([60], n)), 16)[0, 0])
+    float(
+      expectation.span_energy(expectation.one_hot(_tokens([60], n)), 16)[0, 0]
+    )
     for n in (16, 8, 4, 2, 1)
   ]
   assert energies == sorted(energies)
@@ -174,23 +179,23 @@ def test_energy_follows_onsets_rather_than_held_length():
   cut = held.copy()
   cut[0, 4::8] = melody.NOTE_OFF
   long, short = (
-    float(spectrogram.span_energy(melody.one_hot(t), 16)[0, 0])
+    float(expectation.span_energy(expectation.one_hot(t), 16)[0, 0])
     for t in (held, cut)
   )
   assert short == pytest.approx(long, rel=0.01)
 
 
 def test_spectrogram_bands_sum_to_the_energy():
-  probabilities = melody.one_hot(_tokens([60, 67, 72]))
+  probabilities = expectation.one_hot(_tokens([60, 67, 72]))
   bands = tf.reduce_mean(
-    tf.reduce_sum(spectrogram.spectrogram(probabilities), axis=-1)
+    tf.reduce_sum(expectation.spectrogram(probabilities), axis=-1)
   )
-  whole = spectrogram.span_energy(probabilities, 16)
+  whole = expectation.span_energy(probabilities, 16)
   assert float(bands) == pytest.approx(float(whole[0, 0]), rel=1e-4)
 
 
 def test_a_note_shows_at_its_frequency():
-  bands = spectrogram.spectrogram(melody.one_hot(_tokens([69], 256)))[0, 0]
+  bands = expectation.spectrogram(expectation.one_hot(_tokens([69], 256)))[0, 0]
   hz = librosa.mel_frequencies(
     spectrogram.NUM_BANDS, fmin=spectrogram.MIN_HZ, fmax=spectrogram.MAX_HZ
   )
@@ -199,10 +204,10 @@ def test_a_note_shows_at_its_frequency():
 
 def test_density_loss_is_zero_at_the_reference_and_grows_both_ways():
   tokens = _tokens([60], 4)
-  energy = float(spectrogram.span_energy(melody.one_hot(tokens), 16)[0, 0])
+  energy = float(expectation.span_energy(expectation.one_hot(tokens), 16)[0, 0])
   condition = _condition(energy=energy)
   at, fewer, more = (
-    float(losses.DensityLoss()(melody.one_hot(t), condition)['density'][0])
+    float(losses.DensityLoss()(expectation.one_hot(t), condition)['density'][0])
     for t in (tokens, _tokens([60], 8), _tokens([60], 2))
   )
   assert at == pytest.approx(0.0, abs=1e-6)
@@ -215,10 +220,12 @@ def test_crowding_shows_in_evenness_where_the_whole_hides_it():
   crowded = np.zeros_like(even)
   crowded[0, :64] = 60 - 19
   condition = _condition(
-    energy=float(spectrogram.span_energy(melody.one_hot(crowded), 16)[0, 0])
+    energy=float(
+      expectation.span_energy(expectation.one_hot(crowded), 16)[0, 0]
+    )
   )
   loss = losses.DensityLoss()
-  terms = loss(melody.one_hot(crowded), condition)
+  terms = loss(expectation.one_hot(crowded), condition)
   assert float(terms['density'][0]) < 1e-6
   assert float(terms['evenness'][0]) > 1.0
 
@@ -228,19 +235,19 @@ def test_rate_counts_notes_where_equal_energy_hides_them():
   short = np.zeros([1, 256], np.int32)
   short[0, ::2] = 60 - 19
   short[0, 1::2] = melody.NOTE_OFF
-  energy = float(spectrogram.span_energy(melody.one_hot(short), 16)[0, 0])
+  energy = float(expectation.span_energy(expectation.one_hot(short), 16)[0, 0])
   loss = losses.DensityLoss()
   condition = _condition(onsets_per_bar=8.0, energy=energy)
-  assert float(loss(melody.one_hot(short), condition)['rate'][0]) < 1e-6
-  fewer = loss(melody.one_hot(_tokens([60], 4)), condition)
+  assert float(loss(expectation.one_hot(short), condition)['rate'][0]) < 1e-6
+  fewer = loss(expectation.one_hot(_tokens([60], 4)), condition)
   assert float(fewer['rate'][0]) > 5.0
-  more = loss(melody.one_hot(_tokens([60], 1)), condition)
+  more = loss(expectation.one_hot(_tokens([60], 1)), condition)
   assert float(more['rate'][0]) > 5.0
 
 
 @pytest.mark.parametrize('loss', [losses.PitchLoss(), losses.DensityLoss()])
 def test_a_melody_without_notes_has_finite_loss_and_gradient(loss):
-  probabilities = melody.one_hot(np.zeros([1, 256], np.int32))
+  probabilities = expectation.one_hot(np.zeros([1, 256], np.int32))
   with tf.GradientTape() as tape:
     tape.watch(probabilities)
     total = tf.add_n(list(loss(probabilities, _condition()).values()))
@@ -250,7 +257,7 @@ def test_a_melody_without_notes_has_finite_loss_and_gradient(loss):
 
 @pytest.mark.parametrize('loss', [losses.PitchLoss(), losses.DensityLoss()])
 def test_bad_probabilities_are_refused(loss):
-  good = melody.one_hot(_tokens([60]))
+  good = expectation.one_hot(_tokens([60]))
   shape = r'^probabilities: expected shape \(1, 256, 90\), got '
   for bad in (good[:, :255], good[..., :89], good[0], tf.tile(good, [2, 1, 1])):
     with pytest.raises(ValueError, match=shape):

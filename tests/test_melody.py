@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import harmony
-from emotion_musicvae import melody
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
+from emotion_musicvae.steering import expectation
 
 
 def _rolls(sequence):
@@ -36,22 +37,22 @@ def test_random_tokens_have_every_case(random_tokens):
 
 
 def test_onsets_and_sounding_notes_are_the_decoded_piano_roll(
-  stock, random_tokens
+  stock_model, random_tokens
 ):
-  sequences = stock.note_sequences(random_tokens)
+  sequences = stock_model.note_sequences(random_tokens)
   for i in range(0, 1000, 100):
-    probabilities = melody.one_hot(random_tokens[i : i + 100])
+    probabilities = expectation.one_hot(random_tokens[i : i + 100])
     rolls = zip(*map(_rolls, sequences[i : i + 100]))
     for function, expected in zip(
-      (melody.expected_onsets, melody.expected_sounding), rolls
+      (expectation.expected_onsets, expectation.expected_sounding), rolls
     ):
       np.testing.assert_array_equal(function(probabilities), np.stack(expected))
 
 
-def test_statistics_are_those_of_the_notes(stock, random_tokens):
+def test_statistics_are_those_of_the_notes(stock_model, random_tokens):
   tokens = random_tokens[:100]
   for sequence, pitch, density in zip(
-    stock.note_sequences(tokens),
+    stock_model.note_sequences(tokens),
     melody.mean_pitch(tokens),
     melody.onsets_per_bar(tokens),
   ):
@@ -102,8 +103,8 @@ def test_transposition_stays_on_the_keyboard():
 def test_expected_motion_is_that_of_decoded_melodies(random_tokens):
   begun = (random_tokens >= melody.FIRST_ONSET).astype(np.float32)
   repeats, intervals = (
-    melody.per_pair(x, begun)
-    for x in melody.expected_motion(melody.one_hot(random_tokens))
+    expectation.per_pair(x, begun)
+    for x in expectation.expected_motion(expectation.one_hot(random_tokens))
   )
   np.testing.assert_allclose(
     repeats, melody.repeated_notes(random_tokens), atol=1e-5
@@ -122,7 +123,7 @@ def test_the_gradient_of_sounding_notes_is_the_slope(random_tokens):
   weight = rng.standard_normal([1, 256, 88])
 
   def value(p):
-    sounding = melody.expected_sounding(p, np.full(88, 0.9))
+    sounding = expectation.expected_sounding(p, np.full(88, 0.9))
     return tf.reduce_sum(sounding * weight)
 
   with tf.GradientTape() as tape:

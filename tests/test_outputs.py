@@ -26,17 +26,17 @@ import pretty_midi
 import pytest
 import soundfile
 
-from emotion_musicvae import arrangement
-from emotion_musicvae import emotions
-from emotion_musicvae import engraving
-from emotion_musicvae import generation
-from emotion_musicvae import outputs
-from emotion_musicvae import pages
-from emotion_musicvae import plots
-from emotion_musicvae import sound
-from emotion_musicvae.configuration import UserError
+from emotion_musicvae import api
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import arrangement
+from emotion_musicvae.files import audio
+from emotion_musicvae.files import musicxml
+from emotion_musicvae.files import pianoroll
+from emotion_musicvae.files import webpage
+from emotion_musicvae.files import writers
+from emotion_musicvae.support.errors import UserError
 
-ALL = list(outputs.FORMATS)
+ALL = list(writers.FORMATS)
 MEASURES = {
   'mean_pitch': 66.0,
   'onsets_per_bar': 6.0,
@@ -73,8 +73,8 @@ def _random_notes(seed):
 
 def _melody(notes=((0, 4, 60), (8, 16, 64)), emotion='gloomy', **measured):
   if isinstance(emotion, str):
-    emotion = emotions.find(emotion)
-  return generation.Melody(
+    emotion = catalogue.find(emotion)
+  return api.Melody(
     emotion,
     arrangement.arrange(_sequence(notes), emotion),
     np.zeros(256, np.uint8),
@@ -88,7 +88,7 @@ def _melody(notes=((0, 4, 60), (8, 16, 64)), emotion='gloomy', **measured):
 
 def _written(folder, melodies, formats, record=None):
   """Files of a run by extension; a list of each, in their order."""
-  paths, others = outputs.write_run(
+  paths, others = writers.write_run(
     folder, 'config', 'name', melodies, record or {}, formats
   )
   found = {}
@@ -105,7 +105,7 @@ def midi(tmp_path_factory):
   path = tmp_path_factory.mktemp('midi')
   sequence = arrangement.accompanied(melody.note_sequence)
   melody = dataclasses.replace(melody, note_sequence=sequence)
-  ((file,),), _ = outputs.write_run(path, 'config', 'gloomy', [melody], {})
+  ((file,),), _ = writers.write_run(path, 'config', 'gloomy', [melody], {})
   return file
 
 
@@ -120,7 +120,7 @@ def test_the_midi_says_tempo_metre_key_instrument_and_names(midi):
   programs = [
     m.program for t in read.tracks for m in t if m.type == 'program_change'
   ]
-  assert programs[0] == emotions.find('gloomy').program
+  assert programs[0] == catalogue.find('gloomy').program
   texts = pretty_midi.PrettyMIDI(midi).text_events
   assert [t.text for t in texts] == ['Cm', 'Fm', 'Gm', 'Cm'] * 4
   # At 60 quarter notes a minute a bar takes four seconds.
@@ -146,7 +146,7 @@ def test_the_melody_track_has_the_notes_and_the_chord_track_the_chords(midi):
 
 
 def test_without_accompaniment_there_is_the_melody_alone(tmp_path):
-  ((path,),), _ = outputs.write_run(tmp_path, 'c', 'n', [_melody()], {})
+  ((path,),), _ = writers.write_run(tmp_path, 'c', 'n', [_melody()], {})
   (track,) = pretty_midi.PrettyMIDI(path).instruments
   assert [n.pitch for n in track.notes] == [60, 64]
   assert len(pretty_midi.PrettyMIDI(path).text_events) == 16
@@ -160,7 +160,7 @@ def _read_xml(content):
 @pytest.mark.parametrize('seed', range(4))
 def test_the_sheet_music_has_the_notes_and_ties_only_where_needed(seed):
   notes = _random_notes(seed)
-  part = _read_xml(engraving.musicxml(_melody(notes).note_sequence, 'a'))
+  part = _read_xml(musicxml.musicxml(_melody(notes).note_sequence, 'a'))
   measures = list(part.getElementsByClass('Measure'))
   assert [m.number for m in measures] == list(range(1, 17))
   # What cannot be written as one note within a bar: no whole number of
@@ -196,7 +196,7 @@ def test_the_sheet_music_has_the_notes_and_ties_only_where_needed(seed):
 def test_the_sheet_music_has_rests_only_where_nothing_sounds():
   # Silent: the first quarter, all of bar 2, and from bar 3 on.
   part = _read_xml(
-    engraving.musicxml(_melody([(4, 16, 60), (32, 48, 62)]).note_sequence, 'a')
+    musicxml.musicxml(_melody([(4, 16, 60), (32, 48, 62)]).note_sequence, 'a')
   )
   rests = [
     [r.quarterLength for r in m.getElementsByClass('Rest')]
@@ -207,7 +207,7 @@ def test_the_sheet_music_has_rests_only_where_nothing_sounds():
 
 def test_the_sheet_music_has_key_chords_tempo_title_and_one_clef():
   melody = _melody(_random_notes(1), 'mysterious')
-  content = engraving.musicxml(melody.note_sequence, '신비로움')
+  content = musicxml.musicxml(melody.note_sequence, '신비로움')
   part = _read_xml(content)
   (key,) = part.recurse().getElementsByClass('KeySignature')
   assert key.sharps == -1  # D minor
@@ -234,18 +234,18 @@ def test_the_sheet_music_has_key_chords_tempo_title_and_one_clef():
   ],
 )
 def test_pitches_are_spelled_by_their_key(chords, mode, key, pitch, name):
-  emotion = emotions.Emotion(name='x', mode=mode, chords=chords)
+  emotion = catalogue.Emotion(name='x', mode=mode, chords=chords)
   sequence = _melody([(0, 4, pitch)], emotion).note_sequence
   assert arrangement.key(sequence) == key
-  read = _read_xml(engraving.musicxml(sequence, 'x')).recurse()
+  read = _read_xml(musicxml.musicxml(sequence, 'x')).recurse()
   (note,) = read.getElementsByClass('Note')
   assert (note.name, note.pitch.midi) == (name, pitch)
 
 
 def test_a_note_is_spelled_as_in_its_chord():
-  emotion = emotions.Emotion(name='x', chords='C Fm G C')
+  emotion = catalogue.Emotion(name='x', chords='C Fm G C')
   sequence = _melody([(16, 20, 68)], emotion).note_sequence
-  notes = _read_xml(engraving.musicxml(sequence, 'x')).recurse()
+  notes = _read_xml(musicxml.musicxml(sequence, 'x')).recurse()
   assert [n.name for n in notes.getElementsByClass('Note')] == ['A-']
 
 
@@ -253,9 +253,9 @@ def test_a_note_is_spelled_as_in_its_chord():
   'symbol', ['C6/9', 'Am(add9)', 'Bbb7', 'F#m7b5/C', 'Ebm(maj7)', 'N.C.']
 )
 def test_every_chord_symbol_that_is_understood_is_engraved(symbol):
-  emotion = emotions.Emotion(name='x', chords=symbol)
+  emotion = catalogue.Emotion(name='x', chords=symbol)
   melody = _melody([(0, 4, 60)], emotion)
-  content = engraving.musicxml(melody.note_sequence, 'x')
+  content = musicxml.musicxml(melody.note_sequence, 'x')
   read = _read_xml(content).recurse().getElementsByClass('Harmony')
   assert len(read) == 16
   if symbol != 'N.C.':
@@ -268,30 +268,30 @@ def test_the_sound_lasts_its_bars_and_does_not_clip(tmp_path):
   (content,) = _written(tmp_path, [_melody(_random_notes(2))], ['wav'])['wav']
   info = soundfile.info(io.BytesIO(content))
   assert (info.samplerate, info.subtype) == (44100, 'PCM_16')
-  audio, _ = soundfile.read(io.BytesIO(content))
+  sound, _ = soundfile.read(io.BytesIO(content))
   # 16 bars of 4 quarter notes at 60 a minute.
-  assert len(audio) == 64 * 44100
-  assert 0.8 < np.abs(audio).max() < 0.95
+  assert len(sound) == 64 * 44100
+  assert 0.8 < np.abs(sound).max() < 0.95
 
 
 def test_onsets_are_heard_where_notes_begin():
   starts = np.cumsum([4, 4, 2, 2, 8, 4, 4, 3, 5, 4, 4, 8, 4] * 4)
   notes = [(s, s + 2, 60 + i * 5 % 12) for i, s in enumerate(starts)]
-  emotion = emotions.Emotion(name='x', program=0, qpm=90.0)
+  emotion = catalogue.Emotion(name='x', program=0, qpm=90.0)
   sequence = arrangement.arrange(_sequence(notes), emotion)
-  audio = sound.render(sequence).mean(axis=1)
-  heard = librosa.onset.onset_detect(y=audio, sr=44100, units='time')
+  sound = audio.render(sequence).mean(axis=1)
+  heard = librosa.onset.onset_detect(y=sound, sr=44100, units='time')
   wanted = starts * 15 / 90.0
   assert np.abs(wanted[:, None] - heard).min(axis=1).max() < 0.03
   assert len(heard) == pytest.approx(len(wanted), abs=1)
 
 
 def test_pitches_sound_as_written():
-  emotion = emotions.Emotion(name='x', program=73)
+  emotion = catalogue.Emotion(name='x', program=73)
   notes = [(16 * i, 16 * i + 14, 60 + i) for i in range(16)]
-  audio = sound.render(arrangement.arrange(_sequence(notes), emotion))
+  sound = audio.render(arrangement.arrange(_sequence(notes), emotion))
   for i in range(16):
-    bar = audio[i * 88200 + 20000 : i * 88200 + 60000].mean(axis=1)
+    bar = sound[i * 88200 + 20000 : i * 88200 + 60000].mean(axis=1)
     hertz = librosa.yin(bar, fmin=200, fmax=900, sr=44100)
     assert librosa.hz_to_midi(np.median(hertz)) == pytest.approx(
       60 + i, abs=0.3
@@ -299,9 +299,9 @@ def test_pitches_sound_as_written():
 
 
 def test_silence_stays_silent():
-  audio = sound.render(_melody([]).note_sequence)
-  assert audio.shape == (64 * 44100, 2)
-  assert not audio.any()
+  sound = audio.render(_melody([]).note_sequence)
+  assert sound.shape == (64 * 44100, 2)
+  assert not sound.any()
 
 
 def test_the_picture_shows_foreign_notes_and_targets(tmp_path):
@@ -323,7 +323,7 @@ def plots_image(content):
 
 
 def test_a_picture_is_drawn_of_silence_and_without_chords(tmp_path):
-  emotion = emotions.Emotion(name='조용', chords='N.C.')
+  emotion = catalogue.Emotion(name='조용', chords='N.C.')
   nothing = _melody([], emotion, mean_pitch=np.nan, chord_tone_rate=np.nan)
   written = _written(tmp_path, [nothing], ALL)
   assert set(written) == {*ALL, 'json'}
@@ -335,14 +335,16 @@ def test_a_picture_is_drawn_of_silence_and_without_chords(tmp_path):
 def test_a_picture_never_shows_boxes(monkeypatch, tmp_path):
   """Without a Korean font the English name stands in."""
   drawn = []
-  default = plots.font_manager.findfont('DejaVu Sans')
+  default = pianoroll.font_manager.findfont('DejaVu Sans')
   monkeypatch.setattr(
-    plots.font_manager.fontManager,
+    pianoroll.font_manager.fontManager,
     'ttflist',
-    [plots.font_manager.FontEntry(fname=default, name='DejaVu Sans')],
+    [pianoroll.font_manager.FontEntry(fname=default, name='DejaVu Sans')],
   )
   monkeypatch.setattr(
-    plots.figure.SubFigure, 'suptitle', lambda self, t, **kw: drawn.append(t)
+    pianoroll.figure.SubFigure,
+    'suptitle',
+    lambda self, t, **kw: drawn.append(t),
   )
   _written(tmp_path, [_melody(emotion='peaceful')], ['png'])
   assert drawn == ['peaceful: C major, 84 quarter notes a minute']
@@ -388,14 +390,14 @@ def test_the_page_carries_everything_and_asks_for_nothing(tmp_path):
     files = {f['name']: base64.b64decode(f['base64']) for f in data['files']}
     assert files[f'name-00{i}.mid'] == written['mid'][i]
     assert files[f'name-00{i}.musicxml'] == written['musicxml'][i]
-    audio, rate = soundfile.read(io.BytesIO(files[f'name-00{i}.mp3']))
-    assert len(audio) / rate == pytest.approx(data['seconds'], abs=0.1)
+    sound, rate = soundfile.read(io.BytesIO(files[f'name-00{i}.mp3']))
+    assert len(sound) / rate == pytest.approx(data['seconds'], abs=0.1)
     assert data['seconds'] == pytest.approx(64 * 60 / 84)
 
 
 def test_the_page_escapes_what_the_user_typed(tmp_path):
   rude = '</script><script>alert("&")</script>'
-  emotion = emotions.Emotion(name=rude, alias="<b title='")
+  emotion = catalogue.Emotion(name=rude, alias="<b title='")
   (content,) = _written(tmp_path, [_melody(emotion=emotion)], ['html'])['html']
   page = _Page(content)
   assert [tag for tag, _ in page.elements].count('script') == 2
@@ -509,7 +511,7 @@ def test_the_same_melody_gives_the_same_bytes_in_every_format(tmp_path):
 
 
 def test_the_record_lists_the_files(tmp_path):
-  paths, others = outputs.write_run(
+  paths, others = writers.write_run(
     tmp_path, 'config', 'name', [_melody()] * 2, {'seed': 1}, ALL
   )
   with open(others[-1], encoding='utf-8') as f:
@@ -523,12 +525,12 @@ def test_the_record_lists_the_files(tmp_path):
 
 def test_two_runs_within_a_second_keep_both(tmp_path):
   for _ in range(3):
-    outputs.write_run(tmp_path, 'config', 'gloomy', [_melody()] * 2, {})
+    writers.write_run(tmp_path, 'config', 'gloomy', [_melody()] * 2, {})
   assert len(os.listdir(tmp_path)) == 9
 
 
 @pytest.mark.parametrize(
-  ('owner', 'broken'), [(sound, 'wav'), (pages, 'page'), (os, 'rename')]
+  ('owner', 'broken'), [(audio, 'wav'), (webpage, 'page'), (os, 'rename')]
 )
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, owner, broken):
   (tmp_path / 'mine.txt').write_text('mine')
@@ -543,7 +545,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, owner, broken):
 
   monkeypatch.setattr(owner, broken, fails)
   with pytest.raises(UserError, match=r'--output_dir: .*No space left'):
-    outputs.write_run(
+    writers.write_run(
       tmp_path, 'config', 'gloomy', [_melody()] * 2, {}, ['mid', 'wav', 'html']
     )
   assert os.listdir(tmp_path) == ['mine.txt']
@@ -561,12 +563,12 @@ def test_a_run_killed_among_its_files_is_completed_by_the_next(tmp_path):
       rename(*args)
 
     os.rename = dies
-    outputs.write_run(tmp_path, 'config', 'gloomy', [_melody()] * 2, {})
+    writers.write_run(tmp_path, 'config', 'gloomy', [_melody()] * 2, {})
     os._exit(0)
   assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
   assert len(list(tmp_path.glob('*.mid'))) == 1
   assert not list(tmp_path.glob('*.json'))
-  outputs.check_directory(tmp_path)
+  writers.check_directory(tmp_path)
   (record,) = tmp_path.glob('*.json')
   named = [
     name
@@ -594,15 +596,15 @@ def test_a_missing_package_is_named_at_once(
   monkeypatch, format_, package, command
 ):
   monkeypatch.setitem(sys.modules, package, None)
-  outputs.check_formats(['mid', 'png'])
+  writers.check_formats(['mid', 'png'])
   with pytest.raises(UserError, match=f'^--output_formats: {format_} .*') as e:
-    outputs.check_formats(['mid', format_])
+    writers.check_formats(['mid', format_])
   assert str(e.value).endswith(f'type: {command}')
 
 
 def test_nothing_heavy_is_loaded_to_know_the_formats():
   code = (
-    'import sys; from emotion_musicvae import outputs; '
+    'import sys; from emotion_musicvae.files import writers; '
     'outputs.check_formats(["mid"]); '
     'print([m for m in ("tensorflow", "music21", "matplotlib", "note_seq", '
     '"tinysoundfont") if m in sys.modules])'
@@ -618,7 +620,7 @@ def test_the_command_writes_all_formats_with_tempo_and_instrument(tmp_path):
     [
       sys.executable,
       '-m',
-      'emotion_musicvae.scripts.generate',
+      'emotion_musicvae.cli.generate',
       '--emotion=melancholy',
       '--seed=5',
       '--num_outputs=1',
@@ -656,7 +658,7 @@ def test_runs_at_once_in_one_folder_keep_out_of_each_others_way(tmp_path):
 
   def write(number):
     together.wait()
-    outputs.write_run(tmp_path, 'c', 'n', [_melody()] * 3, {'number': number})
+    writers.write_run(tmp_path, 'c', 'n', [_melody()] * 3, {'number': number})
 
   threads = [threading.Thread(target=write, args=(i,)) for i in range(10)]
   for thread in threads:

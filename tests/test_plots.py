@@ -2,8 +2,8 @@ from matplotlib import image
 import numpy as np
 import pytest
 
-from emotion_musicvae import harmony
-from emotion_musicvae import plots
+from emotion_musicvae.evaluation import figures
+from emotion_musicvae.music import harmony
 
 
 def _targets(path, rng):
@@ -12,7 +12,7 @@ def _targets(path, rng):
     'onsets_per_bar': rng.normal(6.0, 1.0, 20),
     'chord_tone_rate': rng.uniform(0.5, 1.0, 20),
   }
-  plots.target_against_measured(
+  figures.target_against_measured(
     path,
     {
       'calm': ({'mean_pitch': 66.0, 'onsets_per_bar': 6.0}, measured),
@@ -30,18 +30,18 @@ def _rolls(path, rng, pitch_class=0):
   tokens = np.zeros(256, np.uint8)
   tokens[::4] = 60 + pitch_class - 19
   fit, _ = harmony.chord_tones('C')
-  plots.piano_rolls(path, [('one', tokens, fit), ('two', tokens, fit)])
+  figures.piano_rolls(path, [('one', tokens, fit), ('two', tokens, fit)])
 
 
 def _curves(path, rng):
-  plots.learning_curves(
+  figures.learning_curves(
     path, {'ours': {'chord': list(rng.random(40)), 'density': [1.0] * 40}}
   )
 
 
 def _latent(path, rng):
   anchor = rng.standard_normal([50, 8])
-  plots.latent_space(path, {'prior': anchor + 1.0, 'ours': anchor}, anchor)
+  figures.latent_space(path, {'prior': anchor + 1.0, 'ours': anchor}, anchor)
 
 
 @pytest.mark.parametrize('draw', [_targets, _rolls, _curves, _latent])

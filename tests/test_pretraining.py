@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import hierdec
-from emotion_musicvae import musicvae
-from emotion_musicvae import pretraining
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.support import configuration
 
 SIZES = {'z_size': 8, 'enc_rnn_size': [16, 16], 'dec_rnn_size': [24, 24]}
 HPARAMS = {
@@ -36,7 +36,7 @@ def initial_weights():
 def _compiled(initial_weights, tmp_path_factory):
   """A pretrainer, whose step is slow to compile, and its first checkpoint."""
   hparams = configuration.build(configuration.ModelHparams, HPARAMS, 'test')
-  pretrainer = pretraining.Pretrainer(hparams, initial_weights, 0)
+  pretrainer = trainer.Pretrainer(hparams, initial_weights, 0)
   return pretrainer, pretrainer.save(str(tmp_path_factory.mktemp('first')))
 
 
@@ -56,7 +56,7 @@ def windows():
     every = int(rng.choice([2, 4]))
     scale = rng.integers(36, 46) + np.array([0, 2, 4, 5, 7, 5, 4, 2])
     row[::every] = np.resize(scale, 256 // every)
-  return pretraining.Windows.balanced(tokens, 0.0)
+  return trainer.Windows.balanced(tokens, 0.0)
 
 
 def _run(pretrainer, windows, steps):
@@ -78,8 +78,8 @@ def test_the_first_loss_is_that_of_the_weights_given(
   batch = windows.batch(8, (60, 70), 0, 0)
 
   noise = tf.random.stateless_normal([len(batch), 8], [0, 0])
-  z, _ = pretraining.posterior_sample(initial_weights, batch, noise)
-  loss = pretraining.reconstruction_loss(initial_weights, z, batch)[0]
+  z, _ = trainer.posterior_sample(initial_weights, batch, noise)
+  loss = trainer.reconstruction_loss(initial_weights, z, batch)[0]
   assert pretrainer.step(batch)['losses/r_loss'] == pytest.approx(
     np.mean(loss), rel=1e-5
   )
@@ -88,7 +88,7 @@ def test_the_first_loss_is_that_of_the_weights_given(
 def test_a_step_belongs_to_the_note_before():
   tokens = np.zeros([1, 256], np.int32)
   tokens[0, [2, 5, 8]] = [41, 1, 50]  # MIDI 60, a rest, MIDI 69
-  sounds = pretraining.sounds(tokens).numpy()[0]
+  sounds = trainer.sounds(tokens).numpy()[0]
   assert list(sounds[:10]) == [0, 0, 40, 40, 40, 40, 40, 40, 49, 49]
   assert sounds[-1] == 49
 
@@ -108,16 +108,16 @@ def test_a_resumed_run_is_the_unbroken_run(pretrainer, windows, tmp_path):
 
 
 def test_evaluation_tells_a_copy_from_a_guess(pretrainer, windows):
-  before = pretraining.evaluate(pretrainer.weights, windows.tokens[:32], 0)
+  before = trainer.evaluate(pretrainer.weights, windows.tokens[:32], 0)
   _run(pretrainer, windows, 60)
-  after = pretraining.evaluate(pretrainer.weights, windows.tokens[:32], 0)
+  after = trainer.evaluate(pretrainer.weights, windows.tokens[:32], 0)
   assert after['r_loss'] < before['r_loss']
   assert after['teacher_forced_tokens'] > before['teacher_forced_tokens']
 
 
 def test_the_report_sets_samples_beside_real_melodies(pretrainer, windows):
   held_out = windows.batch(64, (), seed=1, step=0)
-  found = pretraining.report(pretrainer.weights, held_out, windows, (), 0)
+  found = trainer.report(pretrainer.weights, held_out, windows, (), 0)
   assert {'r_loss', 'kl', 'teacher_forced_onsets'} <= set(found)
   real = found['training tunes']
   assert real['overlap'] > 0.9
@@ -146,7 +146,7 @@ def _midi(path, seed):
 def _command(run_dir, *flags):
   hparams = ','.join(f'{k}={v}' for k, v in HPARAMS.items())
   return [
-    *(sys.executable, '-m', 'emotion_musicvae.scripts.pretrain'),
+    *(sys.executable, '-m', 'emotion_musicvae.cli.pretrain'),
     f'--run_dir={run_dir}',
     f'--hparams={hparams}',
     *flags,
@@ -187,7 +187,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(killed, pretrainer):
   assert prefix.endswith('model.ckpt-8')
 
   with np.load(run_dir / 'windows.npz') as arrays:
-    windows = pretraining.Windows.balanced(arrays['train'], 0.9)
+    windows = trainer.Windows.balanced(arrays['train'], 0.9)
   for step in range(8):
     pretrainer.step(windows.batch(8, (57, 79), 0, step))
   found = checkpoints.load_weights(prefix)
@@ -202,11 +202,11 @@ def test_a_file_that_cannot_be_read_is_named_and_counted(killed):
 
 
 def test_what_midi_taught_is_sung_by_magentas_own_model(killed):
-  config = musicvae.magenta_config('hierdec-mel_16bar', SIZES)
+  config = stock.magenta_config('hierdec-mel_16bar', SIZES)
   prefix = checkpoints.latest(str(killed[0]))
-  stock = trained_model.TrainedModel(config, 2, prefix)
+  stock_model = trained_model.TrainedModel(config, 2, prefix)
   z = np.random.default_rng(0).standard_normal([2, 8]).astype(np.float32)
-  sung = stock.decode_to_tensors(z, length=256, temperature=1e-6)
+  sung = stock_model.decode_to_tensors(z, length=256, temperature=1e-6)
   weights = checkpoints.load_weights(prefix)
   np.testing.assert_array_equal(
     np.argmax(sung, axis=-1),

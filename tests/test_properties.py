@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 import yaml
 
-from emotion_musicvae import configuration
-from emotion_musicvae import corpus
-from emotion_musicvae import emotions
-from emotion_musicvae import harmony
-from emotion_musicvae import melody
-from emotion_musicvae import musicvae
-from emotion_musicvae import readers
-from emotion_musicvae import spectrogram
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import readers
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
+from emotion_musicvae.music import spectrogram
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.pretraining import corpus
+from emotion_musicvae.support import configuration
 
 # The same examples every time; a minute of others: --hypothesis-seed=…
 settings.register_profile('suite', deadline=None, derandomize=True)
 settings.load_profile('suite')
 few = settings(max_examples=20)
 
-ALIASES = [e.alias for e in emotions.load()]
+ALIASES = [e.alias for e in catalogue.load()]
 SYMBOLS = st.builds(
   '{}{}{}'.format,
   st.sampled_from('ABCDEFG'),
@@ -48,7 +48,7 @@ def progressions(draw):
 @st.composite
 def references(draw):
   """Emotions that some melody of the model could meet."""
-  return emotions.Emotion(
+  return catalogue.Emotion(
     name=draw(st.text('가나다라마바사abcxyz -', min_size=1).filter(str.strip)),
     mean_pitch=draw(st.floats(21, 108)),
     onsets_per_bar=draw(st.floats(0.1, 16)),
@@ -91,7 +91,7 @@ blends = st.lists(
 
 
 def _blend(parts, factor=1):
-  return emotions.parse(
+  return catalogue.parse(
     ','.join(f'{name}:{factor * weight}' for name, weight in parts)
   )
 
@@ -100,9 +100,9 @@ def _blend(parts, factor=1):
 def test_a_blend_lies_between_its_emotions(parts):
   blend = _blend(parts)
   for name in ('mean_pitch', 'onsets_per_bar', 'qpm'):
-    values = [getattr(emotions.find(a), name) for a, w in parts if w]
+    values = [getattr(catalogue.find(a), name) for a, w in parts if w]
     assert min(values) - 1e-5 <= getattr(blend, name) <= max(values) + 1e-5
-  emotions.check(blend, 'blend')
+  catalogue.check(blend, 'blend')
 
 
 @given(blends, st.sampled_from([2, 10, 0.5]))
@@ -128,7 +128,7 @@ def test_targets_are_taken_as_they_are_typed(emotion):
     for name in ('mean_pitch', 'onsets_per_bar', 'qpm')
   )
   text += f',mode={emotion.mode},chords={emotion.chords}'
-  found = emotions.with_targets(emotions.find('gloomy'), text)
+  found = catalogue.with_targets(catalogue.find('gloomy'), text)
   for name in ('mean_pitch', 'onsets_per_bar', 'qpm', 'mode', 'chords'):
     assert getattr(found, name) == getattr(emotion, name)
 
@@ -138,7 +138,7 @@ def test_an_emotion_written_down_is_read_back(emotion):
   with tempfile.NamedTemporaryFile('w', encoding='utf-8') as f:
     yaml.safe_dump({'emotions': [dataclasses.asdict(emotion)]}, f)
     f.flush()
-    assert emotions.load(f.name) == [emotion]
+    assert catalogue.load(f.name) == [emotion]
 
 
 @given(st.dictionaries(st.text('abc_', min_size=1), finite, min_size=1))
@@ -209,9 +209,9 @@ def test_a_tune_cut_into_a_window_is_the_tune(row):
 
 @few
 @given(tokens(every_bar=True))
-def test_a_melody_written_as_midi_is_read_back(stock, row):
+def test_a_melody_written_as_midi_is_read_back(stock_model, row):
   row = _without_idle_offs(row)
-  (sequence,) = stock.note_sequences(row[None])
+  (sequence,) = stock_model.note_sequences(row[None])
   starts = [note.start_time for note in sequence.notes]
   ends = [note.end_time for note in sequence.notes]
   assert len(starts) == (row >= melody.FIRST_ONSET).sum()
@@ -220,7 +220,7 @@ def test_a_melody_written_as_midi_is_read_back(stock, row):
   with tempfile.NamedTemporaryFile(suffix='.mid') as f:
     note_seq.note_sequence_to_midi_file(sequence, f.name)
     again = note_seq.midi_file_to_note_sequence(f.name)
-  (found,) = musicvae.melodies(again)
+  (found,) = stock.melodies(again)
   # The end of the last note is that of the melody.
   expected = row[: len(found)]
   last = np.flatnonzero(row >= melody.FIRST_ONSET)[-1]
@@ -230,8 +230,8 @@ def test_a_melody_written_as_midi_is_read_back(stock, row):
 @few
 @given(st.integers(0, 2**63 - 1), st.integers(1, 5))
 def test_a_latent_vector_follows_from_seed_and_place(seed, n):
-  from emotion_musicvae import generation
+  from emotion_musicvae import api
 
-  z = generation.prior(seed, n, 8)
-  np.testing.assert_array_equal(z[:1], generation.prior(seed, 1, 8))
+  z = api.prior(seed, n, 8)
+  np.testing.assert_array_equal(z[:1], api.prior(seed, 1, 8))
   assert len(np.unique(z, axis=0)) == n

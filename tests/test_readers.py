@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import configuration
-from emotion_musicvae import corpus
-from emotion_musicvae import melody
-from emotion_musicvae import musicvae
-from emotion_musicvae import readers
+from emotion_musicvae.files import readers
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.pretraining import corpus
+from emotion_musicvae.support import configuration
 
 REEL = """X:7
 T:A Reel
@@ -118,7 +118,7 @@ def test_midi_gives_the_windows_of_magentas_own_converter(tmp_path):
   sequence = _sequence(24)
   (tune,), refusals = _midi(sequence, tmp_path / 'song.mid')
   assert not refusals
-  config = musicvae.magenta_config('hierdec-mel_16bar', {})
+  config = stock.magenta_config('hierdec-mel_16bar', {})
   config.data_converter.max_tensors_per_notesequence = None
   expected = np.argmax(config.data_converter.to_tensors(sequence).inputs, -1)
   windows = corpus.tune_windows(tune, hop_bars=1)

@@ -5,11 +5,11 @@ import note_seq
 import numpy as np
 import pytest
 
-from emotion_musicvae import configuration
-from emotion_musicvae import melody
-from emotion_musicvae import readers
-from emotion_musicvae import references
-from emotion_musicvae import songs
+from emotion_musicvae.emotions import references
+from emotion_musicvae.files import readers
+from emotion_musicvae.files import songs
+from emotion_musicvae.music import melody
+from emotion_musicvae.support import configuration
 
 
 @pytest.fixture(scope='module')
@@ -58,8 +58,8 @@ def _first_pitches(tokens):
   return tokens.reshape(-1, 16)[:, 0].astype(int) + 19
 
 
-def test_a_tune_comes_back_from_midi_as_it_was(tune, stock, tmp_path):
-  (sequence,) = stock.note_sequences(tune[None])
+def test_a_tune_comes_back_from_midi_as_it_was(tune, stock_model, tmp_path):
+  (sequence,) = stock_model.note_sequences(tune[None])
   for note in sequence.notes:
     note.start_time *= 120 / 90
     note.end_time *= 120 / 90
@@ -76,7 +76,7 @@ def test_a_tune_comes_back_from_midi_as_it_was(tune, stock, tmp_path):
   )
 
 
-def test_whatever_magenta_writes_is_read(stock, random_tokens, tmp_path):
+def test_whatever_magenta_writes_is_read(stock_model, random_tokens, tmp_path):
   # Long silences, droning, single notes: Magenta's own reader finds no 16 bars
   # in most of these.
   rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def test_whatever_magenta_writes_is_read(stock, random_tokens, tmp_path):
   for row in rows[20:]:
     row[rng.random(256) < 0.95] = melody.NOTE_OFF
   rows = rows[(rows >= melody.FIRST_ONSET).any(axis=1)]
-  for row, sequence in zip(rows, stock.note_sequences(rows)):
+  for row, sequence in zip(rows, stock_model.note_sequences(rows)):
     song = songs.load(_file(tmp_path, sequence))
     (window,), _ = song.windows()
     sounds = np.cumsum(row >= melody.FIRST_ONSET) > 0

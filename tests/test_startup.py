@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from emotion_musicvae.deferred import deferred
+from emotion_musicvae.support.lazy import deferred
 
 # Magenta, note_seq and tf_keras import these and generation uses none of them.
 # If this fails after an update, what is deferred has come into use.
@@ -23,7 +23,7 @@ UNUSED = (
 
 _COMMAND = """
 import sys
-from emotion_musicvae.scripts import {module}
+from emotion_musicvae.cli import {module}
 try:
   {module}.console_entry_point()
 finally:

@@ -6,18 +6,18 @@ import note_seq
 import numpy as np
 import pytest
 
-from emotion_musicvae import configuration
-from emotion_musicvae import emotions
-from emotion_musicvae import generation
-from emotion_musicvae import hits
-from emotion_musicvae import melody
-from emotion_musicvae import references
-from emotion_musicvae import songs
+from emotion_musicvae import api
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import hits
+from emotion_musicvae.emotions import references
+from emotion_musicvae.files import songs
+from emotion_musicvae.music import melody
+from emotion_musicvae.support import configuration
 
 
 @pytest.fixture(scope='module')
 def model():
-  return generation.EmotionMusicVAE.from_pretrained()
+  return api.EmotionMusicVAE.from_pretrained()
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +56,7 @@ def test_intensity_zero_sings_the_melody_back(moved, tunes):
 
 
 def test_intensity_one_has_the_register_and_the_tempo(moved, tunes):
-  gloomy = emotions.find('gloomy')
+  gloomy = catalogue.find('gloomy')
   assert melody.mean_pitch(tunes).mean() > gloomy.mean_pitch + 5
   sung = moved[1.0].tokens.reshape(tunes.shape)
   off = np.abs(melody.mean_pitch(sung) - gloomy.mean_pitch)
@@ -148,16 +148,16 @@ def test_of_two_songs_the_shorter_decides(model, tunes):
 
 
 def test_the_great_circle_keeps_the_length():
-  start, end = generation.prior(0, 2, 128)[:, None]
+  start, end = api.prior(0, 2, 128)[:, None]
   end *= np.linalg.norm(start) / np.linalg.norm(end)
-  middle = generation.slerp(start, end, 0.5)
+  middle = api.slerp(start, end, 0.5)
   np.testing.assert_allclose(
     np.linalg.norm(middle), np.linalg.norm(start), rtol=1e-5
   )
   np.testing.assert_allclose(middle @ start.T, middle @ end.T, rtol=1e-4)
-  same = generation.slerp(start, start, 0.5)
+  same = api.slerp(start, start, 0.5)
   np.testing.assert_allclose(same, start, rtol=1e-5)
-  assert generation.slerp(start, end, 1.0) is end
+  assert api.slerp(start, end, 1.0) is end
 
 
 def test_variations_lie_nearer_than_the_prior(model, tunes):
@@ -197,7 +197,7 @@ def test_rejection_draws_until_all_meet_their_targets(model):
 
 
 def test_a_retrained_draw_is_the_same_however_it_is_drawn(model, monkeypatch):
-  monkeypatch.setattr(generation, 'DRAWS_PER_OUTPUT', 2)
+  monkeypatch.setattr(api, 'DRAWS_PER_OUTPUT', 2)
   plain = model.generate('intense', 14, seed=5, updates=2)
   kept = model.generate('intense', 7, seed=5, updates=2, reject_misses=True)
   assert any(one.number >= 8 for one in kept)  # In the second part.
@@ -206,8 +206,10 @@ def test_a_retrained_draw_is_the_same_however_it_is_drawn(model, monkeypatch):
 
 
 def test_rejection_ends_with_the_nearest(model, monkeypatch):
-  monkeypatch.setattr(generation, 'DRAWS_PER_OUTPUT', 5)
-  unheard_of = dataclasses.replace(emotions.find('gloomy'), onsets_per_bar=16.0)
+  monkeypatch.setattr(api, 'DRAWS_PER_OUTPUT', 5)
+  unheard_of = dataclasses.replace(
+    catalogue.find('gloomy'), onsets_per_bar=16.0
+  )
   drawn = model.generate(unheard_of, 10, seed=6)
   kept = model.generate(unheard_of, 2, seed=6, reject_misses=True)
   off = [sum(one.missed.values()) for one in drawn]
@@ -234,14 +236,14 @@ def test_arguments_are_checked(model, tunes):
 def test_composed_among_others_a_melody_is_the_same(model, tunes):
   """Songs of one and three windows among melodies of the prior."""
   short, long = _song(tunes[0]), _song(*tunes[:2], tunes[2][:128])
-  gloomy, lively = emotions.find('gloomy'), emotions.find('lively')
+  gloomy, lively = catalogue.find('gloomy'), catalogue.find('lively')
   orders = [
-    generation.Order(gloomy, 5, 0, 0.5, 1.0),
-    generation.Order(lively, 3, 0, 0.5, 1.0, long),
-    generation.Order(gloomy, 5, 1, 0.5, 1.0),
-    generation.Order(gloomy, 3, 1, 0.7, 0.5, short),
-    generation.Order(lively, 3, 1, 0.5, 1.0, long),
-    generation.Order(lively, 3, 0, 0.5, 1.0, short),
+    api.Order(gloomy, 5, 0, 0.5, 1.0),
+    api.Order(lively, 3, 0, 0.5, 1.0, long),
+    api.Order(gloomy, 5, 1, 0.5, 1.0),
+    api.Order(gloomy, 3, 1, 0.7, 0.5, short),
+    api.Order(lively, 3, 1, 0.5, 1.0, long),
+    api.Order(lively, 3, 0, 0.5, 1.0, short),
   ]
   alone = [
     *model.generate('gloomy', 2, seed=5),

@@ -60,15 +60,15 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
 
 def test_every_command_is_installed(wheel):
   scripts = {
-    path.stem for path in (ROOT / 'emotion_musicvae' / 'scripts').glob('*.py')
-  } - {'__init__'}
+    path.stem for path in (ROOT / 'emotion_musicvae' / 'cli').glob('*.py')
+  } - {'__init__', 'command'}
   with zipfile.ZipFile(wheel) as archive:
     (name,) = (n for n in archive.namelist() if n.endswith('entry_points.txt'))
     text = archive.read(name).decode()
   for script in scripts:
     assert (
       f'emotion_musicvae_{script} = '
-      f'emotion_musicvae.scripts.{script}:console_entry_point'
+      f'emotion_musicvae.cli.{script}:console_entry_point'
     ) in text
 
 
@@ -81,7 +81,7 @@ def test_an_installed_wheel_composes_in_another_folder(wheel, tmp_path):
   code = (
     'import emotion_musicvae, runpy, sys; print(emotion_musicvae.__file__); '
     'sys.argv[0] = "generate"; '
-    'runpy.run_module("emotion_musicvae.scripts.generate", None, "__main__")'
+    'runpy.run_module("emotion_musicvae.cli.generate", None, "__main__")'
   )
   result = subprocess.run(
     [sys.executable, '-c', code, '--emotion=clear', '--num_outputs=1'],

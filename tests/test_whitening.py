@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import hierdec
-from emotion_musicvae import references
-from emotion_musicvae import whitening
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import posterior
+from emotion_musicvae.pretraining import whitening
 
 MU = 'encoder/mu/'
 STATE = 'decoder/hierarchical_level_0/initial_state/'
@@ -30,7 +30,7 @@ def test_latent_vectors_get_the_priors_mean_and_covariance(both, random_tokens):
   before, after, *_ = both
 
   def off(weights):
-    mean, deviation = references.encode(weights, random_tokens)
+    mean, deviation = posterior.encode(weights, random_tokens)
     noise = np.random.default_rng(0).standard_normal([50, *mean.shape])
     z = (mean + deviation * noise).reshape(-1, mean.shape[1])
     return np.abs(z.mean(axis=0)).max(), np.abs(np.cov(z.T) - np.eye(12)).max()
@@ -46,7 +46,7 @@ def test_a_second_time_changes_nothing_more(both, random_tokens):
   _, once, *_ = both
   twice, _, _ = whitening.whitened(once, random_tokens)
   deviations = [
-    np.sort(references.encode(w, random_tokens)[1].mean(axis=0))
+    np.sort(posterior.encode(w, random_tokens)[1].mean(axis=0))
     for w in (once, twice)
   ]
   np.testing.assert_allclose(*deviations, rtol=0.05)

@@ -27,13 +27,13 @@ tf.function = _interpreted
 
 import numpy as np
 
-from emotion_musicvae import actor_critic
-from emotion_musicvae import configuration
-from emotion_musicvae import distribution
-from emotion_musicvae import emotions
-from emotion_musicvae import hierdec
-from emotion_musicvae import pretraining
-from emotion_musicvae import references
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import references
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.support import configuration
+from emotion_musicvae.support import distribution
 
 SIZES = {'z_size': 6, 'enc_rnn_size': (8,), 'dec_rnn_size': (8, 8)}
 UPDATES = 2
@@ -55,7 +55,7 @@ def actor_and_critic(strategy):
     WEIGHTS,
     tuple(rng.random([2, 16, 6], np.float32)),
     references.EnergyReference(TOKENS),
-    actor_critic.TargetSampler(emotions.load(), hparams),
+    actor_critic.TargetSampler(catalogue.load(), hparams),
     hparams,
     0,
     strategy,
@@ -69,7 +69,7 @@ def base_model(strategy):
   hparams = configuration.ModelHparams(
     **SIZES, batch_size=4, free_bits=1.0, sounding=0.5
   )
-  pretrainer = pretraining.Pretrainer(hparams, WEIGHTS, 0, strategy)
+  pretrainer = trainer.Pretrainer(hparams, WEIGHTS, 0, strategy)
   scalars = [pretrainer.step(TOKENS[4 * i : 4 * i + 4].astype(np.int32))
              for i in range(UPDATES)]  # fmt: skip
   variables = {**pretrainer.weights, **pretrainer._head, **pretrainer._slots}

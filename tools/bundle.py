@@ -10,10 +10,10 @@ from absl import app
 from absl import flags
 import numpy as np
 
-from emotion_musicvae import actor_critic
-from emotion_musicvae import checkpoints
-from emotion_musicvae import configuration
-from emotion_musicvae import pretraining
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.steering import actors
+from emotion_musicvae.support import configuration
 
 FLAGS = flags.FLAGS
 
@@ -50,9 +50,7 @@ def main(argv):
     )
     with np.load(os.path.join(FLAGS.base_run_dir, 'windows.npz')) as windows:
       drawn = {
-        name: pretraining.Windows.balanced(
-          windows[side], corpus.density_balance
-        )
+        name: trainer.Windows.balanced(windows[side], corpus.density_balance)
         .batch(number, corpus.mean_pitch, seed=0, step=0)
         .astype(np.uint8)
         for name, side, number in (
@@ -60,7 +58,9 @@ def main(argv):
           ('held_out', 'held_out', FLAGS.num_held_out),
         )
       }
-    np.savez_compressed(os.path.join(PACKAGE, 'melodies.npz'), **drawn)
+    np.savez_compressed(
+      os.path.join(PACKAGE, 'emotions', 'melodies.npz'), **drawn
+    )
   if FLAGS.actor_run_dir:
     arrays = checkpoints.read(checkpoints.latest(FLAGS.actor_run_dir))
     kept = ('actor/', 'critic/')
@@ -69,7 +69,7 @@ def main(argv):
       {
         name: value
         for name, value in arrays.items()
-        if name in ('global_step', actor_critic.FINGERPRINT)
+        if name in ('global_step', actors.FINGERPRINT)
         or (name.startswith(kept) and checkpoints.is_weight(name))
       },
     )

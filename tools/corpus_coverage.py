@@ -11,11 +11,11 @@ from absl import app
 import numpy as np
 import tqdm
 
-from emotion_musicvae import configuration
-from emotion_musicvae import corpus
-from emotion_musicvae import melody
-from emotion_musicvae import pretraining
-from emotion_musicvae import readers
+from emotion_musicvae.files import readers
+from emotion_musicvae.music import melody
+from emotion_musicvae.pretraining import corpus
+from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.support import configuration
 
 CONFIG = 'hierdec-mel_16bar_lite'
 PITCHES = np.arange(58, 79, 4)
@@ -44,7 +44,7 @@ def main(argv):
     )
 
   train, _ = corpus.split_windows(tunes, hparams)
-  drawn = pretraining.Windows.balanced(train, hparams.density_balance).batch(
+  drawn = trainer.Windows.balanced(train, hparams.density_balance).batch(
     20000, hparams.mean_pitch, seed=0, step=0
   )
   share, *_ = np.histogram2d(

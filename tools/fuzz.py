@@ -82,9 +82,9 @@ def _named(ending):
   """A function that reads bytes as a file of that ending."""
 
   def read(data):
-    from emotion_musicvae import configuration
-    from emotion_musicvae import corpus
-    from emotion_musicvae import readers
+    from emotion_musicvae.files import readers
+    from emotion_musicvae.pretraining import corpus
+    from emotion_musicvae.support import configuration
 
     with tempfile.NamedTemporaryFile(suffix=ending) as f:
       f.write(data)
@@ -98,7 +98,7 @@ def _named(ending):
 
 def _song(data):
   """The user's own melody, out of notation where it is no MIDI."""
-  from emotion_musicvae import songs
+  from emotion_musicvae.files import songs
 
   ending = '.mid' if data.startswith(b'MThd') else '.abc'
   with tempfile.NamedTemporaryFile(suffix=ending) as f:
@@ -126,17 +126,17 @@ def _requests(read):
   """A function that understands bytes as the requests of a batch job."""
 
   def understand(data):
-    from emotion_musicvae import emotions
-    from emotion_musicvae import jobs
+    from emotion_musicvae.batch import requests
+    from emotion_musicvae.emotions import catalogue
 
-    rows = getattr(jobs, read)(io.BytesIO(data))
+    rows = getattr(requests, read)(io.BytesIO(data))
     found = list(
-      jobs.requests(rows, emotions.load(), 0, 0.5, 1.0, ('mid',), False)
+      requests.requests(rows, catalogue.load(), 0, 0.5, 1.0, ('mid',), False)
     )
-    good = [one for one in found if isinstance(one, jobs.Request)]
+    good = [one for one in found if isinstance(one, requests.Request)]
     assert all(one.reason for one in found if one not in good)
-    for shard in itertools.islice(jobs.shards(good), 2):
-      assert jobs.items(json.loads(json.dumps(shard)))
+    for shard in itertools.islice(requests.shards(good), 2):
+      assert requests.items(json.loads(json.dumps(shard)))
 
   return understand
 
@@ -152,9 +152,9 @@ def _run_folder(name, pack=bytes):
   def read(data):
     from absl import flags
 
-    from emotion_musicvae import configuration
-    from emotion_musicvae import pretraining
-    from emotion_musicvae.scripts import pretrain
+    from emotion_musicvae.cli import pretrain
+    from emotion_musicvae.pretraining import trainer
+    from emotion_musicvae.support import configuration
 
     hparams = configuration.CorpusHparams()
     with tempfile.TemporaryDirectory() as folder:
@@ -167,20 +167,20 @@ def _run_folder(name, pack=bytes):
           configuration.build(cls, recipe[group], '--hparams')
         if name == 'windows.npz':
           for tokens in pretrain._windows([], recipe, hparams, None):
-            windows = pretraining.Windows.balanced(tokens, 0.5)
+            windows = trainer.Windows.balanced(tokens, 0.5)
             windows.batch(2, (60.0, 70.0), 0, 0)
 
   return read
 
 
 def _emotions(data):
-  from emotion_musicvae import emotions
-  from emotion_musicvae import harmony
+  from emotion_musicvae.emotions import catalogue
+  from emotion_musicvae.music import harmony
 
   with tempfile.NamedTemporaryFile(suffix='.yaml') as f:
     f.write(data)
     f.flush()
-    for emotion in emotions.load(f.name):
+    for emotion in catalogue.load(f.name):
       try:
         harmony.chord_tones(emotion.chords)
       except ValueError as e:
@@ -188,7 +188,7 @@ def _emotions(data):
 
 
 def _settings(data):
-  from emotion_musicvae import configuration
+  from emotion_musicvae.support import configuration
 
   text = data.decode('utf-8', 'surrogateescape')
   values = configuration.parse_settings(text)
@@ -196,13 +196,13 @@ def _settings(data):
 
 
 def _blend(data):
-  from emotion_musicvae import emotions
+  from emotion_musicvae.emotions import catalogue
 
-  emotions.parse(data.decode('utf-8', 'surrogateescape'))
+  catalogue.parse(data.decode('utf-8', 'surrogateescape'))
 
 
 def _labels(data):
-  from emotion_musicvae import labels
+  from emotion_musicvae.emotions import labels
 
   with tempfile.TemporaryDirectory() as folder:
     for name, content in (('a.mid', b''), ('labels.csv', data)):
@@ -212,7 +212,7 @@ def _labels(data):
 
 
 def _located(name, data):
-  from emotion_musicvae import checkpoints
+  from emotion_musicvae.musicvae import checkpoints
 
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, name)
@@ -234,7 +234,7 @@ def _download(data):
   """An answer's status, headers and body, as JSON with the body as text."""
   from unittest import mock
 
-  from emotion_musicvae import downloads
+  from emotion_musicvae.musicvae import downloads
 
   try:
     status, headers, body = json.loads(data)
@@ -264,7 +264,7 @@ IMPORTED = (
   'emotion_musicvae.jobs',
   'emotion_musicvae.labels',
   'emotion_musicvae.pretraining',
-  'emotion_musicvae.scripts.pretrain',
+  'emotion_musicvae.cli.pretrain',
   'emotion_musicvae.songs',
   'music21.abcFormat',
   'music21.musicxml.xmlToM21',
@@ -300,7 +300,7 @@ TARGETS = {
 
 def check(target, data):
   """Reads `data`; what is no `UserError` gets out."""
-  from emotion_musicvae.configuration import UserError
+  from emotion_musicvae.support.errors import UserError
 
   try:
     TARGETS[target][0](data)

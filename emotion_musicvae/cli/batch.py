@@ -1,0 +1,285 @@
+"""Composes melodies by the thousand, from a file of requests.
+
+emotion_musicvae_batch --requests=requests.jsonl --output_dir=catalogue
+emotion_musicvae_batch --emotions=all --num_outputs=1000 --output_dir=data
+
+A request is a JSON object on a line of its own, or a row of a CSV:
+  {"emotion": "peaceful", "count": 20, "seed": 7, "temperature": 0.5}
+  {"mean_pitch": 70, "onsets_per_bar": 6, "chords": "C Am F G", "count": 5}
+  {"emotion": "lively", "formats": ["mid", "wav", "png", "musicxml"]}
+  {"emotion": "gloomy", "input_midi": "song.mid", "start_bar": 9, "count": 5}
+
+Exit status: 0 all requests were met, 3 some were not (see failed.jsonl), 2 none
+could begin. Killed, it goes on where it was when the command is given again.
+"""
+
+import contextlib
+import io
+import logging
+import shlex
+import sys
+import threading
+import time
+
+from absl import flags
+
+from emotion_musicvae.batch import requests
+from emotion_musicvae.cli import command
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string('requests', None, 'File of requests, .jsonl or .csv.')
+flags.DEFINE_list(
+  'emotions', None, 'Names of emotions, or all, in place of a file of requests.'
+)
+flags.DEFINE_integer(
+  'num_outputs', None, 'With --emotions: how many melodies of each.'
+)
+flags.DEFINE_string(
+  'emotions_file',
+  None,
+  'YAML file of your own emotions, laid out as configs/emotions.yaml.',
+)
+flags.DEFINE_float('temperature', 0.5, 'Temperature of requests without one.')
+flags.DEFINE_float('intensity', 1.0, 'Intensity of requests without one.')
+flags.DEFINE_integer(
+  'seed', 0, 'Where requests without a seed take theirs from, each another.'
+)
+flags.DEFINE_string(
+  'output_dir', None, 'Folder of the job; one that was begun is gone on with.'
+)
+flags.DEFINE_list(
+  'output_formats',
+  ['mid'],
+  'Formats of requests without any: mid, wav (audio), png (piano roll), '
+  'musicxml (sheet music).',
+)
+flags.DEFINE_bool(
+  'output_tfrecord', False, 'Write TFRecords of NoteSequences, not such files.'
+)
+flags.DEFINE_string(
+  'manifest', 'jsonl', 'Format of the list of melodies: jsonl or parquet.'
+)
+flags.DEFINE_integer(
+  'max_errors', None, 'Do not begin if more requests than this cannot be met.'
+)
+flags.DEFINE_string(
+  'pipeline_options',
+  '',
+  "Options of Apache Beam's, as in '--runner=FlinkRunner "
+  "--flink_master=host:8081'. One process on this machine if not given.",
+)
+flags.declare_key_flag('cache_dir')
+flags.DEFINE_string(
+  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
+)
+flags.DEFINE_string(
+  'checkpoint_file',
+  None,
+  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
+  'The bundled one if neither this nor --run_dir is given.',
+)
+flags.DEFINE_string(
+  'run_dir', None, 'Folder of a training run to take the checkpoint from.'
+)
+flags.DEFINE_string(
+  'actor_dir',
+  None,
+  'Run folder of emotion_musicvae_train to take the actor from, not the '
+  'one that belongs to the checkpoint.',
+)
+flags.DEFINE_string(
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+_SOME_FAILED = 3
+
+
+def main():
+  formats = _check_flags()
+  command.set_log(FLAGS.log)
+  # Beam warns through the root logger of what it does without.
+  logging.getLogger().setLevel(getattr(logging, FLAGS.log))
+  if FLAGS.log == 'ERROR':
+    # It logs a worker's failure once on every level, and then raises it.
+    logging.getLogger('apache_beam').setLevel(logging.FATAL)
+  configuration.load_model_config(FLAGS.config)
+  known = catalogue.load(FLAGS.emotions_file)
+
+  with _rows(known) as rows:
+    command.load_tensorflow()
+
+    from emotion_musicvae.batch import pipeline
+
+    beam_pipeline = _pipeline()
+    with pipeline.claimed(FLAGS.output_dir):
+      job = pipeline.begin(
+        requests.requests(
+          rows,
+          known,
+          FLAGS.seed,
+          FLAGS.temperature,
+          FLAGS.intensity,
+          formats,
+          FLAGS.output_tfrecord,
+        ),
+        FLAGS.output_dir,
+        FLAGS.max_errors,
+        FLAGS.output_tfrecord,
+        FLAGS.manifest == 'parquet',
+        {
+          'config': FLAGS.config,
+          'checkpoint_file': FLAGS.checkpoint_file,
+          'run_dir': FLAGS.run_dir,
+          'actor_dir': FLAGS.actor_dir,
+          'max_batch_size': pipeline.BATCH_SIZE,
+        },
+      )
+      with _progress(job):
+        pipeline.run(job, beam_pipeline)
+  print(
+    f'{job.path(job.manifest)}  {job.num_melodies} melodies, what was asked '
+    'for and what each measures'
+  )
+  if job.num_failures:
+    print(
+      f'{job.path("failed.jsonl")}  {job.num_failures} requests that could '
+      'not be met, and why'
+    )
+    sys.exit(_SOME_FAILED)
+
+
+def _check_flags():
+  """Refuses flags out of range; gives the formats of requests without any."""
+  if bool(FLAGS.requests) == bool(FLAGS.emotions):
+    raise UserError('--requests: name a file, or emotions with --emotions=all')
+  if FLAGS.requests and FLAGS.num_outputs is not None:
+    raise UserError(
+      '--num_outputs: goes with --emotions; requests have "count"'
+    )
+  if FLAGS.emotions:
+    if FLAGS.num_outputs is None:
+      raise UserError('--num_outputs: say how many melodies of each emotion')
+    command.check_range('num_outputs', FLAGS.num_outputs, 1, requests.MAX_COUNT)
+  if not FLAGS.output_dir:
+    raise UserError('--output_dir: name a folder')
+  if FLAGS.manifest not in ('jsonl', 'parquet'):
+    raise UserError(
+      f'--manifest: expected jsonl or parquet, got {FLAGS.manifest!r}'
+    )
+  command.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
+  command.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
+  command.check_range('seed', FLAGS.seed, 0, 2**63 - 1)
+  if FLAGS.max_errors is not None:
+    command.check_range('max_errors', FLAGS.max_errors, 0, 10**12)
+  return requests.parse_formats(
+    FLAGS.output_formats, '--output_formats', FLAGS.output_tfrecord
+  )
+
+
+@contextlib.contextmanager
+def _rows(known):
+  """Rows for `requests.requests`, of the file or of the flags."""
+  if FLAGS.emotions:
+    names = FLAGS.emotions
+    if names == ['all']:
+      names = [emotion.name for emotion in known]
+    for name in names:
+      catalogue.find(name, known)
+    yield requests.plain_rows(names, FLAGS.num_outputs)
+    return
+  if not FLAGS.requests.endswith(('.jsonl', '.csv')):
+    raise UserError(
+      f'--requests: {FLAGS.requests!r}: expected a file ending in .jsonl, .csv'
+    )
+  read = (
+    requests.csv_rows
+    if FLAGS.requests.endswith('.csv')
+    else requests.jsonl_rows
+  )
+  try:
+    stream = open(FLAGS.requests, 'rb')
+  except OSError as e:
+    raise UserError(
+      f'--requests: {FLAGS.requests!r} cannot be read ({e.strerror})'
+    ) from None
+  with stream:
+    yield read(stream)
+
+
+def _pipeline():
+  """An empty pipeline with the runner of --pipeline_options."""
+  import apache_beam as beam
+  from apache_beam.options import pipeline_options
+
+  said = io.StringIO()
+  try:
+    arguments = [
+      # The one that Beam takes of itself would first try to download another.
+      '--runner=FnApiRunner',
+      f'--default_sdk_harness_log_level={FLAGS.log}',
+      f'--sdk_harness_log_level_overrides={{"tensorflow": "{FLAGS.log}"}}',
+      *shlex.split(FLAGS.pipeline_options),
+    ]
+    with contextlib.redirect_stderr(said):
+      options = pipeline_options.PipelineOptions(arguments)
+      options.get_all_options()
+      return beam.Pipeline(options=options)
+  except (ValueError, ImportError, AttributeError) as e:
+    reason = e
+  except SystemExit:
+    # argparse has said it, below its usage.
+    reason = said.getvalue().strip().splitlines()[-1]
+  raise UserError(f'--pipeline_options: {reason}')
+
+
+@contextlib.contextmanager
+def _progress(job):
+  """Shows what is done: a bar on a terminal, lines elsewhere."""
+  import tqdm
+
+  done = threading.Event()
+  before = job.melodies_done()
+  failed = f'{job.num_failures} requests failed'
+
+  def show_bar():
+    with tqdm.tqdm(
+      total=job.num_melodies, initial=before, unit='melody', postfix=failed
+    ) as bar:
+      while not done.wait(1):
+        bar.update(job.melodies_done() - bar.n)
+      bar.update(job.melodies_done() - bar.n)
+
+  def print_lines():
+    start = time.monotonic()
+    while not done.wait(10):
+      n = job.melodies_done()
+      rate = (n - before) / (time.monotonic() - start)
+      left = f'{(job.num_melodies - n) / rate:.0f} s left' if rate else '…'
+      print(
+        f'{n} of {job.num_melodies} melodies, {rate:.1f} a second, {left}, '
+        f'{failed}',
+        file=sys.stderr,
+        flush=True,
+      )
+
+  thread = threading.Thread(
+    target=show_bar if sys.stderr.isatty() else print_lines, daemon=True
+  )
+  thread.start()
+  try:
+    yield
+  finally:
+    done.set()
+    thread.join()
+
+
+def console_entry_point():
+  command.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

@@ -1,0 +1,165 @@
+"""Measures labelled music and writes references for emotion_musicvae_generate.
+
+emotion_musicvae_calibrate --input_dir=labelled/ --output_file=mine.yaml
+emotion_musicvae_generate --emotions_file=mine.yaml --emotion=…
+"""
+
+import os
+import tempfile
+
+from absl import flags
+
+from emotion_musicvae.cli import command
+from emotion_musicvae.emotions import labels
+from emotion_musicvae.support import atomic
+from emotion_musicvae.support.errors import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+  'input_dir',
+  None,
+  'Folder of music: one folder per label, or names as EMOPIA has them '
+  '(Q1_….mid). With --labels_file, where its paths start.',
+)
+flags.DEFINE_string(
+  'labels_file',
+  None,
+  'CSV of path and label, or of path, valence and arousal.',
+)
+flags.DEFINE_list(
+  'valence_arousal_scale', '-1,1', 'Ends of the scale of valence and arousal.'
+)
+flags.DEFINE_string(
+  'output_file',
+  None,
+  'YAML file for the references. A report (.md) and a picture (.png) of the '
+  'same name go beside it.',
+)
+flags.DEFINE_integer(
+  'min_melodies', 10, 'Labels with fewer melodies are marked as weak.'
+)
+flags.DEFINE_string(
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+_SHOWN = 10  # pieces that are left out are named on the screen up to so many
+
+
+def main():
+  command.check_range('min_melodies', FLAGS.min_melodies, 1, 10**6)
+  command.set_log(FLAGS.log)
+  outputs = _outputs(FLAGS.output_file)
+  if FLAGS.labels_file:
+    found = labels.from_csv(FLAGS.labels_file, FLAGS.input_dir, _scale())
+  elif FLAGS.input_dir:
+    found = labels.from_folders(FLAGS.input_dir)
+  else:
+    raise UserError('--input_dir: name a folder of labelled music')
+
+  command.load_tensorflow()
+
+  import tqdm
+
+  from emotion_musicvae.emotions import calibration
+  from emotion_musicvae.evaluation import figures
+  from emotion_musicvae.pretraining import corpus
+
+  references, refusals = calibration.calibrate(found.files, tqdm.tqdm)
+  refusals = found.refusals + refusals
+  for refusal in refusals[:_SHOWN]:
+    print(f'{refusal.name}: {refusal.reason} {refusal.detail}'.strip())
+  if len(refusals) > _SHOWN:
+    print(f'… and {len(refusals) - _SHOWN} more, named in the report')
+  for note in found.notes:
+    print(note)
+  counted = corpus.counted([refusal.reason for refusal in refusals])
+  if not references:
+    raise UserError(f'--input_dir: no label has a melody: {counted}')
+  few = [r.emotion.name for r in references if r.melodies < FLAGS.min_melodies]
+  if few:
+    print(
+      f'Fewer than {FLAGS.min_melodies} melodies, little to go by: '
+      + ', '.join(few)
+    )
+  report = calibration.report(
+    references, refusals, found.notes, FLAGS.min_melodies
+  )
+  text = calibration.yaml_text(references, FLAGS.min_melodies)
+
+  def draw(path):
+    figures.pitch_against_density(path, references)
+
+  _write(outputs, (draw, report, text))
+  print(f'{sum(r.pieces for r in references)} pieces of {len(references)} '
+        f'labels measured; left out: {counted or "none"}.')  # fmt: skip
+  for path in outputs:
+    print(path)
+
+
+def _scale():
+  try:
+    low, high = map(float, FLAGS.valence_arousal_scale)
+  except ValueError:
+    low = high = 0.0
+  if not low < high:
+    raise UserError(
+      '--valence_arousal_scale: expected two numbers, as in -1,1 or 1,9'
+    )
+  return low, high
+
+
+def _outputs(output_file):
+  """Paths of picture, report and references; refuses what exists."""
+  if not output_file or not output_file.endswith(('.yaml', '.yml')):
+    raise UserError('--output_file: name a file that ends in .yaml')
+  stem = os.path.splitext(output_file)[0]
+  paths = (stem + '.png', stem + '.md', output_file)
+  folder = _folder(output_file)
+  try:
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+    atomic.recover(folder)
+  except OSError as e:
+    raise UserError(
+      f'--output_file: cannot write to {folder!r} ({e.strerror})'
+    ) from None
+  for path in paths:
+    if os.path.lexists(path):
+      raise UserError(f'--output_file: {path!r} exists; name another')
+  return paths
+
+
+def _folder(path):
+  return os.path.dirname(path) or '.'
+
+
+def _write(paths, contents):
+  """Writes all files or none; the references come last."""
+  folder = _folder(paths[-1])
+  stem = os.path.splitext(os.path.basename(paths[-1]))[0]
+  try:
+    with atomic.write_atomically(folder, stem) as parts:
+      for path, content in zip(paths, contents):
+        part = os.path.join(parts, os.path.basename(path))
+        if callable(content):
+          content(part)
+        else:
+          # A file's name may be in no encoding at all.
+          with open(
+            part, 'w', encoding='utf-8', errors='backslashreplace'
+          ) as f:
+            f.write(content)
+  except OSError as e:
+    raise UserError(
+      f'--output_file: could not write to {folder!r} ({e.strerror}); '
+      'nothing was kept'
+    ) from None
+
+
+def console_entry_point():
+  command.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

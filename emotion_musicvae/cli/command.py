@@ -1,0 +1,171 @@
+"""The commands. What they share: flags and errors told in one line."""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+
+from absl import app
+from absl import flags
+
+from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.support.lazy import deferred
+
+flags.DEFINE_string(
+  'cache_dir',
+  None,
+  'Folder for downloaded checkpoints and actors trained on demand; '
+  '~/.cache/emotion_musicvae or $EMOTION_MUSICVAE_CACHE if not given.',
+)
+
+
+def run(module, main):
+  """Runs a command: exit status 2 and one line for a mistake of the user's.
+
+  Args:
+    module: name of the module whose flags `--help` shows.
+    main: what to run once the flags are parsed, without arguments.
+  """
+  for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it is closed
+    # A terminal that cannot show Korean shows its escapes.
+    stream.reconfigure(errors='backslashreplace')
+
+  def parse(argv):
+    if {'--help', '-help', '-h'} & set(argv[1:]):
+      with _told():
+        print(sys.modules[module].__doc__.strip())
+        print(flags.FLAGS.module_help(sys.modules[module]))
+      sys.exit(0)
+    try:
+      rest = flags.FLAGS(argv)
+    except flags.Error as e:
+      _fail(e)
+    if len(rest) > 1:
+      _fail(f'unexpected {rest[1]!r}; every option is a flag, see --help')
+    return rest
+
+  def guarded(argv):
+    del argv
+    if flags.FLAGS.cache_dir:
+      os.environ['EMOTION_MUSICVAE_CACHE'] = flags.FLAGS.cache_dir
+    with _told():
+      main()
+
+  app.run(guarded, flags_parser=parse)
+
+
+@contextlib.contextmanager
+def _told():
+  """Ends the command in one line for what is no bug."""
+  try:
+    yield
+    if sys.stdout:
+      sys.stdout.flush()  # What cannot be written shows here at the latest.
+  except UserError as e:
+    _fail(e)
+  except FloatingPointError as e:
+    print(f'Error: {e}', file=sys.stderr)
+    sys.exit(1)
+  except KeyboardInterrupt:
+    print('Interrupted.', file=sys.stderr)
+    sys.exit(130)
+  except BrokenPipeError:
+    _hush()
+    sys.exit(141)
+  except OSError as e:
+    # Whoever writes files names them; what is left was printed.
+    _hush()
+    _fail(f'{e.filename or "standard output"}: {e.strerror or e}')
+
+
+def _hush():
+  """Keeps Python from failing once more on what waits for standard output."""
+  if sys.stdout:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def check_range(flag, value, low, high):
+  """Refuses a flag's value outside `low` to `high`.
+
+  Raises:
+    UserError: names the flag and the range.
+  """
+  if not low <= value <= high:
+    raise UserError(f'--{flag}: expected {low} to {high}, got {value}')
+
+
+def check_strategy(name):
+  """Refuses what is no strategy of `distribution`.
+
+  Raises:
+    UserError: names the flag and those there are.
+  """
+  known = ('one_device', 'mirrored', 'multi_worker_mirrored')
+  if name not in known:
+    raise UserError(
+      f'--distribution_strategy: expected one of {", ".join(known)}, got '
+      f'{name!r}'
+    )
+
+
+def check_folder(flag, path):
+  """Refuses a folder that could not be made or written to; makes nothing.
+
+  Raises:
+    UserError: names the flag and the folder.
+  """
+  there = os.path.abspath(path)
+  while not os.path.lexists(there):
+    there = os.path.dirname(there)
+  try:
+    with tempfile.TemporaryFile(dir=there):
+      pass
+  except OSError as e:
+    raise UserError(
+      f'--{flag}: cannot write to {path!r} ({e.strerror}); name a folder you '
+      'may write to'
+    ) from None
+
+
+def set_log(level):
+  """Sets what Magenta and TensorFlow log, before TensorFlow is loaded.
+
+  Raises:
+    UserError: no such level.
+  """
+  levels = ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL')
+  if level not in levels:
+    raise UserError(
+      f'--log: expected one of {", ".join(levels)}, got {level!r}'
+    )
+  # TensorFlow's own C++ messages count from 0 (all) to 3 (fatal only).
+  os.environ['TF_CPP_MIN_LOG_LEVEL'] = str(min(levels.index(level), 3))
+  logging.getLogger('tensorflow').setLevel(getattr(logging, level))
+
+
+def load_tensorflow():
+  """Imports TensorFlow, quietly unless asked for more.
+
+  It prints lines on loading and on looking for a GPU that no setting of its own
+  holds back.
+  """
+  sys.stderr.flush()
+  stderr = os.dup(2)
+  with tempfile.TemporaryFile() as hidden:
+    if int(os.environ['TF_CPP_MIN_LOG_LEVEL']) >= 3:
+      os.dup2(hidden.fileno(), 2)
+    try:
+      # pylint: disable=g-import-not-at-top
+      with deferred('pandas'):  # Keras can be fed from it.
+        import tensorflow as tf
+
+      tf.config.list_physical_devices()
+    finally:
+      os.dup2(stderr, 2)
+      os.close(stderr)
+
+
+def _fail(message):
+  print(f'Error: {" ".join(str(message).split())}', file=sys.stderr)
+  sys.exit(2)

@@ -1,0 +1,260 @@
+"""Measures how well melodies follow the nine emotions, arm by arm.
+
+emotion_musicvae_evaluate --arms=all --output_dir=report
+"""
+
+import json
+import os
+import tempfile
+
+from absl import flags
+
+from emotion_musicvae.cli import command
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.support import atomic
+from emotion_musicvae.support import configuration
+
+FLAGS = flags.FLAGS
+
+flags.declare_key_flag('cache_dir')
+flags.DEFINE_string(
+  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
+)
+flags.DEFINE_string(
+  'checkpoint_file', None, 'Checkpoint of the base model, if not the bundled.'
+)
+flags.DEFINE_string(
+  'run_dir', None, 'Folder of a training run to take the checkpoint from.'
+)
+flags.DEFINE_string(
+  'actor_dir',
+  None,
+  'Run folder of emotion_musicvae_train to take the actor from, not the '
+  'one that belongs to the checkpoint.',
+)
+flags.DEFINE_list(
+  'arms',
+  ['prior', 'ours'],
+  'Arms to compare, separated by commas, or all; see configs/arms.yaml.',
+)
+flags.DEFINE_integer('num_outputs', 34, 'Melodies per emotion, arm and seed.')
+flags.DEFINE_list(
+  'temperatures', ['0.5'], 'Softmax temperatures of the decoder.'
+)
+flags.DEFINE_list(
+  'seeds', ['0'], 'Seeds of latent vectors and noise; each is a run of its own.'
+)
+flags.DEFINE_integer(
+  'num_steps',
+  None,
+  'Updates of the learners that are trained to be compared, if not those of '
+  'configs/arms.yaml.',
+)
+flags.DEFINE_integer('max_batch_size', 32, 'Melodies that are sung at once.')
+flags.DEFINE_string(
+  'output_dir',
+  None,
+  'Folder for report.md, report.json and plots, besides the tables.',
+)
+flags.DEFINE_string(
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+
+def main():
+  command.check_range('num_outputs', FLAGS.num_outputs, 2, 100_000)
+  command.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
+  if FLAGS.num_steps is not None:
+    command.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
+  temperatures = _numbers('temperatures', float, 0.01, 10.0)
+  seeds = _numbers('seeds', int, 0, 2**31 - 1)
+  names = _arms()
+  configuration.load_model_config(FLAGS.config)
+  command.set_log(FLAGS.log)
+  if FLAGS.output_dir:
+    _check_new_folder(FLAGS.output_dir)
+
+  command.load_tensorflow()
+
+  import tqdm
+
+  from emotion_musicvae import api
+  from emotion_musicvae.evaluation import baselines
+  from emotion_musicvae.evaluation import experiment
+  from emotion_musicvae.musicvae import checkpoints
+
+  settings, num_steps, _ = baselines.load_settings()
+  hparams, _ = configuration.load_learner(FLAGS.config)
+  with checkpoints.located(
+    FLAGS.config, FLAGS.checkpoint_file, FLAGS.run_dir, tqdm.tqdm
+  ) as prefix:
+    weights = checkpoints.load_model(prefix, FLAGS.config)
+    model = api.EmotionMusicVAE.from_pretrained(
+      FLAGS.config,
+      prefix,
+      max_batch_size=FLAGS.max_batch_size,
+      actor_dir=FLAGS.actor_dir,
+      progress=tqdm.tqdm,
+    )
+  bench = baselines.Bench(
+    model,
+    weights,
+    hparams,
+    settings,
+    FLAGS.num_steps or num_steps,
+    tuple(catalogue.load()),
+    progress=tqdm.tqdm,
+  )
+  result, samples = experiment.evaluate(
+    bench, names, FLAGS.num_outputs, temperatures, seeds
+  )
+  text = experiment.markdown(result)
+  print(text)
+  if FLAGS.output_dir:
+    try:
+      _write(FLAGS.output_dir, text, result, bench, samples)
+    except OSError as e:
+      raise configuration.UserError(
+        f'--output_dir: could not write {FLAGS.output_dir!r} ({e.strerror}); '
+        'nothing was kept'
+      ) from None
+
+
+def _arms():
+  """Names of the arms that --arms asks for."""
+  entry = configuration.load_yaml('arms')
+  known = [*entry['arms'], *entry['ablations']]
+  names = known if FLAGS.arms == ['all'] else FLAGS.arms
+  for name in names:
+    if name not in known:
+      raise configuration.UserError(
+        f'--arms: expected all or some of {", ".join(known)}, got {name!r}'
+      )
+  return names
+
+
+def _check_new_folder(path):
+  """Refuses a folder that exists or that could not be made.
+
+  Raises:
+    UserError: names the flag and the folder.
+  """
+  parent, _ = _parent_and_name(path)
+  try:
+    with tempfile.TemporaryDirectory(dir=parent):
+      pass
+    atomic.recover(parent)
+  except OSError as e:
+    raise configuration.UserError(
+      f'--output_dir: cannot write to {parent!r} '
+      f'({e.strerror}); name a folder in one that exists'
+    ) from None
+  if os.path.lexists(path):
+    raise configuration.UserError(
+      f'--output_dir: {path!r} exists; name another folder'
+    )
+
+
+def _parent_and_name(path):
+  parent, name = os.path.split(path.rstrip('/'))
+  return parent or '.', name
+
+
+def _write(path, text, result, bench, samples):
+  """Writes report and plots: the whole folder, or nothing."""
+  parent, name = _parent_and_name(path)
+  with atomic.write_atomically(parent, name) as parts:
+    folder = os.path.join(parts, name)
+    os.mkdir(folder)
+    with open(os.path.join(folder, 'report.md'), 'w', encoding='utf-8') as f:
+      f.write(text + '\n')
+    with open(os.path.join(folder, 'report.json'), 'w', encoding='utf-8') as f:
+      json.dump(result, f, indent=2)
+      f.write('\n')
+    _draw(folder, bench, samples)
+
+
+def _draw(folder, bench, samples):
+  """Plots of each arm's first temperature and seed."""
+  from emotion_musicvae.emotions import conditions
+  from emotion_musicvae.emotions import hits
+  from emotion_musicvae.evaluation import figures
+  from emotion_musicvae.steering import objective
+
+  count = len(bench.wanted)
+  tolerances = {
+    'mean_pitch': lambda value: hits.PITCH_TOLERANCE,
+    'onsets_per_bar': hits.allowed,
+    'chord_tone_rate': hits.CHORD_TONE_FLOOR,
+  }
+  for name, run in samples.items():
+    shown = {
+      k: run.measured[k].reshape(count, -1)
+      for k in ('mean_pitch', 'onsets_per_bar', 'chord_tone_rate')
+    }
+    figures.target_against_measured(
+      os.path.join(folder, f'targets_{_file_name(name)}.png'),
+      {
+        e.alias: (
+          {
+            'mean_pitch': e.mean_pitch,
+            'onsets_per_bar': e.onsets_per_bar,
+          },
+          {k: values[i] for k, values in shown.items()},
+        )
+        for i, e in enumerate(bench.wanted)
+      },
+      tolerances,
+    )
+    fits = conditions.Targets.of(bench.wanted).fit
+    first = run.tokens.reshape(count, -1, run.tokens.shape[1])[:, 0]
+    figures.piano_rolls(
+      os.path.join(folder, f'rolls_{_file_name(name)}.png'),
+      [
+        (e.alias, tokens, fit)
+        for e, tokens, fit in zip(bench.wanted, first, fits)
+      ],
+    )
+  curves = {name: run.curves for name, run in samples.items() if run.curves}
+  if curves:
+    terms = ['measured/' + term for term in objective.TERMS] + ['actor/realism']
+    figures.learning_curves(
+      os.path.join(folder, 'learning_curves.png'),
+      {
+        name: {term: scalars[term] for term in terms}
+        for name, scalars in curves.items()
+      },
+    )
+  figures.latent_space(
+    os.path.join(folder, 'latent_space.png'),
+    {name: run.z for name, run in samples.items()},
+    bench.real[0],
+  )
+
+
+def _file_name(arm):
+  return ''.join(c if c.isalnum() else '_' for c in arm)
+
+
+def _numbers(flag, kind, low, high):
+  """The numbers of a flag that lists them."""
+  numbers = []
+  for text in FLAGS[flag].value:
+    try:
+      numbers.append(kind(text))
+    except ValueError:
+      raise configuration.UserError(
+        f'--{flag}: expected numbers separated by commas, got {text!r}'
+      ) from None
+    command.check_range(flag, numbers[-1], low, high)
+  if not numbers:
+    raise configuration.UserError(f'--{flag}: expected at least one number')
+  return numbers
+
+
+def console_entry_point():
+  command.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

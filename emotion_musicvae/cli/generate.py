@@ -1,0 +1,411 @@
+"""Composes melodies that follow an emotion, or moves your own.
+
+MIDI, audio, sheet music, pictures and a page that plays them:
+
+emotion_musicvae_generate --emotion=peaceful
+"""
+
+import collections
+import dataclasses
+import secrets
+import sys
+
+from absl import flags
+
+from emotion_musicvae.cli import command
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import readers
+from emotion_musicvae.files import writers
+from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+  'emotion',
+  None,
+  'Emotion, in Korean or English, or a blend: peaceful:0.7,mysterious:0.3. '
+  '--list_emotions lists them.',
+)
+flags.DEFINE_string(
+  'emotions_file',
+  None,
+  'YAML file of your own emotions, laid out as configs/emotions.yaml.',
+)
+flags.DEFINE_string(
+  'target',
+  None,
+  'Targets over those of the emotion, or alone: mean_pitch=70,'
+  'onsets_per_bar=6,chords=C Am F G; also mode and qpm.',
+)
+flags.DEFINE_string(
+  'mode',
+  'sample',
+  'sample: melodies of the emotion, or yours moved to it; interpolate: steps '
+  'from --emotion to --to_emotion, or from --input_midi to --input_midi_2; '
+  'variations: melodies near --input_midi.',
+)
+flags.DEFINE_string(
+  'to_emotion', None, 'Where --mode=interpolate ends, as --emotion.'
+)
+flags.DEFINE_string(
+  'input_midi',
+  None,
+  'Your own melody to begin with: a MIDI, MusicXML or ABC file.',
+)
+flags.DEFINE_alias('input_midi_1', 'input_midi')
+flags.DEFINE_string(
+  'input_midi_2', None, 'Your own melody that --mode=interpolate ends with.'
+)
+flags.DEFINE_integer(
+  'start_bar', None, 'First bar of --input_midi to take; all if not given.'
+)
+flags.DEFINE_integer(
+  'track',
+  None,
+  'Which track of --input_midi has the melody, should another be found.',
+)
+flags.DEFINE_float(
+  'distance',
+  0.15,
+  'How far --mode=variations goes, from 0 (the melody) to 1 (any melody).',
+)
+flags.DEFINE_bool(
+  'reject_misses',
+  False,
+  'Draw until every melody meets its targets, 64 times as many at most.',
+)
+flags.DEFINE_bool('list_emotions', False, 'List the emotions and stop.')
+flags.declare_key_flag('cache_dir')
+flags.DEFINE_string(
+  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
+)
+flags.DEFINE_string(
+  'checkpoint_file',
+  None,
+  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
+  'The bundled one if neither this nor --run_dir is given.',
+)
+flags.DEFINE_string(
+  'run_dir', None, 'Folder of a training run to take the checkpoint from.'
+)
+flags.DEFINE_string(
+  'actor_dir',
+  None,
+  'Run folder of emotion_musicvae_train to take the actor from, not the '
+  'one that belongs to the checkpoint.',
+)
+flags.DEFINE_integer('num_outputs', 3, 'How many melodies.')
+flags.DEFINE_float(
+  'temperature', 0.5, 'Softmax temperature; lower is plainer, higher wilder.'
+)
+flags.DEFINE_float(
+  'intensity', 1.0, 'How far to follow the emotion, 0 (not at all) to 1.'
+)
+flags.DEFINE_integer(
+  'updates',
+  0,
+  'How often each latent vector is retrained by itself through the decoder, '
+  'once the actor has moved it: 40 come nearer to the targets and vary more, '
+  'and take some ten seconds.',
+)
+flags.DEFINE_integer('max_batch_size', 8, 'Melodies that are sung at once.')
+flags.DEFINE_integer(
+  'seed', None, 'Same seed, same melodies. Drawn and written down if not given.'
+)
+flags.DEFINE_string('output_dir', 'out', 'Folder for the files.')
+flags.DEFINE_list(
+  'output_formats',
+  ['mid'],
+  'What to write: mid, wav (audio), png (piano roll), musicxml (sheet music), '
+  'html (one page that plays them all).',
+)
+flags.DEFINE_string(
+  'accompaniment',
+  'none',
+  'chords: a second track holds the chords that the melody follows; none: the '
+  'melody alone.',
+)
+flags.DEFINE_float(
+  'qpm', None, "Quarter notes a minute, in place of the emotion's."
+)
+flags.DEFINE_integer(
+  'program',
+  None,
+  "Instrument, General MIDI counted from 0, in place of the emotion's.",
+)
+flags.DEFINE_string(
+  'hparams', '', 'Settings of the actor-critic, should it have to be trained.'
+)
+flags.DEFINE_string(
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+
+def main():
+  if FLAGS.list_emotions:
+    if FLAGS.emotion:
+      raise UserError('--emotion and --list_emotions: give one of them')
+    print_emotions()
+    return
+  check_mode()
+  emotion, to_emotion = wanted_emotion(), None
+  if FLAGS.to_emotion:
+    known = catalogue.load(FLAGS.emotions_file)
+    to_emotion = catalogue.parse(FLAGS.to_emotion, known)
+  command.check_range('num_outputs', FLAGS.num_outputs, 1, 100_000)
+  command.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
+  command.check_range('updates', FLAGS.updates, 0, 1000)
+  command.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
+  command.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
+  command.check_range('distance', FLAGS.distance, 0.0, 1.0)
+  seed = secrets.randbelow(2**31) if FLAGS.seed is None else FLAGS.seed
+  command.check_range('seed', seed, 0, 2**63 - 1)
+  writers.check_formats(FLAGS.output_formats)
+  if FLAGS.accompaniment not in ('chords', 'none'):
+    raise UserError(
+      f'--accompaniment: expected chords or none, got {FLAGS.accompaniment!r}'
+    )
+  command.set_log(FLAGS.log)
+  overrides = configuration.parse_settings(FLAGS.hparams)
+  # Refuses what it does not know.
+  configuration.load_learner(FLAGS.config, overrides)
+
+  from emotion_musicvae.music import harmony
+
+  asked = [e for e in (emotion, to_emotion) if e]
+  for e in asked:
+    try:
+      harmony.chord_tones(e.chords)
+    except ValueError as error:
+      where = '--target' if FLAGS.target else '--emotions_file'
+      raise UserError(f'{where}: {e.name}: {error}') from None
+  writers.check_directory(FLAGS.output_dir)
+
+  command.load_tensorflow()
+
+  import tqdm
+
+  from emotion_musicvae import api
+  from emotion_musicvae.files import arrangement
+  from emotion_musicvae.files import songs
+  from emotion_musicvae.musicvae import stock
+  from emotion_musicvae.steering import actor_critic
+
+  song, to_song = (
+    path and songs.load(path, track, flag)
+    for path, track, flag in (
+      (FLAGS.input_midi, FLAGS.track, '--input_midi'),
+      (FLAGS.input_midi_2, None, '--input_midi_2'),
+    )
+  )
+  inputs = [s for s in (song, to_song) if s]
+  rows = FLAGS.num_outputs
+  if FLAGS.reject_misses:
+    rows *= api.DRAWS_PER_OUTPUT
+  for s in inputs:
+    rows *= len(s.windows(FLAGS.start_bar)[0])
+    print(s.account)
+  model = api.EmotionMusicVAE.from_pretrained(
+    FLAGS.config,
+    FLAGS.checkpoint_file,
+    FLAGS.run_dir,
+    min(FLAGS.max_batch_size, rows),
+    FLAGS.actor_dir,
+    overrides,
+    tqdm.tqdm,
+  )
+  for e in asked:
+    beyond = actor_critic.beyond_training(e)
+    if beyond:
+      print(f'Warning: {beyond}.', file=sys.stderr)
+  melodies = compose(model, emotion, to_emotion, song, to_song, seed)
+  if FLAGS.accompaniment == 'chords':
+    melodies = [
+      dataclasses.replace(
+        m, note_sequence=arrangement.accompanied(m.note_sequence)
+      )
+      for m in melodies
+    ]
+  names = [
+    catalogue.spelled(m.emotion, typed or '')
+    for m, typed in (
+      (melodies[0], FLAGS.emotion),
+      (melodies[-1], FLAGS.to_emotion),
+    )
+  ]
+  paths, others = writers.write_run(
+    FLAGS.output_dir,
+    FLAGS.config,
+    '-'.join(names if FLAGS.mode == 'interpolate' else names[:1]),
+    melodies,
+    {
+      'mode': FLAGS.mode,
+      'emotion': emotion and dataclasses.asdict(emotion),
+      'to_emotion': to_emotion and dataclasses.asdict(to_emotion),
+      'inputs': [s.account for s in inputs],
+      'start_bar': FLAGS.start_bar,
+      'seed': seed,
+      'temperature': FLAGS.temperature,
+      'intensity': FLAGS.intensity,
+      'updates': FLAGS.updates,
+      'accompaniment': FLAGS.accompaniment,
+      'distance': FLAGS.distance,
+      'reject_misses': FLAGS.reject_misses,
+      'model': model.description(),
+      'versions': stock.versions(),
+    },
+    FLAGS.output_formats,
+  )
+  for i, (files, melody) in enumerate(zip(paths, melodies)):
+    first, *rest = files or [f'melody {i + 1}']
+    m, asked_for = melody.measured, melody.reference
+    print(
+      f'{first}  mean pitch {m["mean_pitch"]:.1f} '
+      f'({asked_for["mean_pitch"]:.1f}), onsets a bar '
+      f'{m["onsets_per_bar"]:.1f} ({asked_for["onsets_per_bar"]:.1f})'
+      + (f', chord tones {m["chord_tone_rate"]:.0%}' if asked else '')
+    )
+    for path in rest:
+      print(path)
+  *pages, record = others
+  for page in pages:
+    print(f'{page}  opens in a browser, plays and shows them all')
+  print(f'{record}  what was asked for and what each melody measures')
+
+
+def wanted_emotion():
+  """The emotion that --emotion, --emotions_file and --target ask for.
+
+  None where melodies can do without, as they are near or between yours.
+  """
+  if not FLAGS.emotion and not FLAGS.target:
+    if FLAGS.input_midi and FLAGS.mode != 'sample':
+      return None
+    raise UserError(
+      '--emotion: name one, as in --emotion=peaceful; --list_emotions lists '
+      'them'
+    )
+  known = catalogue.load(FLAGS.emotions_file)
+  emotion = catalogue.Emotion(name='target', alias='target')
+  if FLAGS.emotion:
+    emotion = catalogue.parse(FLAGS.emotion, known)
+  if FLAGS.target:
+    emotion = catalogue.with_targets(emotion, FLAGS.target)
+  if FLAGS.qpm is not None:
+    command.check_range('qpm', FLAGS.qpm, 10.0, 400.0)
+    emotion = dataclasses.replace(emotion, qpm=FLAGS.qpm)
+  if FLAGS.program is not None:
+    command.check_range('program', FLAGS.program, 0, 127)
+    emotion = dataclasses.replace(emotion, program=FLAGS.program)
+  return emotion
+
+
+def check_mode():
+  """Refuses flags that do not go together, and files that are no music.
+
+  Raises:
+    UserError: names the flag and what would do.
+  """
+  modes = ('sample', 'interpolate', 'variations')
+  if FLAGS.mode not in modes:
+    raise UserError(
+      f'--mode: expected one of {", ".join(modes)}, got {FLAGS.mode!r}'
+    )
+  for flag, given, mode in (
+    ('to_emotion', FLAGS.to_emotion, 'interpolate'),
+    ('input_midi_2', FLAGS.input_midi_2, 'interpolate'),
+    ('distance', FLAGS['distance'].present, 'variations'),
+    ('reject_misses', FLAGS.reject_misses, 'sample'),
+    ('updates', FLAGS.updates, 'sample'),
+  ):
+    if given and FLAGS.mode != mode:
+      raise UserError(f'--{flag}: goes with --mode={mode}')
+  for flag, given in (
+    ('start_bar', FLAGS.start_bar is not None),
+    ('track', FLAGS.track is not None),
+    ('mode=variations', FLAGS.mode == 'variations'),
+  ):
+    if given and not FLAGS.input_midi:
+      raise UserError(f'--{flag}: name your melody with --input_midi')
+  if FLAGS.mode == 'interpolate':
+    if not (FLAGS.to_emotion or FLAGS.input_midi_2):
+      raise UserError(
+        '--mode=interpolate: name where to end, with --to_emotion or '
+        '--input_midi_2'
+      )
+    command.check_range('num_outputs', FLAGS.num_outputs, 2, 100_000)
+  for flag in ('input_midi', 'input_midi_2'):
+    if FLAGS[flag].value is not None:
+      readers.check_file(FLAGS[flag].value, f'--{flag}')
+
+
+def compose(model, emotion, to_emotion, song, to_song, seed):
+  """The melodies that are asked for, as `api.Melody`."""
+  n = FLAGS.num_outputs
+  common = {
+    'n': n,
+    'temperature': FLAGS.temperature,
+    'seed': seed,
+    'intensity': FLAGS.intensity,
+  }
+  bar = FLAGS.start_bar
+  if FLAGS.mode == 'interpolate':
+    return model.interpolate(
+      emotion, to_emotion, song, to_song, start_bar=bar, **common
+    )
+  if FLAGS.mode == 'variations':
+    return model.variations(
+      song, distance=FLAGS.distance, emotion=emotion, start_bar=bar, **common
+    )
+  from tqdm import tqdm
+
+  common |= {
+    'updates': FLAGS.updates,
+    'reject_misses': FLAGS.reject_misses,
+    'progress': tqdm,
+  }
+  if song:
+    melodies = model.transform(song, emotion, start_bar=bar, **common)
+  else:
+    melodies = model.generate(emotion, **common)
+  if FLAGS.reject_misses:
+    print(told_of_misses(melodies))
+  return melodies
+
+
+def told_of_misses(melodies):
+  """One line on how many melodies were drawn, and what was not met."""
+  from emotion_musicvae import api
+
+  count = len(melodies)
+  met = sum(not m.missed for m in melodies)
+  if met == count:
+    return (
+      f'All {count} meet their targets, of {melodies[-1].number + 1} drawn.'
+    )
+  missed = collections.Counter(name for m in melodies for name in m.missed)
+  told = [f'{name.replace("_", " ")} ({n})' for name, n in missed.items()]
+  return (
+    f'{met} of {count} meet their targets, of '
+    f'{count * api.DRAWS_PER_OUTPUT} drawn; the others are the nearest. '
+    f'Not met: {", ".join(told)}.'
+  )
+
+
+def print_emotions():
+  """A table of the emotions and what each stands for."""
+  print('name  alias        mean pitch  onsets a bar  mode   qpm  chords')
+  for e in catalogue.load(FLAGS.emotions_file):
+    print(
+      f'{e.name}\t{e.alias:12} {e.mean_pitch:10} {e.onsets_per_bar:13}  '
+      f'{e.mode:5} {e.qpm:5g}  {e.chords}'
+    )
+
+
+def console_entry_point():
+  command.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

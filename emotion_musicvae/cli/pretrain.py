@@ -1,0 +1,318 @@
+"""Trains the base model and writes checkpoints that stock Magenta restores.
+
+emotion_musicvae_pretrain --run_dir=run --num_steps=12000
+emotion_musicvae_pretrain --run_dir=run --input_dir=midi
+emotion_musicvae_pretrain --run_dir=run --mode=eval
+"""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import time
+
+from absl import flags
+
+from emotion_musicvae.cli import command
+from emotion_musicvae.support import configuration
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
+)
+flags.DEFINE_string(
+  'run_dir', None, 'Folder of the run; checkpoints go to its train/.'
+)
+flags.DEFINE_enum(
+  'mode', 'train', ['train', 'eval'], 'Train, or measure the held-out tunes.'
+)
+flags.DEFINE_string(
+  'input_dir',
+  None,
+  'Music to train on: a folder of MIDI, ABC, MusicXML and TFRecords of '
+  'NoteSequences (.tfrecord), with its subfolders, or one such file.',
+)
+flags.DEFINE_enum(
+  'dataset', 'folk', ['folk'], 'Corpus to train on if --input_dir is not given.'
+)
+flags.DEFINE_string(
+  'init_checkpoint',
+  None,
+  'Checkpoint to start from: a .tar, a .ckpt prefix or one of its files; '
+  'fresh weights if not given.',
+)
+flags.DEFINE_integer(
+  'num_steps', 20000, 'Updates in all, resumed ones included.'
+)
+flags.DEFINE_integer('eval_every', 1000, 'Updates between checkpoints.')
+flags.DEFINE_integer('seed', 0, 'Seed of weights, batches and noise.')
+flags.DEFINE_string(
+  'hparams', '', 'Settings of model and corpus over the config: a=1,b=[2,3].'
+)
+flags.DEFINE_string(
+  'distribution_strategy',
+  'one_device',
+  'Where to train: one_device, mirrored (all GPUs of this machine) or '
+  'multi_worker_mirrored (all machines that TF_CONFIG names).',
+)
+flags.DEFINE_string(
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+# The two groups of settings and their classes; --hparams sets both.
+_GROUPS = {
+  'hparams': configuration.ModelHparams,
+  'corpus': configuration.CorpusHparams,
+}
+
+
+def main():
+  if not FLAGS.run_dir:
+    raise configuration.UserError(
+      '--run_dir: name a folder for the checkpoints, as in --run_dir=run'
+    )
+  command.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
+  command.check_range('eval_every', FLAGS.eval_every, 1, 10**9)
+  command.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
+  command.check_folder('run_dir', FLAGS.run_dir)
+  command.check_strategy(FLAGS.distribution_strategy)
+  command.set_log(FLAGS.log)
+  recipe = _recipe()
+  hparams, corpus_hparams = (
+    configuration.build(cls, recipe[group], '--hparams')
+    for group, cls in _GROUPS.items()
+  )
+  files = _files(recipe)
+
+  command.load_tensorflow()
+
+  import tqdm
+
+  from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.musicvae import hierdec
+  from emotion_musicvae.pretraining import initialization
+  from emotion_musicvae.pretraining import trainer
+  from emotion_musicvae.support import distribution
+
+  strategy = distribution.strategy(FLAGS.distribution_strategy)
+  begun = checkpoints.latest(FLAGS.run_dir)
+  if FLAGS.mode == 'eval' and not begun:
+    raise configuration.UserError(
+      f'--run_dir: no checkpoint in {FLAGS.run_dir}/train'
+    )
+  if begun:
+    weights = checkpoints.load_weights(begun)
+  elif FLAGS.init_checkpoint:
+    weights = _initial_weights(hparams)
+  else:
+    weights = hierdec.initial_weights(
+      hierdec.variable_shapes(
+        hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
+      ),
+      FLAGS.seed,
+    )
+    if hparams.latched:
+      try:
+        weights = initialization.latched(weights, FLAGS.seed)
+      except ValueError as e:
+        raise configuration.UserError(
+          f'--hparams: {e}; set latched=false for smaller layers'
+        ) from None
+  windows, held_out = (
+    trainer.Windows.balanced(tokens, corpus_hparams.density_balance)
+    for tokens in _windows(
+      files if distribution.is_chief(strategy) else [],
+      recipe,
+      corpus_hparams,
+      tqdm.tqdm,
+    )
+  )
+  mean_pitch = corpus_hparams.mean_pitch
+  held_out = held_out.batch(512, mean_pitch, 0, 0)
+
+  if FLAGS.mode == 'eval':
+    scores = trainer.report(weights, held_out, windows, mean_pitch, FLAGS.seed)
+    print(json.dumps(scores, indent=2))
+    return
+
+  trainer.train(
+    trainer.Pretrainer(hparams, weights, FLAGS.seed, strategy),
+    windows,
+    held_out[:128],
+    mean_pitch,
+    FLAGS.run_dir,
+    FLAGS.num_steps,
+    FLAGS.eval_every,
+    functools.partial(tqdm.tqdm, unit='step', mininterval=2.0),
+  )
+  if distribution.is_chief(strategy):
+    print(f'{checkpoints.latest(FLAGS.run_dir)} is trained.')
+
+
+def _recipe():
+  """What decides the result of the run: as its folder says, or the flags.
+
+  Raises:
+    UserError: the folder holds a run of another recipe.
+  """
+  entry, hparams = configuration.load_model_config(FLAGS.config)
+  defaults = {
+    'hparams': dataclasses.asdict(hparams),
+    'corpus': entry['corpus'],
+  }
+  overrides = configuration.parse_settings(FLAGS.hparams)
+  recipe = {
+    'config': FLAGS.config,
+    'input_dir': FLAGS.input_dir and os.path.abspath(FLAGS.input_dir),
+    'init_checkpoint': (
+      FLAGS.init_checkpoint and os.path.abspath(FLAGS.init_checkpoint)
+    ),
+    'seed': FLAGS.seed,
+  }
+  for group, cls in _GROUPS.items():
+    names = {field.name for field in dataclasses.fields(cls)}
+    own = {name: overrides.pop(name) for name in names & set(overrides)}
+    recipe[group] = dataclasses.asdict(
+      configuration.build(cls, {**defaults[group], **own}, '--hparams')
+    )
+  if overrides:
+    known = sorted(name for group in _GROUPS for name in recipe[group])
+    raise configuration.UserError(
+      f'--hparams: no setting is called {min(overrides)!r}; there are '
+      f'{", ".join(known)}'
+    )
+  path = _recipe_path()
+  if not os.path.exists(path):
+    return recipe
+  try:
+    with open(path, encoding='utf-8') as f:
+      before = json.load(f)
+    old = _flat(before)
+  except (ValueError, TypeError, KeyError, RecursionError):
+    raise _damaged(path) from None
+  if FLAGS.mode == 'train':
+    new = _flat(json.loads(json.dumps(recipe)))  # JSON knows no tuples.
+    for name in old:
+      if old[name] != new.get(name):
+        raise configuration.UserError(
+          f'--run_dir: {FLAGS.run_dir!r} was begun with {name} {old[name]}, '
+          f'not {new.get(name)}; name another folder (--init_checkpoint may '
+          'start from this one)'
+        )
+  if not set(recipe) <= set(before):
+    raise _damaged(path)
+  return before
+
+
+def _flat(recipe):
+  flat = {**recipe, **recipe['hparams'], **recipe['corpus']}
+  return {name: flat[name] for name in flat if name not in _GROUPS}
+
+
+def _damaged(path):
+  return configuration.UserError(
+    f'--run_dir: {path!r} is not what a run leaves there; name another folder'
+  )
+
+
+def _recipe_path():
+  return os.path.join(FLAGS.run_dir, 'config.json')
+
+
+def _windows_path():
+  return os.path.join(FLAGS.run_dir, 'windows.npz')
+
+
+def _files(recipe):
+  """The files to read; none where the run has its windows."""
+  from emotion_musicvae.pretraining import corpus
+
+  if os.path.exists(_windows_path()):
+    return []
+  if FLAGS.mode == 'eval':
+    raise configuration.UserError(f'--run_dir: no run in {FLAGS.run_dir!r}')
+  if recipe['input_dir']:
+    return corpus.input_files(recipe['input_dir'])
+  return corpus.folk_files()
+
+
+def _windows(files, recipe, hparams, progress):
+  """The run's `(train, held_out)` tokens; reads `files` if there are any.
+
+  A worker that is not the chief has none, and waits until they are read.
+  """
+  import numpy as np
+
+  from emotion_musicvae.music import melody
+  from emotion_musicvae.pretraining import corpus
+
+  if files:
+    os.makedirs(FLAGS.run_dir, exist_ok=True)
+    print('Reading the tunes (once):')
+    train, held_out, tunes, refusals = corpus.load(files, hparams, progress)
+    for refusal in refusals:
+      if refusal.detail:
+        print(f'{refusal.name} {refusal.reason} ({refusal.detail})')
+    print(corpus.summary(tunes, refusals))
+    with _whole(_recipe_path()) as f:
+      f.write(json.dumps(recipe, indent=2).encode())
+    with _whole(_windows_path()) as f:
+      np.savez_compressed(f, train=train, held_out=held_out)
+  while not os.path.exists(_windows_path()):
+    time.sleep(1.0)
+  try:
+    with np.load(_windows_path(), allow_pickle=False) as arrays:
+      found = arrays['train'], arrays['held_out']
+    whole = all(
+      tokens.dtype == np.uint8
+      and tokens.shape[1:] == (melody.NUM_STEPS,)
+      and tokens.max() < melody.NUM_TOKENS
+      for tokens in found
+    )
+  except Exception:  # pylint: disable=broad-except
+    # A damaged file is met with whatever error comes first.
+    whole = False
+  if not whole:
+    raise _damaged(_windows_path())
+  return found
+
+
+@contextlib.contextmanager
+def _whole(path):
+  """Opens a file of the run, which appears when it is written, or not at all.
+
+  Raises:
+    UserError: there is no room for it.
+  """
+  try:
+    with open(path + '.tmp', 'wb') as f:
+      yield f
+    os.replace(path + '.tmp', path)
+  except OSError as e:
+    with contextlib.suppress(OSError):
+      os.remove(path + '.tmp')
+    raise configuration.UserError(
+      f'--run_dir: could not write {path!r} ({e.strerror})'
+    ) from None
+
+
+def _initial_weights(hparams):
+  from emotion_musicvae.musicvae import checkpoints
+
+  try:
+    with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as prefix:
+      return checkpoints.load_model(prefix, FLAGS.config, hparams)
+  except configuration.UserError as e:
+    # The same file under the name that it has here.
+    message = str(e).replace('--checkpoint_file', '--init_checkpoint')
+    raise configuration.UserError(message) from None
+
+
+def console_entry_point():
+  command.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

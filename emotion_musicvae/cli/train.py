@@ -1,0 +1,105 @@
+"""Trains the actor and the critic for a base model.
+
+emotion_musicvae_train --config=hierdec-mel_16bar --checkpoint_file=my.ckpt
+"""
+
+import contextlib
+
+from absl import flags
+
+from emotion_musicvae.cli import command
+from emotion_musicvae.support import configuration
+
+FLAGS = flags.FLAGS
+
+flags.declare_key_flag('cache_dir')
+flags.DEFINE_string(
+  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
+)
+flags.DEFINE_string(
+  'checkpoint_file',
+  None,
+  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
+  'The bundled one if neither this nor --base_run_dir is given.',
+)
+flags.DEFINE_string(
+  'base_run_dir', None, 'Folder of a base training run, in place of it.'
+)
+flags.DEFINE_string(
+  'run_dir',
+  None,
+  'Folder for the checkpoints and TensorBoard scalars of the actor. Where '
+  'emotion_musicvae_generate looks for it if not given.',
+)
+flags.DEFINE_integer(
+  'num_steps', None, 'Updates in all, resumed ones included.'
+)
+flags.DEFINE_integer('seed', 0, 'Seed of networks, conditions and noise.')
+flags.DEFINE_string(
+  'hparams', '', 'Settings over configs/actor_critic.yaml: a=1,b=2.'
+)
+flags.DEFINE_string(
+  'distribution_strategy',
+  'one_device',
+  'Where to train: one_device, mirrored (all GPUs of this machine) or '
+  'multi_worker_mirrored (all machines that TF_CONFIG names).',
+)
+flags.DEFINE_string(
+  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
+)
+
+
+def main():
+  hparams, num_steps = configuration.load_learner(
+    FLAGS.config, configuration.parse_settings(FLAGS.hparams)
+  )
+  num_steps = FLAGS.num_steps or num_steps
+  if FLAGS.num_steps is not None:
+    command.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
+  command.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
+  command.check_strategy(FLAGS.distribution_strategy)
+  command.set_log(FLAGS.log)
+  if FLAGS.run_dir:
+    command.check_folder('run_dir', FLAGS.run_dir)
+
+  command.load_tensorflow()
+
+  import tqdm
+
+  from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.steering import actor_critic
+  from emotion_musicvae.support import distribution
+
+  strategy = distribution.strategy(FLAGS.distribution_strategy)
+  chief = distribution.is_chief(strategy)
+
+  try:
+    with checkpoints.located(
+      FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir, tqdm.tqdm
+    ) as prefix:
+      weights = checkpoints.load_model(prefix, FLAGS.config)
+  except configuration.UserError as e:
+    # The same folder under the name that it has here.
+    message = str(e).replace('--run_dir', '--base_run_dir')
+    raise configuration.UserError(message) from None
+  run_dir = FLAGS.run_dir or checkpoints.actor_dir(
+    checkpoints.fingerprint(weights)
+  )
+  # Workers of one run share its folder, and only their chief writes there.
+  with contextlib.ExitStack() as stack:
+    if chief:
+      stack.enter_context(checkpoints.claimed(run_dir, 'run_dir'))
+    learner = actor_critic.learner_for(
+      weights, hparams, FLAGS.seed, run_dir, strategy, tqdm.tqdm
+    )
+    actor_critic.train(learner, run_dir, num_steps, tqdm.tqdm)
+  if chief:
+    print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
+
+
+def console_entry_point():
+  command.run(__name__, main)
+
+
+if __name__ == '__main__':
+  console_entry_point()

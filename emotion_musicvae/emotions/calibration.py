@@ -1,0 +1,472 @@
+"""References of labelled music: what the music of each label measures.
+
+A piece counts once, however many melodies it holds and however long it is, so
+that a label's mean is one over pieces. Pieces are measured one file at a time;
+only their numbers are kept, and of a few the opening bars, for the chords.
+"""
+
+import collections
+import dataclasses
+
+import numpy as np
+import yaml
+
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import readers
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
+from emotion_musicvae.music import spectrogram
+from emotion_musicvae.pretraining import corpus
+from emotion_musicvae.support import parallel
+
+MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
+# Pieces of a label whose chords are inferred, bars of each, and the sections of
+# four bars that a suggestion needs at least.
+CHORD_PIECES, _CHORD_BARS, _ENOUGH_SECTIONS = 24, 16, 8
+_ENERGY_WINDOWS = 8  # of a piece, at most
+_TONICS = ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
+# How well each degree fits a key, from the tonic on, as listeners rated it
+# (Krumhansl and Kessler 1982, Psychological Review 89).
+_KEY_PROFILES = {
+  'major': (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29,
+            2.88),
+  'minor': (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34,
+            3.17),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+  """What one piece measures.
+
+  Attributes:
+    melodies: number of its melodies.
+    mean_pitch: of their notes, MIDI.
+    onsets_per_bar: notes begun in a 4/4 bar.
+    energy: of a spectrogram frame, the density loss's own; NaN where no melody
+      fits the grid of sixteenths.
+    qpm: mean tempo, quarter notes a minute; NaN for notation.
+    mode: 'major' or 'minor', whichever key profile fits better.
+    tonic: pitch class, 0 is C.
+    degrees: [12] share of sounding time of each degree above the tonic.
+    opening: [N, 3] notes of all voices in the first 16 bars: onset and end in
+      bars, and pitch above the tonic; None where the metre is not 4/4, or
+      chords are not wanted of this piece.
+  """
+
+  melodies: int
+  mean_pitch: float
+  onsets_per_bar: float
+  energy: float
+  qpm: float
+  mode: str
+  tonic: int
+  degrees: tuple
+  opening: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+  """What the pieces of one label measure.
+
+  Attributes:
+    emotion: the `catalogue.Emotion` that asks for it.
+    files: files that a melody came from.
+    pieces: pieces in them.
+    melodies: melodies in these.
+    summary: dictionary of MEASURES to `(mean, deviation, lower quartile,
+      median, upper quartile)` over pieces, NaN where nothing was measured.
+    major: share of pieces in a major key.
+    degrees: [12] mean share of each degree above the tonic.
+    chords_from: where the progression comes from.
+    values: dictionary of `mean_pitch` and `onsets_per_bar` to [pieces] arrays.
+  """
+
+  emotion: catalogue.Emotion
+  files: int
+  pieces: int
+  melodies: int
+  summary: dict
+  major: float
+  degrees: np.ndarray
+  chords_from: str
+  values: dict
+
+
+def measure_file(job):
+  """Measures every piece of a file.
+
+  Args:
+    job: `(path, with_opening)`, whether its opening is wanted for chords.
+
+  Returns:
+    `(measured, refusals)`: lists of `Measured` and of `readers.Refusal`.
+  """
+  path, with_opening = job
+  measured, refusals = [], []
+  for piece in readers.pieces(path):
+    if isinstance(piece, readers.Refusal):
+      refusals.append(piece)
+    else:
+      measured.append(measure(piece, with_opening))
+  return measured, refusals
+
+
+def measure(piece, with_opening=True):
+  """Measures one `readers.Piece`: a `Measured`."""
+  notes = np.concatenate([tune.notes for tune in piece.tunes])
+  bars = sum(tune.quarters for tune in piece.tunes) / 4
+  windows = [corpus.tune_windows(tune, hop_bars=16) for tune in piece.tunes]
+  windows = np.concatenate(windows)[:_ENERGY_WINDOWS]
+  energy = float('nan')
+  if len(windows):
+    energy = float(np.mean(spectrogram.energy(windows)))
+  profile = np.bincount(notes[:, 2].astype(int) % 12, notes[:, 1], minlength=12)
+  if piece.sequence is not None:
+    profile = _profile(piece.sequence)
+  tonic, mode = key_of(profile)
+  return Measured(
+    len(piece.tunes),
+    float(notes[:, 2].mean()),
+    min(len(notes) / bars, float(melody.STEPS_PER_BAR)),
+    energy,
+    _mean_qpm(piece.sequence),
+    mode,
+    tonic,
+    tuple(np.roll(profile, -tonic) / profile.sum()),
+    _opening(piece, tonic) if with_opening else None,
+  )
+
+
+def key_of(profile):
+  """The key whose profile correlates best with a piece's.
+
+  Args:
+    profile: [12] sounding time of each pitch class.
+
+  Returns:
+    `(tonic, mode)`: pitch class, and 'major' or 'minor'.
+  """
+  fits = {
+    (tonic, mode): np.corrcoef(np.roll(profile, -tonic), ideal)[0, 1]
+    for mode, ideal in _KEY_PROFILES.items()
+    for tonic in range(12)
+  }
+  return max(fits, key=fits.get)
+
+
+def _profile(sequence):
+  played = [n for n in sequence.notes if not n.is_drum]
+  return np.bincount(
+    [n.pitch % 12 for n in played],
+    [max(n.end_time - n.start_time, 1e-3) for n in played],
+    minlength=12,
+  )
+
+
+def _mean_qpm(sequence):
+  """Quarter notes of a NoteSequence by its minutes; NaN where none is given."""
+  if sequence is None or not sequence.tempos or sequence.total_time <= 0:
+    return float('nan')
+  tempos = sorted(sequence.tempos, key=lambda tempo: tempo.time)
+  ends = [tempo.time for tempo in tempos[1:]] + [sequence.total_time]
+  starts = [0.0] + [tempo.time for tempo in tempos[1:]]
+  lengths = np.maximum(np.subtract(ends, starts), 0.0)
+  if not lengths.sum():
+    return tempos[0].qpm
+  return float(np.average([tempo.qpm for tempo in tempos], weights=lengths))
+
+
+def _opening(piece, tonic):
+  """See `Measured.opening`."""
+  if piece.sequence is None:
+    notes = piece.tunes[0].notes / [4, 4, 1]
+    onsets, ends, pitches = notes[:, 0], notes[:, :2].sum(axis=1), notes[:, 2]
+  else:
+    metres = {
+      (m.numerator, m.denominator) for m in piece.sequence.time_signatures
+    }
+    if metres - {(4, 4)}:
+      return None
+    sequence = readers.at_one_tempo(piece.sequence)
+    bars = (sequence.tempos[0].qpm if sequence.tempos else 120.0) / 240.0
+    played = [n for n in sequence.notes if not n.is_drum]
+    onsets = np.array([n.start_time for n in played]) * bars
+    ends = np.array([n.end_time for n in played]) * bars
+    pitches = np.array([n.pitch for n in played])
+  rows = np.stack([onsets, ends, pitches - tonic], axis=1).astype(np.float32)
+  return rows[(onsets >= 0) & (onsets < _CHORD_BARS)]
+
+
+def _sections(openings):
+  """Chords of each section of four bars, roots counted from the tonic.
+
+  note_seq infers one chord a bar. All openings go through it as one sequence,
+  one after another, as most of its time goes into what no music changes.
+
+  Args:
+    openings: list of `Measured.opening`.
+
+  Returns:
+    List of four `(root, kind)` each; sections with a bar without chord are left
+    out.
+  """
+  # pylint: disable=g-import-not-at-top
+  import note_seq
+  from note_seq import chord_inference
+  from note_seq import chord_symbols_lib
+  from note_seq import sequences_lib
+
+  sequence = note_seq.NoteSequence(ticks_per_quarter=220)
+  sequence.tempos.add(qpm=240)  # a bar a second
+  sequence.time_signatures.add(numerator=4, denominator=4)
+  for i, opening in enumerate(openings):
+    for onset, end, pitch in opening.tolist():
+      sequence.notes.add(
+        pitch=int(pitch),
+        velocity=80,
+        start_time=i * _CHORD_BARS + onset,
+        end_time=i * _CHORD_BARS + max(min(end, _CHORD_BARS), onset + 1 / 16),
+      )
+  sequence.total_time = len(openings) * _CHORD_BARS
+  sequence = sequences_lib.quantize_note_sequence(sequence, 4)
+  try:
+    chord_inference.infer_chords_for_sequence(sequence, chords_per_bar=1)
+  except chord_inference.EmptySequenceError:
+    return []
+  bars = [None] * (len(openings) * _CHORD_BARS)
+  for annotation in sequence.text_annotations:
+    # Written where the chord changes; it lasts until the next.
+    first = annotation.quantized_step // melody.STEPS_PER_BAR
+    chord = None
+    if annotation.text != harmony.NO_CHORD:
+      root = chord_symbols_lib.chord_symbol_root(annotation.text)
+      kind = annotation.text.lstrip('ABCDEFG').lstrip('b#')
+      triad = {'7': '', 'maj7': '', 'm7': 'm', 'm7b5': 'dim'}
+      chord = root, triad.get(kind, kind)
+    bars[first:] = [chord] * (len(bars) - first)
+  # A bar in which nothing begins would go on with the chord before it.
+  begun = np.zeros(len(bars), bool)
+  for i, opening in enumerate(openings):
+    begun[i * _CHORD_BARS + opening[:, 0].astype(int)] = True
+  bars = [chord if sung else None for chord, sung in zip(bars, begun)]
+  four = zip(bars[::4], bars[1::4], bars[2::4], bars[3::4])
+  return [section for section in four if None not in section]
+
+
+def calibrate(labelled, progress):
+  """References of each label.
+
+  Args:
+    labelled: dictionary of path to label.
+    progress: wraps the iterator over files, as `tqdm` does.
+
+  Returns:
+    `(references, refusals)`: list of `Reference`, the shipped emotions first
+    and in their order, the others by name; and of `readers.Refusal`.
+  """
+  seen = collections.Counter()
+  jobs = []
+  for path, label in labelled.items():
+    jobs.append((path, seen[label] < CHORD_PIECES))
+    seen[label] += 1
+  found = {label: [] for label in seen}
+  files, refusals = collections.Counter(), []
+  results = parallel.in_parallel(measure_file, jobs, progress)
+  for label, (measured, refused) in zip(labelled.values(), results):
+    found[label] += measured
+    files[label] += bool(measured)
+    refusals += refused
+  order = [emotion.name for emotion in catalogue.load()]
+  names = [name for name in order if found.get(name)]
+  names += sorted(name for name in found if name not in order and found[name])
+  return [summarize(n, files[n], found[n]) for n in names], refusals
+
+
+def summarize(label, files, measured):
+  """The `Reference` of a label from the `Measured` of its pieces."""
+  values = {
+    name: np.array([getattr(m, name) for m in measured]) for name in MEASURES
+  }
+  major = float(np.mean([m.mode == 'major' for m in measured]))
+  mode = 'major' if major >= 0.5 else 'minor'
+  summary = {name: _statistics(rows) for name, rows in values.items()}
+  shipped = {emotion.name: emotion for emotion in catalogue.load()}
+  asked = catalogue.Emotion(
+    name=label,
+    alias=shipped[label].alias if label in shipped else '',
+    mean_pitch=round(summary['mean_pitch'][0], 2),
+    onsets_per_bar=round(summary['onsets_per_bar'][0], 2),
+    mode=mode,
+  )
+  near = shipped.get(label) or nearest(asked, shipped.values())
+  chords = _progression([m for m in measured if m.mode == mode])
+  chords_from = 'of its own music'
+  if not chords:
+    chords, chords_from = near.chords, f'of {near.name}, too few of its own'
+  qpm = summary['qpm'][0]
+  tempo_from = ''
+  if np.isnan(qpm):
+    qpm, tempo_from = near.qpm, f'; tempo of {near.name}'
+  emotion = dataclasses.replace(
+    asked,
+    chords=chords,
+    qpm=round(float(np.clip(qpm, 10, 400)), 1),
+    basis=f'mean of {len(measured)} labelled pieces; chords {chords_from}'
+    + tempo_from,
+  )
+  return Reference(
+    emotion,
+    files,
+    len(measured),
+    sum(m.melodies for m in measured),
+    summary,
+    major,
+    np.mean([m.degrees for m in measured], axis=0),
+    chords_from,
+    {name: values[name] for name in ('mean_pitch', 'onsets_per_bar')},
+  )
+
+
+def _statistics(values):
+  values = values[np.isfinite(values)]
+  if not len(values):
+    return (float('nan'),) * 5
+  quartiles = np.percentile(values, [25, 50, 75])
+  return tuple(map(float, (values.mean(), values.std(), *quartiles)))
+
+
+def nearest(emotion, candidates):
+  """The candidate nearest in register, density and mode."""
+
+  def distance(other):
+    return (
+      ((emotion.mean_pitch - other.mean_pitch) / 6.0) ** 2
+      + (np.log(emotion.onsets_per_bar / other.onsets_per_bar) / 0.5) ** 2
+      + (emotion.mode != other.mode)
+    )
+
+  return min(candidates, key=distance)
+
+
+def _progression(measured):
+  """The commonest four chords, in the commonest key; '' where too few."""
+  openings = [m.opening for m in measured if m.opening is not None]
+  sections = _sections(openings[:CHORD_PIECES])
+  if len(sections) < _ENOUGH_SECTIONS:
+    return ''
+  counts = collections.Counter(sections)
+  # Of equals the first by name, so that the same music gives the same bytes.
+  commonest = min(counts, key=lambda section: (-counts[section], section))
+  tonics = collections.Counter(m.tonic for m in measured)
+  tonic = min(tonics, key=lambda t: (-tonics[t], t))
+  return ' '.join(
+    _TONICS[(root + tonic) % 12] + kind for root, kind in commonest
+  )
+
+
+def separation(references, name):
+  """Share of a measure's variance between pieces that the labels account for.
+
+  Eta squared, of `mean_pitch` or `onsets_per_bar`: 0 where all labels are
+  alike, 1 where all pieces of a label are.
+  """
+  groups = [r.values[name] for r in references]
+  values = np.concatenate(groups)
+  total = np.sum(np.square(values - values.mean()))
+  within = sum(np.sum(np.square(g - g.mean())) for g in groups)
+  return float(1.0 - within / total) if total else 0.0
+
+
+def yaml_text(references, min_melodies):
+  """The references as a file that `catalogue.load` reads, with their origin.
+
+  Args:
+    references: list of `Reference`.
+    min_melodies: labels of fewer are marked.
+  """
+  lines = [
+    '# Reference values of emotions, which emotion_musicvae_calibrate measured',
+    '# on labelled music. Means over pieces; after +- their deviation, in',
+    '# brackets their quartiles. The energy is not read back: it is measured',
+    '# anew on real melodies of this pitch and density.',
+    'emotions:',
+  ]
+  for r in references:
+    lines.append(
+      f'  # {r.pieces} pieces, {r.melodies} melodies, {r.files} files; '
+      f'{r.major:.0%} in major.'
+    )
+    if r.melodies < min_melodies:
+      lines.append(f'  # Fewer than {min_melodies} melodies: little to go by.')
+    for name in MEASURES:
+      if not np.isnan(r.summary[name][0]):
+        lines.append(f'  # {name} {_spread(r.summary[name])}')
+    entry = dataclasses.asdict(r.emotion)
+    entry = {key: value for key, value in entry.items() if value != ''}
+    text = yaml.safe_dump(
+      [entry], allow_unicode=True, sort_keys=False, width=80
+    )
+    lines += ['  ' + line for line in text.splitlines()]
+  return '\n'.join(lines) + '\n'
+
+
+def _spread(statistics):
+  if np.isnan(statistics[0]):
+    return ''
+  mean, deviation, *quartiles = (f'{value:.2f}' for value in statistics)
+  return f'{mean} +- {deviation} [{" ".join(quartiles)}]'
+
+
+def report(references, refusals, notes, min_melodies):
+  """The whole of it in Markdown: table, separation, key profiles, left out."""
+  lines = [
+    '# References of labelled music',
+    '',
+    'Means over pieces +- standard deviation [quartiles].',
+    '',
+    '| label | files | pieces | melodies | mean pitch | onsets a bar | energy '
+    '| tempo | major | chords |',
+    '| --- |' + ' ---: |' * 8 + ' --- |',
+  ]
+  for r in references:
+    spreads = ' | '.join(_spread(r.summary[name]) for name in MEASURES)
+    few = ' (few)' if r.melodies < min_melodies else ''
+    lines.append(
+      f'| {_cell(r.emotion.name)} | {r.files} | {r.pieces} | '
+      f'{r.melodies}{few} | {spreads} | {r.major:.0%} | {r.emotion.chords}, '
+      f'{r.chords_from} |'
+    )
+  if len(references) > 1:
+    pitch, density = (
+      separation(references, name) for name in ('mean_pitch', 'onsets_per_bar')
+    )
+    lines += [
+      '',
+      f'The labels account for {pitch:.0%} of the variance of mean pitch '
+      f'between pieces and for {density:.0%} of that of onsets a bar.',
+    ]
+  lines += [
+    '',
+    'Share of sounding time of each degree above the tonic, in semitones:',
+    '',
+    '| label | ' + ' | '.join(map(str, range(12))) + ' |',
+    '| --- |' + ' ---: |' * 12,
+  ]
+  for r in references:
+    shares = ' | '.join(f'{share:.2f}' for share in r.degrees)
+    lines.append(f'| {_cell(r.emotion.name)} | {shares} |')
+  for title, rows in (
+    ('Noticed', notes),
+    (
+      'Left out',
+      [f'{r.name}: {r.reason} {r.detail}'.strip() for r in refusals],
+    ),
+  ):
+    if rows:
+      lines += ['', f'## {title}', ''] + [f'- {_cell(row)}' for row in rows]
+  return '\n'.join(lines) + '\n'
+
+
+def _cell(text):
+  return ' '.join(text.replace('|', '\\|').split())

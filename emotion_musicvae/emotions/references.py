@@ -1,0 +1,75 @@
+"""Real melodies that the package carries, and what they measure.
+
+They answer two questions that a latent vector alone cannot: what spectrogram
+energy music of a given density has, and where in the latent space real music
+lies.
+"""
+
+import importlib.resources
+
+import numpy as np
+
+from emotion_musicvae.music import melody
+from emotion_musicvae.music import spectrogram
+
+
+def load_melodies():
+  """[N, 256] uint8 tokens of real tunes of many densities, all in one key.
+
+  They are windows of the bundled model's training tunes; see BUILD_NOTES.md.
+  """
+  return _melodies('tokens')
+
+
+def load_held_out():
+  """[M, 256] uint8 tokens of real tunes that the bundled model never saw."""
+  return _melodies('held_out')
+
+
+def _melodies(name):
+  path = importlib.resources.files('emotion_musicvae.emotions') / 'melodies.npz'
+  with path.open('rb') as f, np.load(f, allow_pickle=False) as arrays:
+    return arrays[name]
+
+
+class EnergyReference:
+  """Spectrogram energy of real music, by mean pitch and onset rate.
+
+  The melodies are measured at several transpositions through the density loss's
+  own spectrogram, and the logarithm of their energy is regressed on mean pitch
+  and the logarithm of their onset rate.
+
+  Args:
+    tokens: [N, 256] int tokens with at least one onset each.
+  """
+
+  _PITCHES = (54.0, 60.0, 66.0, 72.0, 78.0)
+
+  def __init__(self, tokens):
+    rows, values = [], []
+    for pitch in self._PITCHES:
+      moved = melody.transpose_to(tokens, np.full(len(tokens), pitch))
+      rows.append(
+        self._features(melody.mean_pitch(moved), melody.onsets_per_bar(moved))
+      )
+      values.append(np.log(spectrogram.energy(moved)))
+    self._coefficients, *_ = np.linalg.lstsq(
+      np.concatenate(rows), np.concatenate(values), rcond=None
+    )
+
+  @staticmethod
+  def _features(mean_pitch, onsets_per_bar):
+    pitch, density = np.broadcast_arrays(
+      (np.asarray(mean_pitch) - 66.0) / 12.0,
+      np.log(np.asarray(onsets_per_bar) / 6.0),
+    )
+    return np.stack(
+      [np.ones_like(density), density, density**2, pitch, pitch * density],
+      axis=-1,
+    )
+
+  def __call__(self, mean_pitch, onsets_per_bar):
+    """Reference energy of a frame, of the shape of the arguments."""
+    return np.exp(
+      self._features(mean_pitch, onsets_per_bar) @ self._coefficients
+    )

@@ -1,0 +1,145 @@
+"""Pictures, drawn by matplotlib without a screen."""
+
+from matplotlib import figure
+from matplotlib import font_manager
+from matplotlib import ft2font
+import numpy as np
+
+from emotion_musicvae.files import arrangement
+from emotion_musicvae.music import melody
+
+_DPI = 100
+# Comes with matplotlib and has a box for every letter.
+_BOXES = 'Last Resort'
+_BLACK_KEYS = (1, 3, 6, 8, 10)
+_NAMES = {0: 'C', 4: 'E', 7: 'G'}
+# Of a measure: its name, and where its scale begins and ends.
+_GAUGES = {
+  'mean_pitch': ('mean pitch (MIDI)', 48, 84),
+  'onsets_per_bar': ('onsets a bar', 0, 16),
+  'chord_tone_rate': ('chord-tone rate', 0, 1),
+}
+
+
+def readable(name, instead):
+  """The font that has every letter of a name, and what to write with it.
+
+  Args:
+    name: text in any script.
+    instead: text to fall back to where no installed font has its letters.
+
+  Returns:
+    `(text, family)`: the name or what stands for it, and a font's name.
+  """
+  fonts = font_manager.fontManager.ttflist
+  default = font_manager.findfont(font_manager.FontProperties())
+  for path, family in [
+    (default, None),
+    *sorted(
+      (font.fname, font.name) for font in fonts if _BOXES not in font.name
+    ),
+  ]:
+    try:
+      letters = ft2font.FT2Font(path)
+    except (OSError, RuntimeError):
+      continue
+    if all(letters.get_char_index(ord(c)) for c in name if not c.isspace()):
+      return name, family
+  return instead, None
+
+
+def melody_picture(path, title, sequence, measured, reference):
+  """Draws one melody: its notes, its chords, and how it meets its targets.
+
+  Args:
+    path: PNG file to write, or an object to write it to.
+    title: `(name, instead)`, see `readable`.
+    sequence: NoteSequence from `arrangement.arrange`.
+    measured: dictionary of what it measures, see `api.measure`.
+    reference: dictionary of what was asked for, under the same names.
+  """
+  num_bars = arrangement.num_bars(sequence)
+  width = 14 * max(num_bars / melody.NUM_BARS, 1)
+  image = figure.Figure(figsize=(width, 6), layout='constrained')
+  roll, gauges = image.subfigures(2, 1, height_ratios=(4.2, 1))
+  name, family = readable(*title)
+  heading = [f'{sequence.tempos[0].qpm:g} quarter notes a minute']
+  if arrangement.key(sequence):
+    heading.insert(0, ' '.join(arrangement.key(sequence)))
+  roll.suptitle(f'{name}: {", ".join(heading)}', family=family)
+  _draw_roll(roll.subplots(), sequence, num_bars, reference.get('mean_pitch'))
+  panels = gauges.subplots(1, len(reference), squeeze=False)[0]
+  for panel, (term, wanted) in zip(panels, reference.items()):
+    _draw_gauge(panel, term, wanted, measured[term])
+  save(image, path)
+
+
+def _draw_roll(panel, sequence, num_bars, wanted_pitch):
+  notes = arrangement.notes(sequence)
+  spans = np.array([note[:3] for note in notes], int).reshape(-1, 3)
+  starts, ends, pitches = spans.T
+  # Where there is no chord, no note is foreign to it.
+  belongs = np.array([note.fits is not False for note in notes], bool)
+  draw_notes(panel, starts, ends, pitches, belongs)
+  draw_bar_lines(panel, num_bars * melody.STEPS_PER_BAR)
+  # At least two octaves, so that a calm melody looks calm.
+  middle = (pitches.min() + pitches.max()) / 2 if notes else 60
+  reach = max(12, np.abs(pitches - middle).max(initial=0) + 2)
+  low, high = int(middle - reach), int(middle + reach)
+  panel.set_ylim(low - 0.5, high + 0.5)
+  for pitch in range(low, high + 1):
+    if pitch % 12 in _BLACK_KEYS:
+      panel.axhspan(pitch - 0.5, pitch + 0.5, color='0.95', zorder=-1)
+  shown = [p for p in range(low, high + 1) if p % 12 in (0, 4, 7)]
+  panel.set_yticks(shown, [f'{_NAMES[p % 12]}{p // 12 - 1}' for p in shown])
+  if wanted_pitch is not None:
+    panel.axhline(wanted_pitch, color='black', linestyle='--', linewidth=1)
+  for step, symbol in arrangement.chords(sequence):
+    panel.text(
+      step, 1.01, f' {symbol}', transform=panel.get_xaxis_transform(), size=13
+    )
+  panel.set_xlabel(
+    'bar; blue: chord tones, red: other notes; dashed: mean pitch asked for'
+  )
+
+
+def _draw_gauge(panel, term, wanted, measured):
+  """Draws what was measured as a bar and what was asked for as a mark."""
+  label, low, high = _GAUGES.get(term, (term.replace('_', ' '), 0, 2 * wanted))
+  panel.barh(0, np.nan_to_num(measured - low), 0.5, low, color='C0')
+  panel.plot([wanted, wanted], [-0.45, 0.45], color='black', linewidth=3)
+  panel.set_xlim(low, high)
+  panel.set_ylim(-0.6, 0.6)
+  panel.set_yticks([])
+  panel.spines[['top', 'left', 'right']].set_visible(False)
+  shown = 'none' if np.isnan(measured) else f'{measured:.3g}'
+  panel.set_title(
+    f'{label}: {shown} (asked for {wanted:.3g})',
+    fontsize='medium',
+  )
+
+
+def draw_notes(panel, starts, ends, pitches, belongs):
+  """Draws notes: [N] steps, MIDI pitches, whether they are chord tones."""
+  for group, colour in ((belongs, 'C0'), (~belongs, 'C3')):
+    panel.barh(
+      pitches[group],
+      (ends - starts)[group],
+      0.9,
+      starts[group],
+      color=colour,
+      edgecolor='white',
+      linewidth=0.5,
+    )
+
+
+def draw_bar_lines(panel, num_steps):
+  bars = range(0, num_steps, melody.STEPS_PER_BAR)
+  for step in bars:
+    panel.axvline(step, color='grey', linewidth=0.5, zorder=0)
+  panel.set_xlim(0, num_steps)
+  panel.set_xticks(bars, range(1, len(bars) + 1), ha='left')
+
+
+def save(image, path):
+  image.savefig(path, dpi=_DPI, metadata={'Software': None})

@@ -1,0 +1,111 @@
+"""A run as one HTML page that plays, shows and hands out its melodies."""
+
+import base64
+
+import jinja2
+import numpy as np
+import pretty_midi
+
+from emotion_musicvae.files import arrangement
+from emotion_musicvae.music import harmony
+
+_MODES = {'major': '장조', 'minor': '단조'}
+# Of a measure: its name in Korean and English, and its digits.
+_MEASURES = {
+  'mean_pitch': ('평균 음높이 (MIDI)', 'mean pitch (MIDI)', '.1f'),
+  'onsets_per_bar': ('마디당 음 수', 'onsets a bar', '.1f'),
+  'chord_tone_rate': ('화성음 비율', 'chord-tone rate', '.0%'),
+  'energy': ('스펙트로그램 에너지', 'spectrogram energy', '.3f'),
+}
+_REQUEST = {
+  'seed': '시드',
+  'temperature': '온도',
+  'intensity': '강도',
+}
+_TYPES = {
+  'mid': 'audio/midi',
+  'mp3': 'audio/mpeg',
+  'musicxml': 'application/vnd.recordare.musicxml+xml',
+}
+
+
+def page(melodies, files, record, stem):
+  """One page for a whole run, which needs nothing beside it.
+
+  Args:
+    melodies: sequence of `api.Melody`.
+    files: for each of them, dictionary of extension (`mid`, `mp3`, `musicxml`)
+      to content, bytes: what the page plays and offers to download. `mp3` is
+      among them.
+    record: dictionary of the request, of which seed, temperature and intensity
+      are shown.
+    stem: what the names of the downloads begin with.
+
+  Returns:
+    HTML in UTF-8: bytes.
+  """
+  environment = jinja2.Environment(
+    loader=jinja2.PackageLoader('emotion_musicvae.files'),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+  )
+  # In their order, each once.
+  names = {melody.emotion.name: melody.emotion for melody in melodies}
+  text = environment.get_template('page.html').render(
+    korean=', '.join(names),
+    english=', '.join(e.alias or e.name for e in names.values()),
+    request=[
+      (korean, name, record[name])
+      for name, korean in _REQUEST.items()
+      if name in record
+    ],
+    melodies=[
+      _card(melody, contents, f'{stem}-{i:03d}')
+      for i, (melody, contents) in enumerate(zip(melodies, files))
+    ],
+  )
+  return text.encode('utf-8')
+
+
+def _card(melody, contents, stem):
+  """What the template shows of a melody, and `data`, what its script plays."""
+  sequence = melody.note_sequence
+  program = next((n.program for n in sequence.notes if not n.instrument), 0)
+  instrument = pretty_midi.program_to_instrument_name(program)
+  qpm = f'{sequence.tempos[0].qpm:g}'
+  facts = [(f'♩ = {qpm}', f'♩ = {qpm}'), (instrument, instrument)]
+  if arrangement.key(sequence):
+    tonic, mode = arrangement.key(sequence)
+    facts.insert(0, (f'{tonic} {_MODES[mode]}', f'{tonic} {mode}'))
+  return {
+    'korean': melody.emotion.name,
+    'english': melody.emotion.alias or melody.emotion.name,
+    'facts': facts,
+    'measures': [
+      (
+        korean,
+        english,
+        *(
+          '–' if np.isnan(values[name]) else format(values[name], digits)
+          for values in (melody.reference, melody.measured)
+        ),
+      )
+      for name, (korean, english, digits) in _MEASURES.items()
+      if name in melody.reference
+    ],
+    'data': {
+      'seconds': sequence.total_time,
+      'steps': arrangement.num_bars(sequence) * harmony.STEPS_PER_BAR,
+      'notes': arrangement.notes(sequence),
+      'chords': arrangement.chords(sequence),
+      'mean_pitch': melody.reference.get('mean_pitch'),
+      'files': [
+        {
+          'name': f'{stem}.{extension}',
+          'type': _TYPES[extension],
+          'base64': base64.b64encode(content).decode('ascii'),
+        }
+        for extension, content in contents.items()
+      ],
+    },
+  }

@@ -1,0 +1,218 @@
+"""Writes what was generated: whole or not at all, over nothing.
+
+Every writer is imported where it is used, so that one that is not installed is
+only missed by who asked for it.
+"""
+
+import contextlib
+import datetime
+import importlib.util
+import io
+import json
+import os
+
+from emotion_musicvae.support import atomic
+from emotion_musicvae.support.errors import UserError
+
+# Formats, and what to give pip for those that take more than the package does.
+# tinysoundfont asks for pyaudio to play aloud, which needs PortAudio to build.
+FORMATS = {
+  'mid': None,
+  'wav': '--no-deps tinysoundfont',
+  'png': None,
+  'musicxml': 'music21',
+  'html': '--no-deps tinysoundfont',
+}
+# What a page plays and hands out, where it was made.
+_EMBEDDED = ('mid', 'mp3', 'musicxml')
+
+
+def check_formats(formats, flag='--output_formats', able=tuple(FORMATS)):
+  """Refuses formats that are unknown or whose writer is not installed.
+
+  Args:
+    formats: names.
+    flag: the flag to name in an error.
+    able: names of those to choose from.
+
+  Raises:
+    UserError: names those that are known, or what to install.
+  """
+  known = ', '.join(able)
+  if not formats:
+    raise UserError(f'{flag}: name at least one of {known}')
+  for name in formats:
+    if name not in able:
+      raise UserError(f'{flag}: there is no {name!r}; there are {known}')
+    install = FORMATS[name]
+    if install:
+      package = install.split()[-1]
+      if importlib.util.find_spec(package) is None:
+        raise UserError(
+          f'{flag}: {name} takes {package}, which is not installed; '
+          f'type: pip install {install}'
+        )
+
+
+def check_directory(path):
+  """Makes an output folder and sees that it can be written to.
+
+  What killed processes began there is ended.
+
+  Raises:
+    UserError: it cannot.
+  """
+  atomic.make_dir(path, 'output_dir')
+  atomic.recover(path)
+
+
+def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
+  """Writes a file per melody and format, and one JSON beside them.
+
+  Names follow Magenta's: `<config>_<emotion>_<time>-000-of-003.mid`. The time
+  is moved on where files of that name exist. Of `html` there is one file for
+  the whole run.
+
+  Args:
+    output_dir: folder, see `check_directory`.
+    config: name of the model configuration.
+    emotion: name for the files.
+    melodies: sequence of `api.Melody`.
+    record: dictionary for the JSON; the names of the files and what each melody
+      measures are added to it.
+    formats: names out of `FORMATS`, see `check_formats`.
+
+  Returns:
+    `(paths, others)`: for each melody the paths of its files, and the paths of
+    those of the whole run, the JSON last.
+
+  Raises:
+    UserError: the disk is full or the folder went away; nothing is left.
+  """
+  prefix = f'{config}_{emotion}'
+  entries, embedded, others = [], [], []
+  with _together(output_dir, prefix) as (stem, write):
+    for i, melody in enumerate(melodies):
+      files = contents(melody, formats)
+      own = f'{stem}-{i:03d}-of-{len(melodies):03d}'
+      names = [
+        write(f'{own}.{extension}', files[extension])
+        for extension in files
+        if extension in formats
+      ]
+      entries.append({'files': names, **melody.record()})
+      if 'html' in formats:
+        embedded.append({k: files[k] for k in _EMBEDDED if k in files})
+    if embedded:
+      from emotion_musicvae.files import webpage
+
+      page = webpage.page(melodies, embedded, record, emotion)
+      others.append(write(f'{stem}.html', page))
+    record = {**record, 'files': others, 'melodies': entries}
+    text = json.dumps(record, ensure_ascii=False, indent=2) + '\n'
+    others = [*others, write(f'{stem}.json', text.encode('utf-8'))]
+
+  def paths(names):
+    return [os.path.join(output_dir, name) for name in names]
+
+  return [paths(entry['files']) for entry in entries], paths(others)
+
+
+def contents(melody, formats):
+  """What is written of a melody.
+
+  Args:
+    melody: `api.Melody`.
+    formats: names out of `FORMATS`, see `check_formats`.
+
+  Returns:
+    Dictionary of extension to bytes, in the order of `FORMATS`; for a page also
+    what it plays, `mp3`.
+  """
+  sequence, emotion = melody.note_sequence, melody.emotion
+  title = emotion.name
+  if emotion.alias not in ('', emotion.name):
+    title = f'{emotion.name} ({emotion.alias})'
+  files = {}
+  if {'mid', 'html'} & set(formats):
+    files['mid'] = midi(sequence)
+  if {'wav', 'html'} & set(formats):
+    from emotion_musicvae.files import audio
+
+    audio = audio.render(sequence)
+    if 'wav' in formats:
+      files['wav'] = audio.wav(audio)
+    if 'html' in formats:
+      files['mp3'] = audio.mp3(audio)
+  if 'png' in formats:
+    from emotion_musicvae.files import pianoroll
+
+    with io.BytesIO() as picture:
+      pianoroll.melody_picture(
+        picture,
+        (title, emotion.alias or 'melody'),
+        sequence,
+        melody.measured,
+        melody.reference,
+      )
+      files['png'] = picture.getvalue()
+  if 'musicxml' in formats:
+    from emotion_musicvae.files import musicxml
+
+    files['musicxml'] = musicxml.musicxml(sequence, title)
+  return files
+
+
+def midi(sequence):
+  """A NoteSequence as a MIDI file, its chord symbols as text events."""
+  from note_seq import midi_io
+  import pretty_midi
+
+  midi = midi_io.note_sequence_to_pretty_midi(sequence)
+  midi.text_events = [
+    pretty_midi.Text(annotation.text, annotation.time)
+    for annotation in sequence.text_annotations
+  ]
+  with io.BytesIO() as file:
+    midi.write(file)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _together(output_dir, prefix):
+  """Gives a stem for names, and a function that writes a file of a name.
+
+  The function returns the name. The files appear in the folder together, at
+  the end. Where anything fails, none does.
+  """
+  try:
+    with _claimed(output_dir, prefix) as (stem, folder):
+
+      def write(name, content):
+        with open(os.path.join(folder, name), 'wb') as f:
+          f.write(content)
+        return name
+
+      yield stem, write
+  except OSError as e:
+    raise UserError(
+      f'--output_dir: could not write to {output_dir!r} ({e.strerror}); '
+      'nothing was kept'
+    ) from None
+
+
+@contextlib.contextmanager
+def _claimed(output_dir, prefix):
+  """Gives a stem that no file has, and the folder to write in."""
+  time = datetime.datetime.now()
+  while True:
+    stem = f'{prefix}_{time:%Y-%m-%d_%H%M%S}'
+    time += datetime.timedelta(seconds=1)
+    with contextlib.ExitStack() as stack:
+      try:
+        folder = stack.enter_context(atomic.write_atomically(output_dir, stem))
+      except FileExistsError:
+        continue
+      if not any(name.startswith(stem) for name in os.listdir(output_dir)):
+        yield stem, folder
+        return

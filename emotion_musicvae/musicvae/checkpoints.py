@@ -1,0 +1,449 @@
+"""Magenta-format checkpoints: found, checked, read and written."""
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import importlib.resources
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_musicvae.musicvae import downloads
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.support import atomic
+from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
+
+_OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1')
+HEAD = 'auxiliary/'  # variables that training needs and the model does not
+_NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
+
+
+# 704 MB of weights, three times that with an optimizer, and some room.
+_MAX_UNPACKED_BYTES = 4 * 2**30
+_MAX_MEMBERS = 1000
+_CHECKPOINT_FILE = re.compile(r'(.+)\.(index|data-\d{5}-of-\d{5})$')
+
+
+def bundled(config, name='model.ckpt'):
+  """Prefix of a checkpoint that the package carries, or None."""
+  root = importlib.resources.files('emotion_musicvae')
+  prefix = os.path.join(str(root), 'models', config, name)
+  return prefix if os.path.exists(prefix + '.index') else None
+
+
+def cache_dir():
+  """Folder for what was trained on demand; $EMOTION_MUSICVAE_CACHE moves it."""
+  default = os.path.join('~', '.cache', 'emotion_musicvae')
+  return os.path.expanduser(os.environ.get('EMOTION_MUSICVAE_CACHE') or default)
+
+
+def actor_dir(fingerprint):
+  """Run folder of the actor of the base model with this fingerprint."""
+  return os.path.join(cache_dir(), 'actors', fingerprint[:16])
+
+
+@contextlib.contextmanager
+def claimed(folder, flag):
+  """Keeps other processes from work in a folder while the body runs.
+
+  Args:
+    folder: made if missing. A process that dies leaves no claim on it.
+    flag: that names the folder, for an error.
+
+  Raises:
+    UserError: the folder cannot be written to.
+  """
+
+  def taken():
+    print(f'Another process is at work in {folder}; waiting for it.')
+
+  atomic.make_dir(folder, flag)
+  with atomic.lock_dir(folder, taken):
+    yield
+
+
+@contextlib.contextmanager
+def located(config, checkpoint_file=None, run_dir=None, progress=None):
+  """Finds the base model's checkpoint; fetches and unpacks it where need be.
+
+  Args:
+    config: name of the model configuration, for the bundled checkpoint.
+    checkpoint_file: a tar, the prefix of a checkpoint, one of its files, or a
+      folder with one.
+    run_dir: folder of a training run, with its checkpoints in `train`.
+    progress: makes a progress bar of a download as `tqdm` does, or None.
+
+  Yields:
+    The prefix; what was unpacked of the user's tar is removed afterwards.
+
+  Raises:
+    UserError: both are given, none is needed, or nothing readable is there.
+  """
+  if checkpoint_file and run_dir:
+    raise UserError('--checkpoint_file and --run_dir: give one of them')
+  with tempfile.TemporaryDirectory() as folder:
+    if run_dir:
+      prefix = latest(run_dir) or _in_folder(run_dir)
+      if not prefix:
+        raise UserError(f'--run_dir: no checkpoint in {run_dir!r} or its train')
+    elif checkpoint_file:
+      prefix = _locate_file(os.path.expanduser(checkpoint_file), folder)
+    else:
+      prefix = bundled(config) or _published(config, progress)
+    yield prefix
+
+
+def _published(config, progress):
+  """Prefix of what a configuration is published as, fetched if need be.
+
+  It is kept unpacked, once it has been read from end to end and found whole.
+  """
+  url = configuration.load_model_config(config)[0]['url']
+  home = os.path.join(cache_dir(), 'checkpoints', config)
+  prefix = _in_folder(home)
+  if prefix:
+    return prefix
+  with claimed(os.path.dirname(home), 'cache_dir'):
+    prefix = _in_folder(home)
+    if prefix:
+      return prefix
+    path, content = home + '.tar', home + '.unpacked'
+    downloads.fetch(url, path, progress)
+    shutil.rmtree(content, ignore_errors=True)  # of a process that was killed
+    os.mkdir(content)
+    try:
+      load_model(_unpack(path, content), config)
+      os.rename(content, home)
+    except _NoRoom:
+      raise
+    except UserError as e:
+      os.remove(path)
+      reason = str(e).removeprefix('--checkpoint_file: ')
+      raise UserError(
+        f'--checkpoint_file: what {url} sent was removed, as {reason}; try '
+        'again, or fetch it by other means and name it with --checkpoint_file'
+      ) from None
+    finally:
+      shutil.rmtree(content, ignore_errors=True)
+    os.remove(path)
+  return _in_folder(home)
+
+
+class _NoRoom(UserError):
+  """The archive may well be good."""
+
+
+def _locate_file(path, folder):
+  if os.path.isdir(path):
+    prefix = tf.train.latest_checkpoint(path) or _in_folder(path)
+    if not prefix:
+      raise UserError(f'--checkpoint_file: no checkpoint in folder {path!r}')
+    return prefix
+  if os.path.exists(path + '.index'):
+    return path
+  if not os.path.exists(path):
+    raise UserError(
+      f'--checkpoint_file: {path!r} does not exist; name a .tar, a .ckpt '
+      'prefix or one of its files'
+    )
+  match = _CHECKPOINT_FILE.match(path)
+  if match:
+    return match.group(1)
+  return _unpack(path, folder)
+
+
+def _in_folder(path):
+  names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+  for name in names:
+    if name.endswith('.index'):
+      return os.path.join(path, name.removesuffix('.index'))
+  return None
+
+
+def _unpack(path, folder):
+  """Takes the files of one checkpoint out of a tar, and nothing else.
+
+  They are written under their last name component. An archive that would reach
+  outside the folder, or has what no checkpoint has, is refused as a whole.
+  """
+  total = 0
+  try:
+    with _opened(path) as tar:
+      for count, member in enumerate(tar):
+        total += member.size
+        problem = _unsafe(member)
+        if total > _MAX_UNPACKED_BYTES:
+          problem = 'it unpacks to more than 4 GiB'
+        elif count >= _MAX_MEMBERS:
+          problem = f'it holds more than {_MAX_MEMBERS} members'
+        if problem:
+          raise _not_safe(path, problem)
+        match = _CHECKPOINT_FILE.match(os.path.basename(member.name))
+        if not match or member.isdir():
+          continue
+        target = os.path.join(folder, match.group(0))
+        with tar.extractfile(member) as source, open(target, 'xb') as sink:
+          shutil.copyfileobj(source, sink)
+  except FileExistsError:
+    raise UserError(
+      f'--checkpoint_file: {path!r} holds more than one checkpoint'
+    ) from None
+  except (OSError, EOFError, tarfile.TarError, ValueError, zlib.error) as e:
+    if isinstance(e, UserError):
+      raise
+    if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EFBIG):
+      raise _NoRoom(
+        f'--checkpoint_file: no room in {folder!r} to unpack {path!r}; set '
+        'TMPDIR or --cache_dir to a folder with room'
+      ) from None
+    raise UserError(
+      f'--checkpoint_file: {path!r} does not unpack ({e})'
+    ) from None
+  prefix = _in_folder(folder)
+  if not prefix:
+    raise UserError(f'--checkpoint_file: no checkpoint inside {path!r}')
+  return prefix
+
+
+@contextlib.contextmanager
+def _opened(path):
+  """A `TarFile` of a tar, packed by gzip or not.
+
+  Raises:
+    UserError: it is none.
+  """
+  problem = UserError(
+    f'--checkpoint_file: {path!r} is neither a tar nor a checkpoint'
+  )
+  # A device would be read without end.
+  if not os.path.isfile(path):
+    raise problem
+  try:
+    file = open(path, 'rb')
+  except OSError as e:
+    raise UserError(
+      f'--checkpoint_file: cannot read {path!r} ({e.strerror})'
+    ) from None
+  with file:
+    stream = file
+    if file.read(2) == b'\x1f\x8b':
+      stream = gzip.GzipFile(fileobj=file)
+    file.seek(0)
+    try:
+      tar = tarfile.TarFile(fileobj=_Sips(stream, path))
+    except (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error):
+      raise problem from None
+    with tar:
+      yield tar
+
+
+class _Sips:
+  """A tar that is read in small parts, or not at all.
+
+  A member's name may be as long as the archive says, and tarfile would take it
+  into memory.
+  """
+
+  _MAX_BYTES = 2**20
+
+  def __init__(self, file, path):
+    self.tell, self.seek, self._read = file.tell, file.seek, file.read
+    self._path = path
+
+  def read(self, size):
+    """Reads at most `size` bytes."""
+    if not 0 <= size <= self._MAX_BYTES:
+      raise _not_safe(self._path, 'a name in it is megabytes long')
+    return self._read(size)
+
+
+def _not_safe(path, problem):
+  return UserError(
+    f'--checkpoint_file: {path!r} is not safe to unpack: {problem}'
+  )
+
+
+def _unsafe(member):
+  """What is wrong with a member of a tar, or None."""
+  parts = member.name.replace('\\', '/').split('/')
+  if '..' in parts or member.name.startswith('/'):
+    return f'{member.name!r} reaches outside'
+  if not (member.isreg() or member.isdir()) or member.issparse():
+    return f'{member.name!r} is neither a file nor a folder'
+  return None
+
+
+def load_model(prefix, config, hparams=None):
+  """Reads a base model and checks it against its configuration.
+
+  Args:
+    prefix: prefix of a Magenta-format checkpoint.
+    config: name of the model configuration.
+    hparams: `configuration.ModelHparams`, if not as the configuration has them.
+
+  Returns:
+    Dictionary of Magenta's variable names to float32 arrays.
+
+  Raises:
+    UserError: unreadable, incomplete, of another configuration (which is named
+      where one fits) or not finite.
+  """
+  try:
+    shapes = {
+      name: list(shape)
+      for name, shape in tf.train.load_checkpoint(prefix)
+      .get_variable_to_shape_map()
+      .items()
+    }
+    problem = _mismatch(shapes, hparams or _hparams(config))
+    if problem:
+      fits = [
+        name
+        for name in configuration.config_names()
+        if not _mismatch(shapes, _hparams(name))
+      ]
+      hint = f'; --config={fits[0]} fits it' if fits else ''
+      raise UserError(
+        f'--checkpoint_file: {prefix!r} is not a checkpoint of {config}: '
+        f'{problem}{hint}'
+      )
+    weights = load_weights(prefix)
+  except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as e:
+    if isinstance(e, UserError):
+      raise
+    raise UserError(
+      f'--checkpoint_file: cannot read the checkpoint {prefix!r} '
+      f'({_first_line(e)})'
+    ) from None
+  for name in sorted(weights):
+    if not np.isfinite(weights[name]).all():
+      raise UserError(f'--checkpoint_file: {name} in {prefix!r} is not finite')
+  return weights
+
+
+def _first_line(error):
+  return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _hparams(config):
+  return configuration.load_model_config(config)[1]
+
+
+def _mismatch(shapes, h):
+  """What first differs from the variables of these settings, or None."""
+  expected = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
+  for name, shape in sorted(expected.items()):
+    if name not in shapes:
+      return f'{name} is missing'
+    if shapes[name] != shape:
+      return f'{name} has shape {shapes[name]}, expected {shape}'
+  return None
+
+
+def fingerprint(weights):
+  """Hexadecimal digest of a base model, the same for equal weights."""
+  digest = hashlib.sha256()
+  for name in sorted(weights):
+    digest.update(name.encode())
+    digest.update(np.ascontiguousarray(weights[name]))
+  return digest.hexdigest()
+
+
+def latest(run_dir):
+  """Prefix of the newest checkpoint in `run_dir/train`, or None."""
+  return tf.train.latest_checkpoint(os.path.join(run_dir, 'train'))
+
+
+def read(prefix, wanted=lambda name: True):
+  """Arrays of a checkpoint by name.
+
+  Args:
+    prefix: its prefix.
+    wanted: function of a name, whether to read it; all, optimizer and step
+      included, if not given.
+  """
+  reader = tf.train.load_checkpoint(prefix)
+  names = filter(wanted, reader.get_variable_to_shape_map())
+  return {name: reader.get_tensor(name) for name in names}
+
+
+def load_weights(prefix):
+  """The model's own variables: name to float32 array, nothing else."""
+  return read(prefix, is_weight)
+
+
+def is_weight(name):
+  """Whether a checkpoint's entry is a model variable, not training state."""
+  return not (
+    name in _NOT_WEIGHTS
+    or name.startswith(HEAD)
+    or name.endswith(_OPTIMIZER_SUFFIXES)
+  )
+
+
+def save(prefix, arrays):
+  """Writes arrays by name to the files of one checkpoint."""
+  names = sorted(arrays)
+  tf.raw_ops.SaveV2(
+    prefix=prefix,
+    tensor_names=names,
+    shape_and_slices=[''] * len(names),
+    tensors=[tf.convert_to_tensor(arrays[name]) for name in names],
+  )
+
+
+def write(directory, step, arrays, keep=3):
+  """Writes `model.ckpt-<step>` as Magenta's trainer does, whole or not at all.
+
+  The data files appear under their names once complete, and the `checkpoint`
+  index points to them last.
+
+  Args:
+    directory: the folder, made if missing.
+    step: integer in the file's name, stored as `global_step` too.
+    arrays: dictionary of name to array.
+    keep: how many checkpoints to leave in the folder.
+
+  Returns:
+    The prefix written.
+
+  Raises:
+    UserError: the disk is full, or the folder went away; what was there stays.
+  """
+  os.makedirs(directory, exist_ok=True)
+  prefix = os.path.join(directory, f'model.ckpt-{step}')
+  try:
+    save(prefix, {**arrays, 'global_step': np.int64(step)})
+  except tf.errors.OpError as e:
+    for name in tf.io.gfile.glob(prefix + '.*'):
+      tf.io.gfile.remove(name)
+    raise UserError(
+      f'{directory!r}: could not write a checkpoint ({_first_line(e)})'
+    ) from None
+  state = tf.train.get_checkpoint_state(directory)
+  paths = [
+    p
+    for p in (state.all_model_checkpoint_paths if state else [])
+    if p != prefix and os.path.exists(p + '.index')
+  ]
+  stale, paths = paths[: 1 - keep], paths[1 - keep :] + [prefix]
+  # Names relative to the folder, so that a run can be moved.
+  lines = [f'model_checkpoint_path: "{os.path.basename(prefix)}"'] + [
+    f'all_model_checkpoint_paths: "{os.path.basename(p)}"' for p in paths
+  ]
+  index = os.path.join(directory, 'checkpoint')
+  with open(index + '.tmp', 'w', encoding='utf-8') as f:
+    f.write('\n'.join(lines) + '\n')
+  os.replace(index + '.tmp', index)
+  for old in stale:
+    for name in tf.io.gfile.glob(old + '.*'):
+      tf.io.gfile.remove(name)
+  return prefix

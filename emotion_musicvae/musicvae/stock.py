@@ -1,0 +1,247 @@
+"""Magenta: its configurations, its TrainedModel, NoteSequences and tokens.
+
+The only module that imports Magenta.
+"""
+
+import copy
+import functools
+import tempfile
+import types
+import warnings
+
+from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.support.lazy import deferred
+
+try:
+  # What Magenta needs for other models, data sets and the metrics of training.
+  with deferred(
+    'tensorflow_datasets', 'tensorflow_probability:distributions', 'tf_slim'
+  ):
+    from magenta.models.music_vae import base_model
+    from magenta.models.music_vae import configs
+    from magenta.models.music_vae import data
+    from magenta.models.music_vae import lstm_models
+    from magenta.models.music_vae import trained_model
+except ModuleNotFoundError as e:
+  if e.name.partition('.')[0] != 'magenta':
+    raise
+  raise UserError(
+    'magenta is not installed; type: pip install --no-deps magenta==2.1.4'
+  ) from None
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import checkpoints
+
+
+def magenta_config(base, hparams):
+  """Magenta's Config of an entry of its CONFIG_MAP, with other sizes.
+
+  Args:
+    base: name in CONFIG_MAP, `hierdec-mel_16bar`.
+    hparams: dictionary of hyperparameters over Magenta's own.
+
+  Returns:
+    A fresh `configs.Config`.
+  """
+  config = copy.deepcopy(configs.CONFIG_MAP[base])
+  config.hparams.override_from_dict(hparams)
+  return config
+
+
+def melodies(sequence, whole=False):
+  """Every melody of a NoteSequence, as Magenta's 16-bar converter finds them.
+
+  Of each instrument but the drums the top line, in each part of the sequence
+  that is in 4/4 (or another metre of four quarters) and one tempo. A melody
+  starts with the bar of a note and ends where a bar is silent.
+
+  Args:
+    sequence: a `note_seq.NoteSequence`.
+    whole: one melody with its rests instead, from where the part begins to
+      where it ends.
+
+  Returns:
+    List of [16 n] uint8 tokens, whole bars; if `whole`, the last may be short.
+  """
+  converter = data.OneHotMelodyConverter(
+    gap_bars=None if whole else 1.0,
+    pad_to_total_time=whole,
+    max_tensors_per_notesequence=None,
+    dedupe_event_lists=False,
+  )
+  return [
+    np.argmax(one_hot, axis=-1).astype(np.uint8)
+    for one_hot in converter.to_tensors(sequence).outputs
+  ]
+
+
+class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
+  """Magenta's core decoder, drawing its tokens from noise that is given.
+
+  Magenta draws from a random operation inside the graph, which cannot be
+  seeded from outside and lets one melody depend on its neighbours in the
+  batch. Here the noise is an input: the arg max of logits plus Gumbel noise is
+  a draw from their softmax, so that only where randomness comes from differs.
+  """
+
+  def build(self, hparams, output_depth, is_training=True):
+    super().build(hparams, output_depth, is_training)
+    # Not a saved variable: the checkpoint knows nothing of it.
+    self.noise = tf.get_variable(
+      'gumbel_noise',
+      [hparams.batch_size, melody.NUM_STEPS, output_depth],
+      initializer=tf.zeros_initializer(),
+      trainable=False,
+      collections=[tf.GraphKeys.LOCAL_VARIABLES],
+      use_resource=True,
+    )
+    self._bar = -1
+
+  def _decode(self, z, helper, input_shape, max_length=None):
+    # The bars are built one after the other, and each runs its own loop.
+    self._bar += 1
+    draw = helper._sample_fn
+
+    def draw_at(time, outputs, state):
+      self._step = self._bar * melody.STEPS_PER_BAR + time
+      return draw(time, outputs, state)
+
+    helper._sample_fn = draw_at
+    return super()._decode(z, helper, input_shape, max_length)
+
+  def _sample(self, rnn_output, temperature=1.0):
+    noisy = rnn_output / temperature + self.noise[:, self._step]
+    return tf.one_hot(tf.argmax(noisy, axis=-1), noisy.shape[-1])
+
+
+class _Untrained(base_model.MusicVAE):
+  """Magenta's MusicVAE, which asks a checkpoint for weights and no step."""
+
+  def build(self, *args, **kwargs):
+    super().build(*args, **kwargs)
+    # Only training reads it; restoring would fail where it is not there.
+    step = tf.train.get_or_create_global_step()
+    tf.get_collection_ref(tf.GraphKeys.GLOBAL_VARIABLES).remove(step)
+
+
+class _Decoding(_Untrained):
+  """Without the half of its graph that encodes."""
+
+  def encode(self, *args):
+    del args
+    return types.SimpleNamespace(
+      loc=None, scale=types.SimpleNamespace(diag=None), sample=lambda: None
+    )
+
+
+class _Encoding(_Untrained):
+  """Without the half of its graph that decodes."""
+
+  def sample(self, *args, **kwargs):
+    del args, kwargs
+    return None, None
+
+
+class StockModel:
+  """Magenta's `TrainedModel` of one checkpoint, with a seed for each melody.
+
+  Args:
+    config: from `magenta_config`.
+    checkpoint: prefix of a Magenta-format checkpoint.
+    weights: dictionary of Magenta's variables in it.
+    batch_size: melodies that are decoded at once.
+  """
+
+  def __init__(self, config, checkpoint, weights, batch_size):
+    self.batch_size = batch_size
+    self._config = config
+    self._converter = config.data_converter
+    self._decoder = self._trained(_Decoding, checkpoint)
+    # The checkpoint may be gone, unpacked as it was, by the time they are used.
+    self._encoder_weights = {
+      name: value
+      for name, value in weights.items()
+      if name.startswith('encoder/')
+    }
+    # TrainedModel builds a copy of the model that it is given.
+    self._core = self._decoder._config.model.decoder._core_decoder
+    with self._decoder._sess.graph.as_default():
+      self._noise = tf.placeholder(tf.float32, self._core.noise.shape)
+      self._set_noise = tf.assign(self._core.noise, self._noise)
+
+  @functools.cached_property
+  def _encoder(self):
+    with tempfile.TemporaryDirectory() as folder:
+      prefix = checkpoints.write(folder, 0, self._encoder_weights)
+      return self._trained(_Encoding, prefix)
+
+  def _trained(self, half, checkpoint):
+    model = half(
+      lstm_models.BidirectionalLstmEncoder(),
+      lstm_models.HierarchicalLstmDecoder(
+        _SeededDecoder(),
+        level_lengths=[melody.NUM_BARS, melody.STEPS_PER_BAR],
+        disable_autoregression=True,
+      ),
+    )
+    with warnings.catch_warnings():
+      # Building warns about the age of Magenta's layers.
+      warnings.simplefilter('ignore')
+      return trained_model.TrainedModel(
+        self._config._replace(model=model),
+        batch_size=self.batch_size,
+        checkpoint_dir_or_path=checkpoint,
+      )
+
+  def decode(self, z, temperature, seeds):
+    """Sings latent vectors.
+
+    Args:
+      z: [N, Z] latent vectors.
+      temperature: softmax temperature above 0, or N of them.
+      seeds: N sequences of integers, one per melody; a melody depends on its
+        own latent vector and seed only.
+
+    Returns:
+      [N, 256] uint8 tokens.
+    """
+    temperature = np.broadcast_to(temperature, [len(z)])
+    tokens = []
+    for i in range(0, len(z), self.batch_size):
+      batch = slice(i, i + self.batch_size)
+      noise = np.zeros(self._core.noise.shape, np.float32)
+      for row, t, seed in zip(noise, temperature[batch], seeds[batch]):
+        # The arg max of logits / t + noise, with a t for each melody.
+        row[:] = t * np.random.default_rng(seed).gumbel(size=row.shape)
+      self._decoder._sess.run(self._set_noise, {self._noise: noise})
+      one_hot = self._decoder.decode_to_tensors(
+        np.asarray(z[batch], np.float32),
+        length=melody.NUM_STEPS,
+        temperature=1.0,
+      )
+      tokens.append(np.argmax(one_hot, axis=-1))
+    return np.concatenate(tokens).astype(np.uint8)
+
+  def encode(self, tokens):
+    """Posterior of [N, 256] tokens: `(mean, deviation)`, each [N, Z]."""
+    one_hot = np.eye(melody.NUM_TOKENS, dtype=np.float32)[tokens]
+    _, mean, deviation = self._encoder.encode_tensors(
+      list(one_hot), [melody.NUM_STEPS] * len(tokens)
+    )
+    return mean, deviation
+
+  def note_sequences(self, tokens):
+    """[N, 256] tokens as NoteSequences at 120 quarter notes a minute."""
+    one_hot = np.eye(melody.NUM_TOKENS, dtype=bool)[tokens]
+    return self._converter.from_tensors(one_hot)
+
+
+def versions():
+  """Versions of what decides the result, by package name."""
+  import importlib.metadata  # pylint: disable=g-import-not-at-top
+
+  names = ('magenta', 'note-seq', 'numpy', 'tensorflow')
+  return {name: importlib.metadata.version(name) for name in names}

@@ -1,0 +1,287 @@
+"""Tunes to train a base model on, as 16-bar windows of melody tokens.
+
+The bundled corpus is read from the music21 package, which carries the ABC
+transcriptions; nothing is downloaded. Of its collections only those are used
+whose terms let trained weights be passed on (see BUILD_NOTES.md).
+"""
+
+import collections
+import os
+import zlib
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
+from emotion_musicvae.music import melody
+from emotion_musicvae.support import parallel
+from emotion_musicvae.support.errors import UserError
+
+FOLK_COLLECTIONS = ('airdsAirs', 'oneills1850', 'ryansMammoth')
+# Variants of a tune share successions of this many intervals, this share of
+# them at least; a succession that more tunes than these share is a commonplace
+# and tells nothing.
+_RUN, _SHARED_RUNS, _COMMONPLACE = 8, 0.2, 100
+_NOT_ON_GRID = 'off the grid of sixteenths or outside onsets_per_bar'
+
+
+def folk_files():
+  """Paths of the ABC files of the bundled corpus, in a fixed order.
+
+  Raises:
+    UserError: music21 is not installed.
+  """
+  try:
+    import music21  # pylint: disable=g-import-not-at-top
+  except ModuleNotFoundError:
+    raise UserError(
+      '--dataset: the folk tunes come with music21; type: pip install music21'
+    ) from None
+
+  root = os.path.join(os.path.dirname(music21.__file__), 'corpus')
+  return [
+    os.path.join(root, collection, name)
+    for collection in FOLK_COLLECTIONS
+    for name in sorted(os.listdir(os.path.join(root, collection)))
+    if name.endswith('.abc')
+  ]
+
+
+def input_files(path):
+  """Paths of the music under a folder, or of one file, in a fixed order.
+
+  Raises:
+    UserError: nothing is there that `readers.read` reads.
+  """
+  if not os.path.exists(path):
+    raise UserError(f'--input_dir: {path!r} does not exist')
+  found = [path] if os.path.isfile(path) else []
+  for folder, _, names in os.walk(path):
+    found += [os.path.join(folder, name) for name in names]
+  files = sorted(filter(readers.is_readable, found))
+  if not files:
+    raise UserError(
+      f'--input_dir: no file in {path!r} ends in {", ".join(readers.FORMATS)}'
+    )
+  return files
+
+
+def read_files(files, progress):
+  """Reads many files, in as many processes as their number is worth.
+
+  Args:
+    files: paths, as `readers.read` takes them.
+    progress: wraps the iterator over files, as `tqdm` does.
+
+  Returns:
+    `(tunes, refusals)` of all files, in their order.
+  """
+  results = list(parallel.in_parallel(readers.read, files, progress))
+  return tuple([x for part in parts for x in part] for parts in zip(*results))
+
+
+def tune_windows(tune, slowdown=1, hop_bars=8):
+  """Cuts a tune into 16-bar windows of melody tokens.
+
+  A tune shorter than the window is sung again as further verses, its pick-up
+  closing the verse before.
+
+  Args:
+    tune: a `tunes.Tune`.
+    slowdown: factor on all times; 2 halves the onsets per bar.
+    hop_bars: bars from one window to the next.
+
+  Returns:
+    [N, 256] uint8 tokens as Magenta's 16-bar melody models read them: 0 hold,
+    1 note off, i >= 2 onset at MIDI pitch i + 19. N is 0 where the tune has
+    notes shorter than a sixteenth at this speed.
+  """
+  starts, _ = tunes.note_steps(tune, slowdown)
+  if len(np.unique(starts)) < 0.98 * len(starts):
+    return np.zeros([0, melody.NUM_STEPS], np.uint8)
+  pitches = tune.notes[:, 2].astype(int)
+  if pitches.min() < 21 or pitches.max() > 108:
+    return np.zeros([0, melody.NUM_STEPS], np.uint8)
+  grid = tunes.verse_tokens(tune, slowdown)
+  verse = len(grid)
+  windows = []
+  last = max(verse - melody.NUM_STEPS, 0)
+  for start in range(0, last + 1, hop_bars * melody.STEPS_PER_BAR):
+    index = (start + np.arange(melody.NUM_STEPS)) % verse
+    window = grid[index]
+    if not (window >= melody.FIRST_ONSET).any():
+      continue
+    first = int(np.argmax(window >= melody.FIRST_ONSET))
+    window[:first] = (
+      melody.HOLD
+    )  # Nothing sounds yet, so there is nothing to end.
+    windows.append(window)
+  if not windows:
+    return np.zeros([0, melody.NUM_STEPS], np.uint8)
+  return np.stack(windows)
+
+
+def families(tunes):
+  """Groups variants of one tune, whatever name or key they go under.
+
+  Two tunes are variants where they share a fifth of the shorter one's
+  successions of eight intervals. The melodies of one piece are a family too.
+
+  Args:
+    tunes: sequence of `tunes.Tune`.
+
+  Returns:
+    [N] int array, equal for tunes of one family.
+  """
+  columns, rows, cols = {}, [], []
+  for row, tune in enumerate(tunes):
+    intervals = np.diff(tune.notes[:, 2]).astype(np.int8)
+    starts = range(len(intervals) - _RUN + 1)
+    runs = {intervals[i : i + _RUN].tobytes() for i in starts}
+    rows += [row] * len(runs)
+    cols += [columns.setdefault(run, len(columns)) for run in sorted(runs)]
+  shape = [len(tunes), max(len(columns), 1)]
+  has = sparse.csc_array((np.ones(len(rows)), (rows, cols)), shape=shape)
+  has = has[:, has.sum(axis=0) <= _COMMONPLACE].tocsr()
+  shared = (has @ has.T).tocoo()
+  runs = has.sum(axis=1)
+  shorter = np.minimum(runs[shared.row], runs[shared.col])
+  near = shared.data >= _SHARED_RUNS * shorter
+  first = _first_of_piece(tunes)
+  links = (
+    np.append(shared.row[near], np.arange(len(tunes))),
+    np.append(shared.col[near], first),
+  )
+  graph = sparse.coo_array(
+    (np.ones(len(links[0])), links), shape=[len(tunes)] * 2
+  )
+  return csgraph.connected_components(graph, directed=False)[1]
+
+
+def are_held_out(tunes, one_in):
+  """Which tunes belong to the held-out set, the same on every machine.
+
+  Decided by how a piece begins. A tune with a variant on the training side is
+  on that side too, so that nothing held out has been heard under another name.
+  Where that holds out nothing, as among a handful of pieces, one family is.
+
+  Args:
+    tunes: sequence of `tunes.Tune`.
+    one_in: about one tune in this many is held out.
+
+  Returns:
+    [N] bool array.
+  """
+  beginnings = np.array(
+    [
+      zlib.crc32(np.diff(tune.notes[:12, 2]).astype(np.int8).tobytes())
+      for tune in tunes
+    ],
+    np.uint32,
+  )[_first_of_piece(tunes)]
+  family = families(tunes)
+  held_out = ~np.isin(family, family[beginnings % one_in != 0])
+  if len(tunes) and not held_out.any():
+    held_out = family == family[np.argmin(beginnings)]
+  return held_out
+
+
+def _first_of_piece(tunes):
+  """[N] indices of the first tune of each tune's piece."""
+  first = {}
+  return np.array(
+    [first.setdefault(tune.name, i) for i, tune in enumerate(tunes)], int
+  )
+
+
+def load(files, hparams, progress):
+  """Reads tunes and cuts them into windows.
+
+  Args:
+    files: paths, from `folk_files` or `input_files`.
+    hparams: `configuration.CorpusHparams`.
+    progress: wraps the iterator over files, as `tqdm` does.
+
+  Returns:
+    `(train, held_out, tunes, refusals)`: [N, 256] uint8 arrays of tokens, and
+    what `readers.read` gave for all files.
+
+  Raises:
+    UserError: there are no windows, or none but those to hold out.
+  """
+  tunes, refusals = read_files(files, progress)
+  train, held_out = split_windows(tunes, hparams)
+  if not len(held_out):
+    raise UserError(
+      '--input_dir: no 16-bar melody among its pieces: '
+      + _why_none(tunes, refusals, hparams)
+    )
+  if not len(train):
+    raise UserError(
+      '--input_dir: all melodies are of one piece, or variants of one; add '
+      'another, as evaluation holds one out'
+    )
+  return train, held_out, tunes, refusals
+
+
+def split_windows(tunes, hparams):
+  """Cuts tunes into windows, split by tune.
+
+  Args:
+    tunes: sequence of `tunes.Tune`.
+    hparams: `configuration.CorpusHparams`.
+
+  Returns:
+    `(train, held_out)`: [N, 256] uint8 arrays.
+  """
+  low, high = hparams.onsets_per_bar
+  kept, cut = [], []
+  for tune in tunes:
+    if tune.quarters < 4 * hparams.min_bars:
+      continue
+    windows = np.concatenate(
+      [
+        tune_windows(tune, slowdown, hparams.hop_bars)
+        for slowdown in hparams.slowdowns
+      ]
+    )
+    density = (windows >= melody.FIRST_ONSET).sum(axis=1) / (
+      melody.NUM_STEPS / melody.STEPS_PER_BAR
+    )
+    windows = windows[(density >= low) & (density <= high)]
+    if len(windows):
+      kept.append(tune)
+      cut.append(windows)
+  sides = are_held_out(kept, hparams.held_out)
+  none = [np.zeros([0, melody.NUM_STEPS], np.uint8)]
+  return tuple(
+    np.concatenate(none + [w for w, side in zip(cut, sides) if side == held])
+    for held in (False, True)
+  )
+
+
+def summary(tunes, refusals):
+  """One line on what was read: how many pieces, and why others were not."""
+  left_out = counted([refusal.reason for refusal in refusals])
+  read = f'{len({tune.name for tune in tunes})} pieces read'
+  return f'{read}; left out: {left_out}.' if left_out else f'{read}.'
+
+
+def _why_none(tunes, refusals, hparams):
+  """Why pieces give no window."""
+  short = f'shorter than {hparams.min_bars} bars'
+  reasons = {refusal.name: refusal.reason for refusal in refusals}
+  for tune in tunes:
+    if tune.quarters >= 4 * hparams.min_bars:
+      reasons[tune.name] = _NOT_ON_GRID
+    else:
+      reasons.setdefault(tune.name, short)
+  return counted(reasons.values())
+
+
+def counted(reasons):
+  """The reasons with how often each occurs, the commonest first."""
+  counts = collections.Counter(reasons).most_common()
+  return ', '.join(f'{n} {reason}' for reason, n in counts)

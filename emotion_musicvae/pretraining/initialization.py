@@ -1,0 +1,241 @@
+"""A start for base training that lets every bar through from the first step.
+
+The latent vector knows of a melody what is left in the encoder's last states.
+From a plain start the memory of a step fades within a few, and what the encoder
+then learns to keep is rhythm and register, not the tune. Here each unit of the
+encoder's last layer is a latch: it follows what sounds and holds it from a step
+of its own on, so that together they hold the whole melody. The conductor has
+the same the other way round: units that speak in one bar only.
+
+Both need to know the time. A few units of the first layer are clocks: each
+starts when the one before it has run, and their sum tells the step. Training
+holds them still (`held_still`), as every latch is set by them.
+"""
+
+import numpy as np
+
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import hierdec
+
+NUM_CLOCKS = melody.NUM_BARS
+# The next clock starts when the one before it has come this far.
+_RELAY = 0.7
+_RELAY_GAIN = 40.0
+_OPEN = 5.0  # what goes into a gate that is open; its negative shuts it
+_NEVER_FADES = 10.0
+_LATCH_SLOPE = 0.7  # of a latch's gates, per step: it shuts within six
+_BAR_GAIN = 15.0
+_GLOBAL_SHARE = 0.25  # of the conductor's units, which speak in every bar
+_INPUT, _CONTENT, _FORGET, _OUTPUT = range(4)  # gates, in Magenta's order
+
+_ENCODER = (
+  'encoder/cell_%d/bidirectional_rnn/%s/multi_rnn_cell/cell_0/lstm_cell/'
+)
+_CONDUCTOR = 'decoder/hierarchical_level_0/'
+_CORE = 'core_decoder/decoder/'
+
+
+def latched(weights, seed):
+  """Sets clocks and latches in fresh weights.
+
+  Args:
+    weights: dictionary from `hierdec.initial_weights`, with two layers in the
+      encoder and in the conductor.
+    seed: integer seed.
+
+  Returns:
+    Dictionary of name to float32 array.
+
+  Raises:
+    ValueError: a first layer with no units to spare for the clocks.
+  """
+  for scope in (_ENCODER % (0, 'fw'), _CONDUCTOR + 'cell_0/lstm_cell/'):
+    units = weights[scope + 'bias'].shape[0] // 4
+    if units < 2 * NUM_CLOCKS:
+      raise ValueError(
+        f'weights: expected at least {2 * NUM_CLOCKS} units in {scope}, got '
+        f'{units}'
+      )
+  rng = np.random.default_rng(seed)
+  weights = {name: value.copy() for name, value in weights.items()}
+  time, pace = _clock_sum()
+  for direction in ('fw', 'bw'):
+    _listen(weights, _ENCODER % (0, direction), rng)
+    _hold(weights, direction, time, pace)
+  _speak_by_bar(weights)
+  return weights
+
+
+def held_still(weights):
+  """Which entries of the weights are clocks, and not to be trained.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+
+  Returns:
+    Dictionary of name to float32 array of the variable's shape, 0 at the
+    entries of a clock and 1 elsewhere, for the variables that have any.
+  """
+  masks = {}
+  for scope in (
+    _ENCODER % (0, 'fw'),
+    _ENCODER % (0, 'bw'),
+    _CONDUCTOR + 'cell_0/lstm_cell/',
+  ):
+    for name in (scope + 'kernel', scope + 'bias'):
+      masks[name] = np.ones(weights[name].shape, np.float32)
+      _by_gate(masks[name])[..., :NUM_CLOCKS] = 0.0
+  units = weights[_CONDUCTOR + 'cell_0/lstm_cell/bias'].shape[0] // 4
+  for name in ('kernel', 'bias'):
+    name = _CONDUCTOR + 'initial_state/' + name
+    masks[name] = np.ones(weights[name].shape, np.float32)
+    for first in (0, units):  # cell state and output of the first layer
+      masks[name][..., first : first + NUM_CLOCKS] = 0.0
+  return masks
+
+
+def _by_gate(array):
+  """[..., 4H] kernel or bias as a view [..., 4, H]."""
+  return array.reshape(*array.shape[:-1], 4, array.shape[-1] // 4)
+
+
+def _rate():
+  """What a clock gains a step, to hand over after its share of the steps."""
+  return np.arctanh(_RELAY) * NUM_CLOCKS / melody.NUM_STEPS
+
+
+def _clock_sum():
+  """Sum of the encoder's clocks after each step, and its slope: [256] each."""
+  cell = np.zeros(NUM_CLOCKS)
+  sums = []
+  for _ in range(melody.NUM_STEPS):
+    started = _RELAY_GAIN * (np.tanh(cell[:-1]) - _RELAY)
+    gate = 1.0 / (1.0 + np.exp(-np.append(30.0, started)))
+    cell = cell + gate * np.tanh(_rate())
+    sums.append(np.tanh(cell).sum())
+  return np.array(sums), np.gradient(sums)
+
+
+def _set_clocks(kernel, bias, first_recurrent_row, rate, relay):
+  """Makes the first units of a layer clocks, which heed nothing else."""
+  kernel[:, :, :NUM_CLOCKS] = 0.0
+  bias[:, :NUM_CLOCKS] = 0.0
+  bias[_CONTENT, :NUM_CLOCKS] = rate
+  bias[_FORGET, :NUM_CLOCKS] = _NEVER_FADES
+  bias[_OUTPUT, :NUM_CLOCKS] = _NEVER_FADES
+  bias[_INPUT, 0] = 30.0
+  for k in range(1, NUM_CLOCKS):
+    kernel[first_recurrent_row + k - 1, _INPUT, k] = _RELAY_GAIN
+    bias[_INPUT, k] = -_RELAY_GAIN * relay
+
+
+def _listen(weights, scope, rng):
+  """The encoder's first layer: clocks, the sounding pitch, traces of onsets.
+
+  A unit of the sounding pitch takes a wave over pitch, of any length from a
+  fourth to the keyboard, at every onset and keeps it until the next. A trace
+  jumps at every onset and fades, each at its own pace.
+  """
+  kernel = _by_gate(weights[scope + 'kernel'])
+  bias = _by_gate(weights[scope + 'bias'])
+  units = bias.shape[-1]
+  _set_clocks(kernel, bias, melody.NUM_TOKENS, _rate(), _RELAY)
+  traces = units - (units - NUM_CLOCKS) // 4
+  sounding, trace = slice(NUM_CLOCKS, traces), slice(traces, units)
+  onsets = slice(melody.FIRST_ONSET, melody.NUM_TOKENS)
+  gates = [_INPUT, _FORGET, _OUTPUT]
+  kernel[:, gates, NUM_CLOCKS:] *= 0.3
+  bias[:, NUM_CLOCKS:] = 0.0
+  bias[_OUTPUT, NUM_CLOCKS:] = 1.0
+
+  for tokens, take, keep in (
+    (melody.HOLD, -_OPEN, _OPEN),
+    (melody.NOTE_OFF, -_OPEN, -_OPEN),
+    (onsets, _OPEN, -_OPEN),
+  ):
+    kernel[tokens, _INPUT, sounding] += take
+    kernel[tokens, _FORGET, sounding] += keep
+  count = traces - NUM_CLOCKS
+  semitones = np.exp(rng.uniform(np.log(5.0), np.log(80.0), count))
+  phase = rng.uniform(0.0, 2.0 * np.pi, count)
+  kernel[: melody.FIRST_ONSET, _CONTENT, sounding] = 0.0
+  kernel[melody.NUM_TOKENS :, _CONTENT, sounding] *= 0.3
+  kernel[onsets, _CONTENT, sounding] = 1.5 * np.cos(
+    2.0 * np.pi * melody.PITCHES[:, None] / semitones + phase
+  )
+
+  kernel[: melody.FIRST_ONSET, _INPUT, trace] -= 3.0
+  kernel[onsets, _INPUT, trace] += 3.0
+  kernel[onsets, _CONTENT, trace] += 1.5
+  memory = np.exp(rng.uniform(np.log(0.7), np.log(12.0), units - traces))
+  bias[_FORGET, trace] = np.log(memory) - hierdec.FORGET_BIAS
+
+
+def _hold(weights, direction, time, pace):
+  """The encoder's last layer: a latch for every moment."""
+  scope = _ENCODER % (1, direction)
+  kernel = _by_gate(weights[scope + 'kernel'])
+  bias = _by_gate(weights[scope + 'bias'])
+  units = bias.shape[-1]
+  below = (kernel.shape[0] - units) // 2  # units of each direction
+  kernel[:, [_INPUT, _FORGET, _OUTPUT]] = 0.0
+  kernel[: 2 * below, _CONTENT] *= 2.0
+  for first in (0, below):
+    kernel[first : first + NUM_CLOCKS, _CONTENT] = 0.0
+  clocks = slice(0, NUM_CLOCKS)
+  if direction == 'bw':
+    clocks = slice(below, below + NUM_CLOCKS)
+  steps = np.arange(melody.NUM_STEPS)
+  moment = (np.arange(units) + 0.5) * melody.NUM_STEPS / units
+  due = np.interp(moment, steps, time)
+  gain = _LATCH_SLOPE / np.interp(moment, steps, pace)
+  kernel[clocks, _FORGET] = gain
+  kernel[clocks, _INPUT] = -gain
+  bias[_FORGET] = -gain * due - hierdec.FORGET_BIAS
+  bias[_INPUT] = gain * due
+  bias[_CONTENT] = 0.0
+  bias[_OUTPUT] = 3.0
+
+
+def _speak_by_bar(weights):
+  """The conductor: clocks, units for every bar, and units for one bar each.
+
+  What the core decoder makes of a unit is the same in every bar to begin with.
+  """
+  scope = _CONDUCTOR + 'cell_0/lstm_cell/'
+  bias = _by_gate(weights[scope + 'bias'])
+  first_units = bias.shape[-1]
+  # One clock a bar: each is at 0.76 in its own bar, 0.96 in the next.
+  _set_clocks(_by_gate(weights[scope + 'kernel']), bias, 1, 2.0, 0.5)
+
+  scope = _CONDUCTOR + 'cell_1/lstm_cell/'
+  kernel = _by_gate(weights[scope + 'kernel'])
+  bias = _by_gate(weights[scope + 'bias'])
+  units = bias.shape[-1]
+  in_a_bar = int(units * (1.0 - _GLOBAL_SHARE)) // melody.NUM_BARS
+  first = units - in_a_bar * melody.NUM_BARS
+  local = slice(first, units)
+  kernel[:, [_INPUT, _FORGET, _OUTPUT], local] = 0.0
+  bias[:, local] = 0.0
+  bias[_INPUT, local] = -4.0
+  bias[_FORGET, local] = _NEVER_FADES
+  bias[_OUTPUT, local] = -0.4 * _BAR_GAIN
+  for bar in range(melody.NUM_BARS):
+    own = slice(first + bar * in_a_bar, first + (bar + 1) * in_a_bar)
+    kernel[bar, _OUTPUT, own] = _BAR_GAIN
+    if bar + 1 < melody.NUM_BARS:
+      kernel[bar + 1, _OUTPUT, own] = -_BAR_GAIN
+
+  state = weights[_CONDUCTOR + 'initial_state/kernel']
+  for start in (0, first_units):
+    state[:, start : start + NUM_CLOCKS] = 0.0
+  last_cell = 2 * first_units
+  state[:, last_cell + first : last_cell + units] *= 2.0
+
+  core = weights[_CORE + 'multi_rnn_cell/cell_0/lstm_cell/kernel']
+  for rows in (
+    weights[_CORE + 'z_to_initial_state/kernel'],
+    core[melody.NUM_TOKENS : melody.NUM_TOKENS + units],
+  ):
+    own = rows[first : first + in_a_bar]
+    rows[first:] = 2.0 * np.tile(own, [melody.NUM_BARS, 1])

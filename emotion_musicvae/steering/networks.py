@@ -1,0 +1,161 @@
+"""The actor and the critic."""
+
+import typing
+
+import numpy as np
+import tensorflow as tf
+
+from emotion_musicvae.music import melody
+
+HIDDEN_LAYERS = 3
+
+
+class Music(typing.NamedTuple):
+  """What each bar of a melody measures, or is foreseen to.
+
+  Attributes:
+    log_classes: [B, 16, 2, 12] log probability of a note's pitch class, by half
+      bar.
+    onsets: [B, 16, 2] notes that begin, by half bar.
+    mean_pitch: [B, 16] MIDI, of the notes that begin in a bar.
+    repeats: [B, 16] notes that repeat the one before.
+    intervals: [B, 16] semitones from the notes before, added up.
+    log_energy: [B, 16] natural log of the spectrogram energy of a frame.
+  """
+
+  log_classes: tf.Tensor
+  onsets: tf.Tensor
+  mean_pitch: tf.Tensor
+  repeats: tf.Tensor
+  intervals: tf.Tensor
+  log_energy: tf.Tensor
+
+
+class Mlp(tf.Module):
+  """Dense layers with swish between them.
+
+  Args:
+    sizes: width of the input, of each hidden layer and of the output.
+    rng: numpy Generator of the He-normal kernels.
+    final_scale: factor on the last kernel.
+    prefix: prefix of the variables' names.
+  """
+
+  def __init__(self, sizes, rng, final_scale, prefix):
+    super().__init__()
+    self._layers = []
+    for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:])):
+      scale = np.sqrt(2.0 / fan_in)
+      if i == len(sizes) - 2:
+        scale *= final_scale
+      kernel = rng.normal(0.0, scale, [fan_in, fan_out]).astype(np.float32)
+      self._layers.append(
+        (
+          tf.Variable(kernel, name=f'{prefix}/dense_{i}/kernel'),
+          tf.Variable(tf.zeros([fan_out]), name=f'{prefix}/dense_{i}/bias'),
+        )
+      )
+
+  def __call__(self, x):
+    for kernel, bias in self._layers[:-1]:
+      x = tf.nn.swish(x @ kernel + bias)
+    kernel, bias = self._layers[-1]
+    return x @ kernel + bias
+
+
+class Actor(tf.Module):
+  """Moves latent vectors towards a condition.
+
+  Each dimension goes part of the way to a new value,
+  `z' = (1 - g) z + g dz` with the gate g in (0, 1), as in Latent Constraints
+  (Engel, Hoffman and Roberts 2017, arXiv 1711.05772), so that what the
+  condition does not need stays as it was.
+
+  Args:
+    z_size: size of the latent vector.
+    condition_size: size of the condition's features.
+    units: width of the hidden layers.
+    rng: numpy Generator of the initial kernels.
+  """
+
+  def __init__(self, z_size, condition_size, units, rng):
+    super().__init__(name='actor')
+    self._mlp = Mlp(
+      [z_size + condition_size, *[units] * HIDDEN_LAYERS, 2 * z_size],
+      rng,
+      final_scale=0.1,
+      prefix='actor',
+    )
+
+  def __call__(self, z, features):
+    """[B, Z] latent vectors and [B, F] features to [B, Z] moved vectors."""
+    out = self._mlp(tf.concat([z, features], axis=-1))
+    gate, target = tf.split(out, 2, axis=-1)
+    gate = tf.sigmoid(gate)
+    moved = (1.0 - gate) * z + gate * target
+    # The root of the mean square is 1 all over the prior, but for a few per
+    # cent. Further out a melody follows any condition and is music no more.
+    size = tf.sqrt(tf.reduce_mean(tf.square(moved), axis=1, keepdims=True))
+    return moved / tf.maximum(size, 1.0)
+
+
+class Critic(tf.Module):
+  """Judges a latent vector twice: is it music, and what does it sound like.
+
+  The second judgement is a forecast of what the decoded melody measures, bar by
+  bar, apart from any condition; how well it meets one follows from the losses'
+  own formulas. So every melody that is decoded teaches the critic about every
+  condition at once, and its slope shows the way where the decoder's own
+  gradient is flat because a rhythm, once begun, goes on by itself.
+
+  It listens to what the frozen conductor says for a bar, all that the decoder
+  itself will know of the bar but one token. So one small network serves all
+  bars, and learns of each from all the others.
+
+  Args:
+    z_size: size of the latent vector.
+    embedding_size: size of what the conductor says for a bar.
+    units: width of the hidden layers.
+    rng: numpy Generator of the initial kernels.
+  """
+
+  def __init__(self, z_size, embedding_size, units, rng):
+    super().__init__(name='critic')
+    self._realism = Mlp([z_size, units, units, 1], rng, 0.1, 'critic/realism')
+    self._music = Mlp(
+      [embedding_size, units, units, 2 * 12 + 2 + 4],
+      rng,
+      0.1,
+      'critic/music',
+    )
+
+  def realism(self, z):
+    """[B] logit that `z` comes from real music. Blind to the condition.
+
+    A critic that saw the condition could tell real vectors by their not meeting
+    it, and would reward the actor for missing.
+    """
+    return self._realism(z)[:, 0]
+
+  def music(self, embeddings):
+    """What each bar of a melody will measure.
+
+    Args:
+      embeddings: [16, B, E] from `hierdec.bar_embeddings`.
+
+    Returns:
+      `Music` of logits and values, see there.
+    """
+    out = tf.transpose(self._music(embeddings), [1, 0, 2])  # [B, 16, 30]
+    classes, onsets, pitch, repeats, intervals, energy = tf.split(
+      out, [24, 2, 1, 1, 1, 1], axis=2
+    )
+    shape = [-1, melody.NUM_BARS, 2, 12]
+    return Music(
+      tf.nn.log_softmax(tf.reshape(classes, shape)),
+      2.0 * tf.nn.softplus(onsets),
+      66.0 + 6.0 * pitch[..., 0],
+      tf.nn.softplus(repeats[..., 0]),
+      10.0 * tf.nn.softplus(intervals[..., 0]),
+      energy[..., 0] - 1.0,
+    )

@@ -1,0 +1,280 @@
+"""Settings: frozen dataclasses, read from YAML, overridden by `a=1,b=2`."""
+
+import copy
+import dataclasses
+import functools
+import importlib.resources
+import pathlib
+import reprlib
+import typing
+
+import yaml
+
+from emotion_musicvae.support.errors import UserError
+
+_MAX_YAML = 2**20
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelHparams:
+  """Settings of the model and its training.
+
+  All but the last three are Magenta's, under its names. `latched`: start with
+  clocks and latches, and hold the clocks still (see `latches`). `sounding`:
+  weight at the start of the loss that the bar embeddings alone answer for (see
+  `pretraining`). `whiten_every`: updates from one time that the latent vectors
+  are brought to the prior to the next (see `whitening`); 0 for never.
+  """
+
+  z_size: int = 512
+  enc_rnn_size: tuple = (2048, 2048)
+  dec_rnn_size: tuple = (1024, 1024)
+  free_bits: float = 256.0
+  max_beta: float = 0.2
+  beta_rate: float = 0.0
+  batch_size: int = 512
+  learning_rate: float = 0.001
+  decay_rate: float = 0.9999
+  min_learning_rate: float = 0.00001
+  grad_clip: float = 1.0
+  latched: bool = False
+  sounding: float = 0.0
+  whiten_every: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusHparams:
+  """How tunes become training windows; see configs/ for the meaning."""
+
+  slowdowns: tuple = (1.0,)
+  hop_bars: int = 4
+  min_bars: int = 6
+  onsets_per_bar: tuple = (1.0, 16.0)
+  density_balance: float = 0.0
+  mean_pitch: tuple = ()
+  held_out: int = 20
+
+  def __post_init__(self):
+    """Refuses what no corpus can be cut by."""
+    for name, fits, expected in (
+      ('slowdowns', self.slowdowns and min(self.slowdowns) > 0, 'above 0'),
+      ('hop_bars', self.hop_bars > 0, 'above 0'),
+      ('onsets_per_bar', len(self.onsets_per_bar) == 2, 'two numbers'),
+      ('mean_pitch', len(self.mean_pitch) in (0, 2), 'two numbers or none'),
+      ('held_out', self.held_out > 1, 'above 1'),
+    ):
+      if not fits:
+        raise UserError(
+          f'--hparams: {name}: expected {expected}, got {getattr(self, name)}'
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerHparams:
+  """Settings of the actor-critic; see configs/ for what they do."""
+
+  units: int = 512
+  critic_units: int = 256
+  batch_size: int = 16
+  forecast_batch_size: int = 128
+  learning_rate: float = 0.001
+  decay_rate: float = 0.999
+  critic_learning_rate: float = 0.001
+  temperature: float = 0.5
+  chord: float = 2.0
+  register: float = 3.0
+  motion: float = 3.0
+  leaps: float = 1.0
+  density: float = 1.0
+  evenness: float = 0.2
+  rate: float = 2.0
+  forecast: float = 1.0
+  pathwise: float = 1.0
+  realism: float = 0.3
+  distance: float = 4.0
+  real_melodies: int = 1536
+  gradient_penalty: float = 10.0
+  critic_updates: int = 1
+  replay_size: int = 1024
+  replay_batch_size: int = 128
+  emotion_share: float = 0.5
+  mean_pitch: tuple = (60.0, 72.0)
+  onsets_per_bar: tuple = (2.5, 11.5)
+
+
+def config_names():
+  """Names of the model configurations in `configs/`."""
+  return sorted(
+    path.name[: -len('.yaml')]
+    for path in _configs().iterdir()
+    if path.name.startswith('hierdec') and path.name.endswith('.yaml')
+  )
+
+
+def load_yaml(name):
+  """Reads `configs/<name>.yaml` into a dictionary."""
+  return copy.deepcopy(_parsed(name))
+
+
+@functools.cache
+def _parsed(name):
+  with _configs().joinpath(name + '.yaml').open(encoding='utf-8') as f:
+    return yaml.safe_load(f)
+
+
+def load_model_config(name):
+  """Reads the configuration of a model.
+
+  Args:
+    name: a name from `config_names`.
+
+  Returns:
+    `(entry, hparams)`: the whole of `configs/<name>.yaml` as a dictionary, and
+    its `ModelHparams`.
+
+  Raises:
+    UserError: there is no such configuration.
+  """
+  if name not in config_names():
+    raise UserError(
+      f'--config: there is no {name!r}; there are {", ".join(config_names())}'
+    )
+  entry = load_yaml(name)
+  values = {**entry['hparams'], **entry.get('training', {})}
+  return entry, build(ModelHparams, values, f'configs/{name}.yaml')
+
+
+def load_learner(config=None, overrides=()):
+  """Settings of the learner, of `configs/actor_critic.yaml`.
+
+  Args:
+    config: name of a model configuration, whose own settings go before them.
+    overrides: dictionary of settings that go before both.
+
+  Returns:
+    `(LearnerHparams, steps to train)`.
+
+  Raises:
+    UserError: a setting that there is not, or a value of another type.
+  """
+  entry = load_yaml('actor_critic')
+  own = load_model_config(config)[0].get('actor_critic', {}) if config else {}
+  hparams = build(
+    LearnerHparams,
+    {**entry['hparams'], **own.get('hparams', {}), **dict(overrides)},
+    '--hparams',
+  )
+  return hparams, int(own.get('num_steps', entry['num_steps']))
+
+
+def build(cls, values, where):
+  """Makes the frozen dataclass `cls` from a dictionary.
+
+  Args:
+    cls: a dataclass whose fields all have defaults.
+    values: dictionary of field to value; lists become tuples.
+    where: what to name in an error, a flag or a file.
+
+  Returns:
+    An instance of `cls`.
+
+  Raises:
+    UserError: a name that is no field, or a value of another type.
+  """
+  fields = {f.name: f for f in dataclasses.fields(cls)}
+  result: dict[str, object] = {}
+  for name, value in values.items():
+    if name not in fields:
+      raise UserError(
+        f'{where}: no setting is called {name!r}; there are '
+        f'{", ".join(sorted(fields))}'
+      )
+    default: typing.Any = fields[name].default
+    try:
+      if isinstance(value, dict):
+        raise TypeError
+      if isinstance(default, tuple):
+        kind = type(default[0]) if default else float
+        result[name] = tuple(kind(v) for v in value)
+      elif isinstance(default, bool):
+        if str(value).lower() not in ('true', 'false'):
+          raise ValueError
+        result[name] = str(value).lower() == 'true'
+      elif isinstance(value, list):
+        raise TypeError
+      else:
+        result[name] = type(default)(value)
+    except (TypeError, ValueError, OverflowError):
+      # Shortened: aliases let a few lines of YAML stand for terabytes.
+      raise UserError(
+        f'{where}: {name} takes a value like {default!r}, not '
+        f'{_SHORT.repr(value)}'
+      ) from None
+  return cls(**result)
+
+
+def read_yaml(path, where):
+  """Reads a YAML file of the user's.
+
+  Args:
+    path: the file.
+    where: what to name in an error.
+
+  Raises:
+    UserError: there is no such file, it is not YAML in UTF-8, or too large.
+  """
+  try:
+    with open(path, encoding='utf-8') as f:
+      text = f.read(_MAX_YAML + 1)
+    if len(text) > _MAX_YAML:
+      raise UserError(f'{where}: larger than {_MAX_YAML:,} characters')
+    return yaml.safe_load(text)
+  except OSError as e:
+    raise UserError(f'{where}: cannot be read ({e.strerror})') from None
+  except UnicodeDecodeError:
+    raise UserError(f'{where}: not UTF-8; save it as UTF-8') from None
+  except RecursionError:
+    raise UserError(f'{where}: lists in lists without end') from None
+  except yaml.YAMLError as e:
+    mark = getattr(e, 'problem_mark', None)
+    line = f' (line {mark.line + 1})' if mark else ''
+    raise UserError(f'{where}: not YAML{line}') from None
+
+
+def parse_settings(text, flag='--hparams'):
+  """Splits `a=1,b=[2,3],c=x` into a dictionary of strings and lists.
+
+  Args:
+    text: the settings.
+    flag: the flag to name in an error.
+
+  Raises:
+    UserError: a part without `=`.
+  """
+  values = {}
+  rest = text.strip()
+  while rest:
+    name, equals, rest = rest.partition('=')
+    if not equals or not name.strip():
+      raise UserError(f'{flag}: expected name=value,…, got {text!r}')
+    if rest.startswith('['):
+      inside, bracket, rest = rest[1:].partition(']')
+      if not bracket:
+        raise UserError(f'{flag}: a [ is not closed in {text!r}')
+      value = [v.strip() for v in inside.split(',') if v.strip()]
+      rest = rest.lstrip().removeprefix(',')
+    else:
+      value, _, rest = rest.partition(',')
+      value = value.strip()
+    values[name.strip()] = value
+    rest = rest.strip()
+  return values
+
+
+def _configs():
+  package = pathlib.Path(str(importlib.resources.files('emotion_musicvae')))
+  # In a checkout they stand at its top, where people look.
+  installed = package / 'configs'
+  return installed if installed.is_dir() else package.parent / 'configs'
