@@ -1,7 +1,7 @@
 # Everything a fresh clone needs; each line stands in README.md too.
 PYTHON ?= python3
 
-.PHONY: demo test lint lock
+.PHONY: demo test lint docs lock
 
 demo: .venv/demo
 	.venv/bin/emotion_musicvae_generate --emotion=평화로움 --output_dir=out \
@@ -15,6 +15,9 @@ lint: .venv/test
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+docs: .venv/test
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 .venv/demo: requirements.lock setup.py
 	$(PYTHON) -m venv .venv
