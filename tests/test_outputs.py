@@ -605,7 +605,7 @@ def test_a_missing_package_is_named_at_once(
 def test_nothing_heavy_is_loaded_to_know_the_formats():
   code = (
     'import sys; from emotion_musicvae.files import writers; '
-    'outputs.check_formats(["mid"]); '
+    'writers.check_formats(["mid"]); '
     'print([m for m in ("tensorflow", "music21", "matplotlib", "note_seq", '
     '"tinysoundfont") if m in sys.modules])'
   )

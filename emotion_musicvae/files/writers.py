@@ -139,11 +139,11 @@ def contents(melody, formats):
   if {'wav', 'html'} & set(formats):
     from emotion_musicvae.files import audio
 
-    audio = audio.render(sequence)
+    samples = audio.render(sequence)
     if 'wav' in formats:
-      files['wav'] = audio.wav(audio)
+      files['wav'] = audio.wav(samples)
     if 'html' in formats:
-      files['mp3'] = audio.mp3(audio)
+      files['mp3'] = audio.mp3(samples)
   if 'png' in formats:
     from emotion_musicvae.files import pianoroll
 
