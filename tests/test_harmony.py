@@ -10,10 +10,10 @@ def test_one_chord_a_bar_repeats_until_sixteen_bars_are_filled():
 
 
 def test_two_chords_share_a_bar():
-  fit, _ = harmony.chord_tones('C Am | F G')
-  assert np.flatnonzero(fit[7]).tolist() == [0, 4, 7]  # C E G
-  assert np.flatnonzero(fit[8]).tolist() == [0, 4, 9]  # A C E
-  assert np.flatnonzero(fit[16]).tolist() == [0, 5, 9]  # F A C
+  weights, _ = harmony.chord_tones('C Am | F G')
+  assert np.flatnonzero(weights[7]).tolist() == [0, 4, 7]  # C E G
+  assert np.flatnonzero(weights[8]).tolist() == [0, 4, 9]  # A C E
+  assert np.flatnonzero(weights[16]).tolist() == [0, 5, 9]  # F A C
 
 
 @pytest.mark.parametrize(
@@ -28,22 +28,22 @@ def test_two_chords_share_a_bar():
   ],
 )
 def test_root_third_and_fifth_are_the_chord_tones(symbol, classes):
-  fit, sounding = harmony.chord_tones(symbol)
-  assert np.flatnonzero(fit[100]).tolist() == classes
-  assert sounding.all()
+  weights, mask = harmony.chord_tones(symbol)
+  assert np.flatnonzero(weights[100]).tolist() == classes
+  assert mask.all()
 
 
 def test_each_weight_lands_on_its_tone():
-  weights = harmony.ToneWeights(root=1.0, third=0.75, fifth=0.5, other=0.25)
-  fit, _ = harmony.chord_tones('G7', weights)
-  assert fit[0, [7, 11, 2, 5]].tolist() == [1.0, 0.75, 0.5, 0.25]
+  tones = harmony.ToneWeights(root=1.0, third=0.75, fifth=0.5, other=0.25)
+  weights, _ = harmony.chord_tones('G7', tones)
+  assert weights[0, [7, 11, 2, 5]].tolist() == [1.0, 0.75, 0.5, 0.25]
 
 
 def test_no_chord_judges_nothing():
-  fit, sounding = harmony.chord_tones('C N.C.')
-  assert not fit[16:32].any()
-  assert not sounding[16:32].any()
-  assert sounding[:16].all()
+  weights, mask = harmony.chord_tones('C N.C.')
+  assert not weights[16:32].any()
+  assert not mask[16:32].any()
+  assert mask[:16].all()
 
 
 def test_unknown_symbol_is_named():
@@ -61,7 +61,7 @@ def test_progressions_that_do_not_fill_sixteen_bars(progression):
   ('progression', 'mode', 'tonic'),
   [
     ('C Am F G', 'major', 0),
-    ('F G Am C', 'major', 0),  # ends at home
+    ('F G Am C', 'major', 0),  # ends on the tonic
     ('Am F C G', 'major', 0),  # never begins or ends there
     ('Am F C G', 'minor', 9),
     ('Am Dm E Am', 'minor', 9),  # E major is not in the natural minor
@@ -73,7 +73,7 @@ def test_progressions_that_do_not_fill_sixteen_bars(progression):
     ('N.C.', 'major', None),
   ],
 )
-def test_the_key_is_where_the_chords_are_at_home(progression, mode, tonic):
+def test_the_key_holds_most_of_the_chord_tones(progression, mode, tonic):
   assert harmony.key(progression, mode) == tonic
 
 
@@ -95,5 +95,5 @@ def test_negative_weight_is_named():
   ],
 )
 def test_signature_is_that_of_the_key_or_its_relative(progression, tonic):
-  fit, _ = harmony.chord_tones(progression)
-  assert harmony.signature(fit) == tonic
+  weights, _ = harmony.chord_tones(progression)
+  assert harmony.signature(weights) == tonic

@@ -61,10 +61,24 @@ def test_statistics_are_those_of_the_notes(stock_model, random_tokens):
     assert pitch == pytest.approx(np.mean(pitches))
 
 
-def test_silence_has_no_mean_pitch():
+def test_notes_are_those_that_magenta_decodes(stock_model, random_tokens):
+  tokens = random_tokens[:100]
+  expected = [
+    (row, round(note.start_time / 0.125), round(note.end_time / 0.125))
+    + (note.pitch,)
+    for row, sequence in enumerate(stock_model.note_sequences(tokens))
+    for note in sequence.notes
+  ]
+  assert list(zip(*melody.notes(tokens))) == expected
+  alone = melody.notes(tokens[7])
+  assert list(zip(*alone)) == [(0, *n[1:]) for n in expected if n[0] == 7]
+
+
+def test_silence_has_no_notes_and_no_mean_pitch():
   silence = np.zeros([1, 256], np.uint8)
   assert np.isnan(melody.mean_pitch(silence)[0])
   assert melody.onsets_per_bar(silence)[0] == 0
+  assert not len(melody.notes(silence).pitch)
 
 
 def test_repeated_notes_are_those_at_the_pitch_before():
@@ -75,11 +89,11 @@ def test_repeated_notes_are_those_at_the_pitch_before():
 
 
 def test_chord_tone_rate_counts_notes_over_chords():
-  fit, sounding = harmony.chord_tones('C N.C.')
+  weights, mask = harmony.chord_tones('C N.C.')
   tokens = np.zeros([1, 256], np.uint8)
   # C and D in the bar of C major, C sharp where there is no chord.
   tokens[0, [0, 8, 16]] = np.array([60, 62, 61]) - 19
-  assert melody.chord_tone_rate(tokens, fit, sounding)[0] == 0.5
+  assert melody.chord_tone_rate(tokens, weights, mask)[0] == 0.5
 
 
 def test_transposition_keeps_rhythm_and_intervals():
@@ -116,7 +130,9 @@ def test_expected_motion_is_that_of_decoded_melodies(random_tokens):
   np.testing.assert_allclose(intervals, plain, rtol=1e-5)
 
 
-def test_the_gradient_of_sounding_notes_is_the_slope(random_tokens):
+def test_the_gradient_of_sounding_notes_is_that_of_central_differences(
+  random_tokens,
+):
   rng = np.random.default_rng(0)
   p = rng.dirichlet(np.ones(90), [1, 256])
   direction = rng.standard_normal(p.shape)
@@ -130,10 +146,10 @@ def test_the_gradient_of_sounding_notes_is_the_slope(random_tokens):
     x = tf.constant(p)
     tape.watch(x)
     total = value(x)
-  slope = float(tf.reduce_sum(tape.gradient(total, x) * direction))
+  exact = float(tf.reduce_sum(tape.gradient(total, x) * direction))
   step = 1e-5
   plain = value(p + step * direction) - value(p - step * direction)
-  np.testing.assert_allclose(slope, plain / (2.0 * step), rtol=1e-6)
+  np.testing.assert_allclose(exact, plain / (2.0 * step), rtol=1e-6)
 
 
 def test_transposed_melodies_keep_rhythm_and_pitch_classes(random_tokens):

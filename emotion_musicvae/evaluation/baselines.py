@@ -423,11 +423,8 @@ def _train(learner, steps):
 
 def is_major(row):
   """Whether [256] tokens, weighted by duration, lie nearer a major key."""
-  onsets = np.flatnonzero(row >= melody.FIRST_ONSET)
-  events = np.append(np.flatnonzero(row != melody.HOLD), len(row))
-  lengths = events[np.searchsorted(events, onsets) + 1] - onsets
-  pitches = row[onsets].astype(int) - melody.FIRST_ONSET + melody.MIN_PITCH
-  profile = np.bincount(pitches % 12, lengths, 12)
+  notes = melody.notes(row)
+  profile = np.bincount(notes.pitch % 12, notes.length, 12)
   return calibration.key_of(profile)[1] == 'major'
 
 

@@ -171,12 +171,9 @@ def piano_rolls(path, rolls):
   )
   panels = image.subplots(len(rolls), 1, sharex=True, squeeze=False)[:, 0]
   for panel, (title, tokens, fit) in zip(panels, rolls):
-    onsets = np.flatnonzero(tokens >= melody.FIRST_ONSET)
-    events = np.append(np.flatnonzero(tokens != melody.HOLD), len(tokens))
-    ends = events[np.searchsorted(events, onsets) + 1]
-    pitches = tokens[onsets].astype(int) - melody.FIRST_ONSET + melody.MIN_PITCH
-    belongs = fit[onsets, pitches % 12] > 0
-    pianoroll.draw_notes(panel, onsets, ends, pitches, belongs)
+    notes = melody.notes(tokens)
+    belongs = fit[notes.onset, notes.pitch % 12] > 0
+    pianoroll.draw_notes(panel, notes.onset, notes.end, notes.pitch, belongs)
     pianoroll.draw_bar_lines(panel, len(tokens))
     panel.set_ylabel(title, rotation=0, ha='right', va='center')
   panels[-1].set_xlabel('bar; blue: chord tones, red: other notes')

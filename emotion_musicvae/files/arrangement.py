@@ -12,9 +12,9 @@ from note_seq import chords_lib
 from note_seq.protobuf import music_pb2
 
 from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
 
 MELODY, CHORDS = 0, 1  # instruments of the NoteSequence
-_STEPS_PER_QUARTER = harmony.STEPS_PER_BAR // 4
 # String ensemble: chords are held for a bar and must not fade before it ends.
 _CHORD_PROGRAM = 48
 # The melody's is 80. At most as loud as it, within 0.5 dB, with all nine.
@@ -43,7 +43,7 @@ class Note(typing.NamedTuple):
   fits: bool | None
 
 
-def arrange(sequence, emotion, num_bars=harmony.NUM_BARS):
+def arrange(sequence, emotion, num_bars=melody.NUM_BARS):
   """Gives a melody what an emotion says of it beside its notes.
 
   Args:
@@ -122,9 +122,9 @@ def notes(sequence):
   return sorted(result)
 
 
-def num_bars(sequence):
-  """Number of 4/4 bars of an arranged NoteSequence."""
-  return _step(sequence, sequence.total_time) // harmony.STEPS_PER_BAR
+def num_steps(sequence):
+  """Number of sixteenth steps of an arranged NoteSequence, whole bars."""
+  return _step(sequence, sequence.total_time)
 
 
 def key(sequence):
@@ -146,4 +146,4 @@ def key(sequence):
 
 def _step(sequence, seconds):
   quarters = seconds * sequence.tempos[0].qpm / 60.0
-  return round(quarters * _STEPS_PER_QUARTER)
+  return round(quarters * melody.STEPS_PER_QUARTER)

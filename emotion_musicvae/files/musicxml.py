@@ -19,8 +19,9 @@ import pretty_midi
 
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
 
-_BAR = harmony.STEPS_PER_BAR
+_BAR = melody.STEPS_PER_BAR
 # Sixteenths that one note can be written with: plain, dotted, double-dotted.
 _SINGLE = {1, 2, 3, 4, 6, 7, 8, 12, 14, 16}
 
@@ -37,9 +38,8 @@ def musicxml(sequence, title):
   """
   part = stream.Part(id='P1')
   part.insert(0, _player(sequence))
-  bars = [
-    stream.Measure(number=i + 1) for i in range(arrangement.num_bars(sequence))
-  ]
+  num_bars = arrangement.num_steps(sequence) // _BAR
+  bars = [stream.Measure(number=i + 1) for i in range(num_bars)]
   written_key = None
   if arrangement.key(sequence):
     tonic, mode = arrangement.key(sequence)

@@ -58,8 +58,7 @@ def melody_picture(path, title, sequence, measured, reference):
     measured: dictionary of what it measures, see `api.measure`.
     reference: dictionary of what was asked for, under the same names.
   """
-  num_bars = arrangement.num_bars(sequence)
-  width = 14 * max(num_bars / melody.NUM_BARS, 1)
+  width = 14 * max(arrangement.num_steps(sequence) / melody.NUM_STEPS, 1)
   image = figure.Figure(figsize=(width, 6), layout='constrained')
   roll, gauges = image.subfigures(2, 1, height_ratios=(4.2, 1))
   name, family = readable(*title)
@@ -67,21 +66,21 @@ def melody_picture(path, title, sequence, measured, reference):
   if arrangement.key(sequence):
     heading.insert(0, ' '.join(arrangement.key(sequence)))
   roll.suptitle(f'{name}: {", ".join(heading)}', family=family)
-  _draw_roll(roll.subplots(), sequence, num_bars, reference.get('mean_pitch'))
+  _draw_roll(roll.subplots(), sequence, reference.get('mean_pitch'))
   panels = gauges.subplots(1, len(reference), squeeze=False)[0]
   for panel, (term, wanted) in zip(panels, reference.items()):
     _draw_gauge(panel, term, wanted, measured[term])
   save(image, path)
 
 
-def _draw_roll(panel, sequence, num_bars, wanted_pitch):
+def _draw_roll(panel, sequence, wanted_pitch):
   notes = arrangement.notes(sequence)
   spans = np.array([note[:3] for note in notes], int).reshape(-1, 3)
   starts, ends, pitches = spans.T
   # Where there is no chord, no note is foreign to it.
   belongs = np.array([note.fits is not False for note in notes], bool)
   draw_notes(panel, starts, ends, pitches, belongs)
-  draw_bar_lines(panel, num_bars * melody.STEPS_PER_BAR)
+  draw_bar_lines(panel, arrangement.num_steps(sequence))
   # At least two octaves, so that a calm melody looks calm.
   middle = (pitches.min() + pitches.max()) / 2 if notes else 60
   reach = max(12, np.abs(pitches - middle).max(initial=0) + 2)

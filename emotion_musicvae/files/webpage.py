@@ -7,7 +7,6 @@ import numpy as np
 import pretty_midi
 
 from emotion_musicvae.files import arrangement
-from emotion_musicvae.music import harmony
 
 _MODES = {'major': '장조', 'minor': '단조'}
 # Of a measure: its name in Korean and English, and its digits.
@@ -95,7 +94,7 @@ def _card(melody, contents, stem):
     ],
     'data': {
       'seconds': sequence.total_time,
-      'steps': arrangement.num_bars(sequence) * harmony.STEPS_PER_BAR,
+      'steps': arrangement.num_steps(sequence),
       'notes': arrangement.notes(sequence),
       'chords': arrangement.chords(sequence),
       'mean_pitch': melody.reference.get('mean_pitch'),

@@ -1,10 +1,12 @@
-"""Chord symbols to chord tones on the 256-step grid."""
+"""Chord progressions: their chord tones on the grid, and their key."""
 
 import dataclasses
 import functools
 
 import numpy as np
+import numpy.typing as npt
 
+from emotion_musicvae.music import melody
 from emotion_musicvae.support.lazy import deferred
 
 # What note_seq needs in notebooks, for sound files and to infer melodies.
@@ -20,8 +22,6 @@ with deferred(
 ):
   from note_seq import chord_symbols_lib
 
-NUM_BARS = 16
-STEPS_PER_BAR = 16
 NO_CHORD = 'N.C.'
 
 _THIRDS = (3, 4)
@@ -42,13 +42,13 @@ class ToneWeights:
   fifth: float = 1.0
   other: float = 0.0  # sevenths, sixths, suspensions and further tensions
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name, value in dataclasses.asdict(self).items():
       if not 0.0 <= value <= 1.0:
         raise ValueError(f'{name}: expected a weight in [0, 1], got {value}')
 
 
-def bars(progression):
+def bars(progression: str) -> list[tuple[str, ...]]:
   """Splits a progression into bars of one or two chord symbols.
 
   Args:
@@ -73,59 +73,62 @@ def bars(progression):
         f'chords: a bar takes one or two chords, got {" ".join(bar)!r} in '
         f'{progression!r}'
       )
-  if not result or NUM_BARS % len(result):
+  if not result or melody.NUM_BARS % len(result):
     raise ValueError(
       f'chords: expected 1, 2, 4, 8 or 16 bars, which fill 16 by repeating, '
       f'got {len(result)} in {progression!r}'
     )
-  return result * (NUM_BARS // len(result))
+  return result * (melody.NUM_BARS // len(result))
 
 
-def chord_tones(progression, weights=ToneWeights()):
-  """How well each pitch class fits at each step.
+def chord_tones(
+  progression: str, weights: ToneWeights = ToneWeights()
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+  """How well each pitch class fits the chord at each step.
 
   Args:
     progression: see `bars`.
-    weights: `ToneWeights`.
+    weights: what each tone of a chord counts.
 
   Returns:
-    `(fit, sounding)`: [256, 12] float32 weights in [0, 1], pitch class 0 being
-    C, and [256] float32 that is 0 where there is no chord (`N.C.`).
+    `(chord_tone_weights, chord_mask)`: [256, 12] float32 weights in [0, 1],
+    pitch class 0 being C, and [256] float32 that is 1 over a chord and 0 where
+    there is none (`N.C.`).
 
   Raises:
     ValueError: an unknown symbol, which is named, or what `bars` raises.
   """
-  fit = np.zeros([NUM_BARS * STEPS_PER_BAR, 12], np.float32)
-  sounding = np.zeros([NUM_BARS * STEPS_PER_BAR], np.float32)
+  chord_tone_weights = np.zeros([melody.NUM_STEPS, 12], np.float32)
+  chord_mask = np.zeros([melody.NUM_STEPS], np.float32)
   step = 0
   for bar in bars(progression):
     for symbol in bar:
-      length = STEPS_PER_BAR // len(bar)
+      steps = slice(step, step + melody.STEPS_PER_BAR // len(bar))
       if symbol != NO_CHORD:
-        fit[step : step + length] = symbol_tones(symbol, weights)
-        sounding[step : step + length] = 1.0
-      step += length
-  return fit, sounding
+        chord_tone_weights[steps] = symbol_tones(symbol, weights)
+        chord_mask[steps] = 1.0
+      step = steps.stop
+  return chord_tone_weights, chord_mask
 
 
-def signature(fit):
+def signature(chord_tone_weights: melody.Floats) -> int:
   """The major scale that holds most of a progression's chord tones.
 
   Args:
-    fit: [256, 12] weights from `chord_tones`.
+    chord_tone_weights: [256, 12] from `chord_tones`.
 
   Returns:
     Pitch class of its tonic: 0 for `C Am F G` and for `Am Dm E Am`, 3 for
     `Cm Fm Gm Cm`; the lowest of several, so 0 where there is no chord.
   """
-  weights = fit.sum(axis=0)
+  weights = chord_tone_weights.sum(axis=0)
   held = [weights[np.add(_SCALES['major'][0], k) % 12].sum() for k in range(12)]
   # Sums of the same weights in another order differ in the last digits.
   return int(np.argmax(np.round(held, 3)))
 
 
 @functools.lru_cache  # Melody after melody asks for the same.
-def key(progression, mode):
+def key(progression: str, mode: str) -> int | None:
   """The key of a progression whose mode is known.
 
   It is the one whose scale holds most of the chord tones; the tonic's own triad
@@ -142,8 +145,8 @@ def key(progression, mode):
   Raises:
     ValueError: what `chord_tones` raises.
   """
-  fit, _ = chord_tones(progression)
-  tones = fit > 0
+  chord_tone_weights, _ = chord_tones(progression)
+  tones = chord_tone_weights > 0
   symbols = [symbol for bar in bars(progression) for symbol in bar]
   roots = [
     chord_symbols_lib.chord_symbol_root(symbol)
@@ -153,20 +156,29 @@ def key(progression, mode):
   if not roots:
     return None
 
-  def weight(tonic):
+  def weight(tonic: int) -> tuple[int, bool]:
     scale, triad = (
       np.isin((np.arange(12) - tonic) % 12, degrees)
       for degrees in _SCALES[mode]
     )
     inside = (tones & scale).sum()
-    home = (tones == triad).all(axis=1).sum()
-    return inside + home, tonic == roots[0]
+    tonic_chords = (tones == triad).all(axis=1).sum()
+    return inside + tonic_chords, tonic == roots[0]
 
   return max(range(12), key=weight)
 
 
-def symbol_tones(symbol, weights=ToneWeights()):
-  """How well each pitch class fits a chord: [12] float32 weights in [0, 1].
+def symbol_tones(
+  symbol: str, weights: ToneWeights = ToneWeights()
+) -> npt.NDArray[np.float32]:
+  """How well each pitch class fits a chord.
+
+  Args:
+    symbol: chord symbol, as `Am` or `Bb7`; not `N.C.`.
+    weights: what each tone of the chord counts.
+
+  Returns:
+    [12] float32 weights in [0, 1], pitch class 0 being C.
 
   Raises:
     ValueError: an unknown symbol.
@@ -179,7 +191,7 @@ def symbol_tones(symbol, weights=ToneWeights()):
       f'chords: {symbol!r} is not a chord symbol; write C, Am, F#dim, Bb7, '
       f'Dm7b5 or {NO_CHORD}'
     ) from None
-  fit = np.zeros(12, np.float32)
+  result = np.zeros(12, np.float32)
   for pitch in pitches:
     interval = (pitch - root) % 12
     if interval == 0:
@@ -190,5 +202,5 @@ def symbol_tones(symbol, weights=ToneWeights()):
       value = weights.fifth
     else:
       value = weights.other
-    fit[pitch % 12] = value
-  return fit
+    result[pitch % 12] = value
+  return result

@@ -4,7 +4,11 @@ Two questions about samples of a model: are they distributed as real melodies
 are (`overlap`), and are they copies of what it learned from (`shared_bars`)?
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 from scipy import spatial
 
@@ -43,11 +47,13 @@ _FACTORS = np.random.default_rng(0).integers(
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def features(tokens, names=FEATURES):
+def features(
+  tokens: melody.Tokens, names: Sequence[str] = FEATURES
+) -> dict[str, npt.NDArray[np.float64]]:
   """What Yang and Lerch measure of a melody, and what they do not.
 
   Args:
-    tokens: [B, 256] int tokens with at least two onsets each.
+    tokens: [B, 256] tokens with at least two onsets each.
     names: which of `FEATURES` and `MUSICALITY`.
 
   Returns:
@@ -72,12 +78,10 @@ def features(tokens, names=FEATURES):
   }
 
 
-def _features(row):
-  onsets = np.flatnonzero(row >= melody.FIRST_ONSET)
-  pitches = row[onsets].astype(int) - melody.FIRST_ONSET + melody.MIN_PITCH
-  # A note lasts until the next event that is no hold.
-  events = np.append(np.flatnonzero(row != melody.HOLD), len(row))
-  lengths = events[np.searchsorted(events, onsets) + 1] - onsets
+def _features(row: melody.Tokens) -> dict[str, npt.ArrayLike]:
+  """Those features of a melody that are measured note by note."""
+  notes = melody.notes(row)
+  pitches, lengths = notes.pitch, notes.length
   length_class = np.searchsorted(_LENGTHS, lengths, side='right') - 1
   classes = pitches % 12
   transitions = np.bincount(12 * classes[:-1] + classes[1:], minlength=144)
@@ -94,7 +98,7 @@ def _features(row):
     'pitch_class_transitions': transitions,
     'note_length_histogram': np.bincount(length_class, minlength=len(_LENGTHS))
     / len(lengths),
-    'inter_onset_interval': [np.diff(onsets).mean()],
+    'inter_onset_interval': [np.diff(notes.onset).mean()],
     'pitch_interval': [np.abs(intervals).mean()],
     'interval_histogram': np.bincount(clipped, minlength=2 * _WIDEST + 1)
     / len(intervals),
@@ -103,18 +107,18 @@ def _features(row):
   }
 
 
-def _bar_pitch_range(tokens):
+def _bar_pitch_range(tokens: melody.Tokens) -> npt.NDArray[np.float64]:
   """Mean range of the bars in which notes begin: [B, 256] to [B, 1]."""
   bars = tokens.reshape(len(tokens), melody.NUM_BARS, -1).astype(int)
   onset = bars >= melody.FIRST_ONSET
-  sung = onset.any(axis=2)
+  begun = onset.any(axis=2)
   highest = np.where(onset, bars, 0).max(axis=2)
   lowest = np.where(onset, bars, melody.NUM_TOKENS).min(axis=2)
-  total = np.where(sung, highest - lowest, 0).sum(axis=1, keepdims=True)
-  return total / np.maximum(sung.sum(axis=1, keepdims=True), 1)
+  total = np.where(begun, highest - lowest, 0).sum(axis=1, keepdims=True)
+  return total / np.maximum(begun.sum(axis=1, keepdims=True), 1)
 
 
-def _bar_similarity(tokens):
+def _bar_similarity(tokens: melody.Tokens) -> npt.NDArray[np.float64]:
   """Mean share of a bar's steps that a later bar has too.
 
   Steps are the same where both hold, end a note or begin one by the same
@@ -122,7 +126,7 @@ def _bar_similarity(tokens):
   phrase that comes again a step higher is the same.
 
   Args:
-    tokens: [B, 256] int tokens.
+    tokens: [B, 256] tokens.
 
   Returns:
     [B, 4] float64, for the bars 1, 2, 4 and 8 later.
@@ -137,13 +141,17 @@ def _bar_similarity(tokens):
   )
 
 
-_OF_BARS = {
+_OF_BARS: dict[str, Callable[[melody.Tokens], npt.NDArray[np.float64]]] = {
   'bar_pitch_range': _bar_pitch_range,
   'bar_similarity': _bar_similarity,
 }
 
 
-def overlap(tokens, reference, names=FEATURES):
+def overlap(
+  tokens: melody.Tokens,
+  reference: melody.Tokens,
+  names: Sequence[str] = FEATURES,
+) -> dict[str, float]:
   """Overlap area of two sets of melodies, by feature.
 
   The Euclidean distances between melodies of the reference have a density, and
@@ -154,20 +162,20 @@ def overlap(tokens, reference, names=FEATURES):
   of fewer than two notes are left out.
 
   Args:
-    tokens: [N, 256] int tokens.
-    reference: [M, 256] int tokens, of which at least two have two notes.
+    tokens: [N, 256] tokens.
+    reference: [M, 256] tokens, of which at least two have two notes.
     names: what to compare, of `FEATURES` and `MUSICALITY`.
 
   Returns:
     Dictionary of the names to floats from 0 to 1; 1 where both sets are
     distributed alike, 0 where no melody has two notes.
   """
-  sung, reference = (
+  tokens, reference = (
     x[(x >= melody.FIRST_ONSET).sum(axis=1) > 1] for x in (tokens, reference)
   )
-  if not len(sung):
+  if not len(tokens):
     return dict.fromkeys(names, 0.0)
-  ours, theirs = (features(x, names) for x in (sung, reference))
+  ours, theirs = (features(x, names) for x in (tokens, reference))
   return {
     name: _overlap_area(
       spatial.distance.pdist(theirs[name]),
@@ -177,7 +185,10 @@ def overlap(tokens, reference, names=FEATURES):
   }
 
 
-def _overlap_area(a, b):
+def _overlap_area(
+  a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]
+) -> float:
+  """Area under the lower of the densities of two sets of distances."""
   bandwidth = a.std() * len(a) ** -0.2
   # With room for the tails of the kernels, and for distances that are all one.
   margin = 4.0 * bandwidth + 1e-6
@@ -194,18 +205,20 @@ def _overlap_area(a, b):
   return float(np.minimum(*densities).sum())
 
 
-def shared_bars(tokens, corpus):
+def shared_bars(
+  tokens: melody.Tokens, corpus: melody.Tokens
+) -> npt.NDArray[np.int64]:
   """How many bars in a row each melody shares with any of a corpus.
 
   Bars are shared where rhythm and intervals are equal, in whatever key, from
   one bar line to another. A run begins with a bar in which a note begins.
 
   Args:
-    tokens: [B, 256] int tokens.
-    corpus: [N, 256] int tokens.
+    tokens: [B, 256] tokens.
+    corpus: [N, 256] tokens.
 
   Returns:
-    [B] int, 0 to 16.
+    [B] int64, 0 to 16.
   """
   longest = np.zeros(len(tokens), int)
   ours, theirs = _bar_hashes(tokens), _bar_hashes(corpus)
@@ -225,11 +238,13 @@ def shared_bars(tokens, corpus):
   return longest
 
 
-def _bar_hashes(tokens):
+def _bar_hashes(
+  tokens: melody.Tokens,
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
   """Hashes of bars where a run begins, and of bars that follow another.
 
   Args:
-    tokens: [B, 256] int tokens.
+    tokens: [B, 256] tokens.
 
   Returns:
     Two [B, 16] uint64 arrays. Of the first note of a bar that begins a run only
@@ -237,19 +252,19 @@ def _bar_hashes(tokens):
   """
   beginning, following = _steps(tokens)
   shape = [len(tokens), melody.NUM_BARS, melody.STEPS_PER_BAR]
-  sung = (tokens >= melody.FIRST_ONSET).reshape(shape).any(axis=2)
+  begun = (tokens >= melody.FIRST_ONSET).reshape(shape).any(axis=2)
   hashes = [
     (x.astype(np.uint64) * _FACTORS).sum(axis=2, dtype=np.uint64)
     for x in (beginning, following)
   ]
-  return np.where(sung, hashes[0], np.uint64(0)), hashes[1]
+  return np.where(begun, hashes[0], np.uint64(0)), hashes[1]
 
 
-def _steps(tokens):
+def _steps(tokens: melody.Tokens) -> tuple[melody.Tokens, melody.Tokens]:
   """What happens at each step, in whatever key.
 
   Args:
-    tokens: [B, 256] int tokens.
+    tokens: [B, 256] tokens.
 
   Returns:
     Two [B, 16, 16] int arrays, by bar and step: 0 for a hold, 1 for a note-off,
@@ -263,7 +278,9 @@ def _steps(tokens):
   before = np.pad(last[:, :-1], [(0, 0), (1, 0)], constant_values=-1)
   pitch_before = np.take_along_axis(tokens, np.maximum(before, 0), axis=1)
   interval = np.where(before >= 0, tokens.astype(int) - pitch_before, 0)
-  first = onset & (before < position // 16 * 16)
+  first = onset & (
+    before < position // melody.STEPS_PER_BAR * melody.STEPS_PER_BAR
+  )
   # Holds and note-offs are 0 and 1; intervals lie far from them.
   following = np.where(onset, interval + 1000, tokens)
   beginning = np.where(first, 500, following)

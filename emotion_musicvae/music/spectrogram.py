@@ -1,4 +1,4 @@
-"""Spectrogram energy of a melody, differentiable.
+"""Spectrogram energy of a melody.
 
 Each note is a struck or plucked string: at its onset every partial starts at
 full strength and fades, higher notes faster, until the note ends. The energy of
@@ -9,6 +9,7 @@ length of its notes. A frame is one sixteenth at 120 quarter notes a minute,
 
 import librosa
 import numpy as np
+import numpy.typing as npt
 
 from emotion_musicvae.music import melody
 
@@ -22,13 +23,17 @@ MIN_HZ = 27.5
 MAX_HZ = 14080.0
 
 
-def decay_per_frame():
-  """[88] float32 share of a note's energy that is left one frame later."""
+def decay_per_frame() -> npt.NDArray[np.float32]:
+  """Share of a note's energy that is left one frame later.
+
+  Returns:
+    [88] float32 below 1, by pitch from MIDI 21 to 108.
+  """
   seconds = DECAY_SECONDS * 2.0 ** (-(melody.PITCHES - 60.0) / 24.0)
   return np.exp(-FRAME_SECONDS / seconds).astype(np.float32)
 
 
-def templates():
+def templates() -> npt.NDArray[np.float32]:
   """Energy of one note of each pitch in each mel band at its onset.
 
   Partial k of a note has the energy 1 / k^2 and falls to the mel bands around
@@ -51,28 +56,21 @@ def templates():
   return (result / result.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def energy(tokens):
-  """Mean spectrogram energy of a frame of finished melodies.
+def energy(tokens: melody.Tokens) -> npt.NDArray[np.float64]:
+  """Mean spectrogram energy of a frame of each melody.
 
-  What `span_energy` of their one-hot tokens is over the whole, in closed form:
-  a note that lasts n frames adds 1 + d + ... + d^(n-1).
+  What `steering.expectation.span_energy` of their one-hot tokens is over the
+  whole, in closed form: a note that lasts n frames adds 1 + d + ... + d^(n-1).
 
   Args:
-    tokens: [N, T] int tokens.
+    tokens: [B, T] tokens.
 
   Returns:
-    [N] float64.
+    [B] float64; 0 where there is no note.
   """
   tokens = np.asarray(tokens)
-  steps = tokens.shape[1]
-  events = np.flatnonzero(tokens)
-  rows = events // steps
-  # The next event ends a note, or else the melody does.
-  ends = np.append(events[1:], tokens.size)
-  lengths = np.minimum(ends, (rows + 1) * steps) - events
-  played = tokens.reshape(-1)[events].astype(int)
-  onset = played >= melody.FIRST_ONSET
-  decay = decay_per_frame()[played[onset] - melody.FIRST_ONSET].astype(float)
-  added = (1.0 - decay ** lengths[onset]) / (1.0 - decay)
-  total = np.bincount(rows[onset], added, minlength=len(tokens))
-  return total / steps
+  notes = melody.notes(tokens)
+  decay = decay_per_frame()[notes.pitch - melody.MIN_PITCH].astype(float)
+  added = (1.0 - decay**notes.length) / (1.0 - decay)
+  total = np.bincount(notes.row, added, minlength=len(tokens))
+  return total / tokens.shape[1]
