@@ -90,3 +90,40 @@ def test_other_hidden_folders_are_nobodys_business(tmp_path):
   (tmp_path / '.config').mkdir()
   atomic.recover(tmp_path)
   assert os.listdir(tmp_path) == ['.config']
+
+
+def test_a_locked_folder_is_waited_for_and_left_as_it_was(tmp_path):
+  """Three processes add to a number, which none may do at once."""
+  counter = tmp_path / 'n'
+  counter.write_text('0')
+  script = (
+    'import sys, time\n'
+    'from emotion_musicvae.support import atomic\n'
+    'for _ in range(20):\n'
+    '  with atomic.lock_dir(".", lambda: None):\n'
+    '    n = int(open("n").read())\n'
+    '    time.sleep(0.001)\n'
+    '    open("n", "w").write(str(n + 1))\n'
+  )
+  adding = [
+    subprocess.Popen([sys.executable, '-c', script], cwd=tmp_path)
+    for _ in range(3)
+  ]
+  assert [process.wait(60) for process in adding] == [0] * 3
+  assert counter.read_text() == '60'
+  assert os.listdir(tmp_path) == ['n']
+
+
+def test_a_folder_whose_holder_was_killed_is_free(tmp_path):
+  script = (
+    'import os\n'
+    'from emotion_musicvae.support import atomic\n'
+    'with atomic.lock_dir(".", lambda: None):\n'
+    '  os.kill(os.getpid(), 9)\n'
+  )
+  subprocess.run([sys.executable, '-c', script], cwd=tmp_path)
+  taken = []
+  with atomic.lock_dir(tmp_path, lambda: taken.append(1)):
+    pass
+  assert not taken
+  assert not os.listdir(tmp_path)

@@ -14,13 +14,11 @@ import tempfile
 
 from emotion_musicvae.support.errors import UserError
 
-try:
-  import fcntl
-except ModuleNotFoundError:  # as on Windows
-  fcntl = None
-
 _SUFFIX = '.emotion_musicvae'
 _LOCK, _WHOLE, _FILES = 'lock', 'whole', 'files'
+_DIR_LOCK = '.emotion_musicvae.lock'
+# What file systems that know no locks answer.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)
 _LAST = ('.json', '.yaml', '.yml')  # They tell of the other files.
 
 
@@ -49,29 +47,32 @@ def make_dir(path, flag):
 def lock_dir(folder, taken):
   """Keeps a folder from other processes of this machine.
 
-  What is locked is the folder itself: the lock goes with the process, however
-  it ends, and leaves no file. Where folders cannot be locked, there is none.
+  The lock goes with the process, however it ends; the file that is locked goes
+  at the end of the body. Where files cannot be locked, there is none.
 
   Args:
     folder: one that exists.
     taken: called where another process has it; the folder is waited for when it
       returns.
+
+  Raises:
+    OSError: the folder cannot be written to.
   """
-  if fcntl is None:
-    yield
-    return
-  descriptor = os.open(folder, os.O_RDONLY)
-  try:
+  path = os.path.join(folder, _DIR_LOCK)
+  with contextlib.ExitStack() as held:
     try:
-      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      taken()
-      fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError:
-      pass  # Not every network file system can.
+      if not held.enter_context(_locked(path)):
+        taken()
+        if not held.enter_context(_locked(path, wait=True)):
+          raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    except OSError as e:
+      if e.errno not in _NO_LOCKS:
+        raise
+    else:
+      # While it is held: who waits for it then sees that it is gone, and locks
+      # a new one. Windows removes it with the lock.
+      held.callback(_remove, path)
     yield
-  finally:
-    os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ def write_atomically(folder, stem):
   """
   staged = os.path.join(folder, f'.{stem}{_SUFFIX}')
   os.mkdir(staged)
-  with _locked(staged) as ours:
+  with _locked(os.path.join(staged, _LOCK)) as ours:
     if not ours:
       raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), staged)
     try:
@@ -106,34 +107,37 @@ def recover(folder):
   for name in os.listdir(folder):
     if name.startswith('.') and name.endswith(_SUFFIX):
       staged = os.path.join(folder, name)
+      lock = os.path.join(staged, _LOCK)
       # It may be another user's.
-      with contextlib.suppress(OSError), _locked(staged) as ours:
+      with contextlib.suppress(OSError), _locked(lock) as ours:
         if ours:
           _settle(staged)
 
 
 @contextlib.contextmanager
-def _locked(staged):
-  """Tries to lock a hidden folder; gives whether it could.
+def _locked(path, wait=False):
+  """Locks a file, made if missing; gives whether it could.
 
-  The system takes the lock from a process that ends, however it does. By a
-  file, which goes with the folder, and so on every system: where `lock_dir`
-  keeps nobody away, what others are still writing would be taken for left
-  behind.
+  The system takes the lock from a process that ends, however it does.
   """
-  import filelock
+  import filelock  # Not what every command needs.
 
-  lock = filelock.FileLock(os.path.join(staged, _LOCK), blocking=False)
+  lock = filelock.FileLock(path)
   try:
-    lock.acquire()
+    lock.acquire(blocking=wait)
   except (filelock.Timeout, FileNotFoundError):
-    # Taken, or removed by who took a new folder for one that was left.
+    # Taken, or its folder removed by who took a new one for one that was left.
     yield False
     return
   try:
     yield True
   finally:
     lock.release()
+
+
+def _remove(path):
+  with contextlib.suppress(OSError):
+    os.remove(path)
 
 
 def _finish(staged):
