@@ -1,16 +1,22 @@
-"""Installs emotion_musicvae; see README.md.
+"""Installs emotion_musicvae; see README.md. What needs no code: pyproject.toml.
 
 Magenta itself is not among the requirements: its pins cannot be met on a
 current Python, so it is installed beside them with `--no-deps`.
 """
 
+import pathlib
+import runpy
+
 import setuptools
 
+_PACKAGE = pathlib.Path(__file__).parent / 'emotion_musicvae'
+
+_AUDIO = ['tinysoundfont']
+_BEAM = ['apache-beam>=2.77']
+_NOTATION = ['music21']
+
 setuptools.setup(
-  name='emotion_musicvae',
-  version='0.1.0',
-  description="Melodies that follow a named emotion, from Magenta's MusicVAE",
-  license='Apache-2.0',
+  version=runpy.run_path(str(_PACKAGE / '_version.py'))['__version__'],
   packages=[
     'emotion_musicvae.configs',
     *setuptools.find_packages(include=['emotion_musicvae*']),
@@ -18,14 +24,14 @@ setuptools.setup(
   # The configurations stand at the top of the repository, where people look.
   package_dir={'emotion_musicvae.configs': 'configs'},
   package_data={
-    'emotion_musicvae': ['models/*/*'],
+    'emotion_musicvae': ['models/*/*', 'py.typed'],
     'emotion_musicvae.emotions': ['melodies.npz'],
     'emotion_musicvae.files': ['templates/*'],
     'emotion_musicvae.configs': ['*.yaml'],
   },
   install_requires=[
     'absl-py',
-    'filelock',
+    'filelock>=4',
     'jinja2',
     'librosa',
     'matplotlib',
@@ -46,18 +52,26 @@ setuptools.setup(
     'tf-slim',
     'tqdm',
   ],
+  # Each named for what it gives.
   extras_require={
-    'beam': ['apache-beam>=2.77'],
-    'pretrain': ['music21'],
+    'audio': _AUDIO,  # .wav, and the sound on a page
+    'beam': _BEAM,  # emotion_musicvae_batch
+    'notation': _NOTATION,  # MusicXML and ABC, in and out
+    'pretrain': _NOTATION,  # the folk tunes, which music21 carries
+    'docs': [
+      'mkdocs-material',
+      'mkdocs-static-i18n',
+      'mkdocstrings[python]',
+    ],
     'test': [
-      'apache-beam>=2.77',
+      *_AUDIO,
+      *_BEAM,
+      *_NOTATION,
       'hypothesis',
       'import-linter',
-      'music21',
       'mypy',
       'pytest',
       'ruff',
-      'tinysoundfont',
     ],
   },
   entry_points={

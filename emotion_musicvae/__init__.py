@@ -4,6 +4,8 @@ import importlib
 import os
 import warnings
 
+from emotion_musicvae._version import __version__ as __version__
+
 # Magenta's cells need the Keras of TensorFlow 1 and 2, and it is chosen when
 # TensorFlow is first imported.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
@@ -11,9 +13,6 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 # note_seq imports pydub, which looks for ffmpeg; nothing here uses it.
 warnings.filterwarnings('ignore', "Couldn't find ffmpeg", RuntimeWarning)
-
-__version__ = '0.1.0'
-
 
 _HOMES = {
   'Emotion': 'emotions.catalogue',

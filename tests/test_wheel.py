@@ -1,5 +1,6 @@
 """The package as it is installed: from a wheel, outside the checkout."""
 
+import email
 import os
 import pathlib
 import shutil
@@ -9,13 +10,15 @@ import zipfile
 
 import pytest
 
+import emotion_musicvae
+
 ROOT = pathlib.Path(__file__).parent.parent
 NO_PART = {'__pycache__', 'build', '*.egg-info'}
 
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-  """Path of a wheel, built of a copy so that the checkout stays as it is."""
+def source(tmp_path_factory):
+  """A copy of the checkout, which is to stay as it is."""
   source = tmp_path_factory.mktemp('source')
   for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
     shutil.copy(ROOT / name, source)
@@ -23,6 +26,12 @@ def wheel(tmp_path_factory):
     shutil.copytree(
       ROOT / name, source / name, ignore=shutil.ignore_patterns(*NO_PART)
     )
+  return source
+
+
+@pytest.fixture(scope='module')
+def wheel(source, tmp_path_factory):
+  """Path of a wheel."""
   folder = tmp_path_factory.mktemp('wheel')
   # What pip calls to build one; the environment may have no pip.
   code = 'from setuptools import build_meta as b; import sys; '
@@ -72,12 +81,52 @@ def test_every_command_is_installed(wheel):
     ) in text
 
 
-def test_an_installed_wheel_composes_in_another_folder(wheel, tmp_path):
-  site, home = tmp_path / 'site', tmp_path / 'elsewhere'
-  home.mkdir()
-  # All that installing a wheel of pure Python is, but for its commands.
+@pytest.fixture(scope='module')
+def site(wheel, tmp_path_factory):
+  """A folder with the wheel: installed, but for its commands."""
+  site = tmp_path_factory.mktemp('site')
   with zipfile.ZipFile(wheel) as archive:
     archive.extractall(site)
+  return site
+
+
+def test_what_is_installed_says_what_it_is(wheel):
+  with zipfile.ZipFile(wheel) as archive:
+    (name,) = (n for n in archive.namelist() if n.endswith('/METADATA'))
+    said = email.message_from_bytes(archive.read(name))
+  assert said['Version'] == emotion_musicvae.__version__
+  assert said['License-Expression'] == 'Apache-2.0'
+  assert said.get_payload(decode=True).decode() == (
+    ROOT / 'README.md'
+  ).read_text('utf-8')
+  assert {'audio', 'beam', 'docs', 'notation', 'test'} <= {
+    *said.get_all('Provides-Extra')
+  }
+
+
+def test_the_top_of_a_checkout_works_with_the_package_installed(source, site):
+  """Python finds the checkout's folder first there, which has no configs."""
+  code = (
+    'import emotion_musicvae; print(emotion_musicvae.__file__); '
+    'from emotion_musicvae.emotions import catalogue; '
+    'print(len(catalogue.load()))'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=source,
+    env={**os.environ, 'PYTHONPATH': str(site)},
+    capture_output=True,
+    encoding='utf-8',
+  )
+  assert result.returncode == 0, result.stderr
+  file, number = result.stdout.splitlines()
+  assert pathlib.Path(file).parent.parent == source
+  assert number == '9'
+
+
+def test_an_installed_wheel_composes_in_another_folder(site, tmp_path):
+  home = tmp_path / 'elsewhere'
+  home.mkdir()
   code = (
     'import emotion_musicvae, runpy, sys; print(emotion_musicvae.__file__); '
     'sys.argv[0] = "generate"; '
