@@ -1,14 +1,18 @@
-# Everything a fresh clone needs; each line stands in README.md too.
+# Everything a fresh clone needs; each line stands in docs/installing.md too.
 PYTHON ?= python3
 
-.PHONY: demo test lint docs lock
+.PHONY: demo test test-slow lint docs lock
 
 demo: .venv/demo
 	.venv/bin/emotion_musicvae_generate --emotion=평화로움 --output_dir=out \
 	  --output_formats=mid,wav,png,musicxml,html --accompaniment=chords
 
 test: .venv/test
-	.venv/bin/python -m pytest -q
+	.venv/bin/python -m pytest -q -m "not slow"
+
+# What takes longest, and what .ci/run adds to the tests.
+test-slow: .venv/test
+	.venv/bin/python -m pytest -q -m slow
 
 lint: .venv/test
 	.venv/bin/ruff check .
@@ -20,6 +24,9 @@ docs: .venv/test
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 .venv/demo: requirements.lock setup.py
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+	  "Python 3.11 or newer is needed and $(PYTHON) is " \
+	  + sys.version.split()[0] + "; type: make PYTHON=python3.11 $(or $(MAKECMDGOALS),demo)")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --no-deps -r requirements.lock
 	.venv/bin/pip install --quiet --no-deps -e .
@@ -29,10 +36,13 @@ docs: .venv/test
 	.venv/bin/pip install --quiet --no-deps -r requirements-test.lock
 	touch $@
 
-# Writes the pinned files anew, without a download address in them. The one of
-# the tests comes first: its versions suit every extra.
+# Writes the pinned files anew, without a download address in them; what is
+# pinned stays so where it can. The one of the tests comes first: its versions
+# suit every extra.
+COMPILE = uv pip compile --universal --fork-strategy=fewest --python-version=3.11 \
+  --no-header --no-annotate --no-emit-index-url --quiet setup.py
+
 lock:
-	uv pip compile --universal --fork-strategy=fewest --python-version=3.11 --no-header --no-annotate \
-	  --no-emit-index-url setup.py --extra=test -o requirements-test.lock
-	uv pip compile --universal --fork-strategy=fewest --python-version=3.11 --no-header --no-annotate \
-	  --no-emit-index-url setup.py requirements.in --constraint=requirements-test.lock -o requirements.lock
+	$(COMPILE) --extra=test --extra=docs -o requirements-test.lock >/dev/null
+	$(COMPILE) requirements.in --extra=audio --extra=notation \
+	  --constraint=requirements-test.lock -o requirements.lock >/dev/null
