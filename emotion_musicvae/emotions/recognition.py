@@ -25,6 +25,7 @@ MAX_CHARACTERS = clauses.MAX_CHARACTERS
 _KNOWN = 0.3  # evidence from which on a feeling counts as recognized
 _HINTED = 0.15  # the same of a word that is said to be one for a feeling
 _SCENE = 0.45  # what a place or the weather counts beside a word for a feeling
+_PREVAILS = 1.5
 _MOST = 3  # emotions of a blend
 _LEAST = 0.08  # share of one
 _ALIKE = 0.83  # of the letters of words that count as one, misspelled
@@ -270,7 +271,9 @@ def _weigh(hits, parts):
     mates[clause.sentence].append(number)
   factors, over, otherwise = _factors(parts, {h.clause for h in hits}, mates)
   register = {
-    sentence: _register([parts[n] for n in mates[sentence]])
+    sentence: cues.register(
+      ' '.join(' '.join(parts[n].words) for n in mates[sentence])
+    )
     for sentence in {parts[h.clause].sentence for h in hits}
   }
   feelings = vocabulary.feelings()
@@ -296,6 +299,7 @@ def _weigh(hits, parts):
     if hit.denied:
       hit.note = 'denied'
       hit.weight *= 0.85 if hit.feeling.denied else 0
+      hit.weight *= min(hit.weight + 0.3, 1)  # hints denied hint at little
       hit.feeling = feelings.get(hit.feeling.denied, hit.feeling)
     elif hit.clause in over:
       hit.note = 'over'
@@ -348,15 +352,6 @@ def _factors(parts, with_hits, mates):
   return factors, past & with_hits, any(map(cues.NO_MORE.search, rest))
 
 
-def _register(parts):
-  """What words count in a sentence, by how it speaks."""
-  sentence = ' '.join(' '.join(c.typed) for c in parts).lower()
-  own = any(cues.OWN.fullmatch(word) for c in parts for word in c.words)
-  if cues.ABOUT.search(sentence) and not own:
-    return 0.1
-  return 0.6 if cues.is_impersonal(sentence) else 1.0
-
-
 def _mock(hits, text):
   """Takes words of praise for irony, where they sound like it."""
   text = text.lower().strip()
@@ -375,7 +370,7 @@ def _result(hits, language, threshold):
   for hit in hits:
     by_feeling[hit.feeling.name].append(hit.weight * hit.degree)
   shares: dict[str, float] = collections.defaultdict(float)
-  total = valence = arousal = strongest = 0.0
+  total = places = valence = arousal = strongest = 0.0
   for name in sorted(by_feeling):
     feeling = vocabulary.feelings()[name]
     amounts = sorted(by_feeling[name], reverse=True)
@@ -383,8 +378,10 @@ def _result(hits, language, threshold):
     amount = math.fsum(a * 0.6**i for i, a in enumerate(amounts[:20]))
     strongest = max(strongest, amounts[0])
     total += amount
-    valence += amount * feeling.valence
-    arousal += amount * feeling.arousal
+    # What prevails says more of where it lies than the average.
+    places += amount**_PREVAILS
+    valence += amount**_PREVAILS * feeling.valence
+    arousal += amount**_PREVAILS * feeling.arousal
     for alias, share in feeling.blend.items():
       shares[alias] += amount * share
   nearest = tuple(_kept(shares)) if total else ()
@@ -396,8 +393,8 @@ def _result(hits, language, threshold):
   )
   return Recognition(
     _kept(shares),
-    round(valence / total, 6),
-    round(arousal / total, 6),
+    round(valence / places, 6),
+    round(arousal / places, 6),
     round(1 - math.exp(-1.4 * strongest), 6),
     tuple(Evidence(hit.word, _why(hit, language)) for hit in evidence[:12]),
     language,

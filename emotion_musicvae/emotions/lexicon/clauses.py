@@ -108,7 +108,11 @@ def split(text: str) -> list[Clause]:
       begin(turn=cues.TURNS[word])
     elif word in cues.CONCEDES and before != ['even']:
       begin(conceded=True)
-    elif word == 'while' or (joins and _begins(word)):
+    elif (
+      word == 'while'
+      or (joins and _begins(word))
+      or (cues.NOW.match(word) and cues.PAST.search(' '.join(clause.words)))
+    ):
       begin()
     clauses[-1].words.append(word)
     clauses[-1].typed.append(token)

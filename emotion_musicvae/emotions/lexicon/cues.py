@@ -87,7 +87,8 @@ _PEOPLE = (
 OTHERS = re.compile(
   f"he|she|they|he's|she's|they're|everyone|everybody|people|others|"
   f'{_PEOPLE.replace(" ", "|")}|'
-  '(?:그|그녀|걔|쟤|그들|친구|친구들|동생|언니|오빠|누나|형|엄마|아빠|어머니|'
+  '(?:그|그녀|걔|쟤|그들|친구|친구들|동기|동기들|동생|언니|오빠|누나|형|엄마|'
+  '아빠|어머니|'
   '아버지|부모님|'
   '남편|아내|선생님|팀장|팀장님|부장|사장|사장님|상사|남|남들|사람들|모두|딸|'
   '아들|가족들|'
@@ -113,17 +114,18 @@ NOW = re.compile(
 NO_MORE = re.compile(r'\bnot\b|\bno (?:longer|more)\b|아니|안 그|않|달라')
 
 # Speaks of words and things, not of feelings.
-ABOUT = re.compile(
+_ABOUT = re.compile(
   r'\b(?:words?|letters|noun|adjective|verb|synonyms?|antonyms?|opposite|means|'
   r'dictionary|defined?|definition|terms?|genre|band|albums?|released|'
   r'published|directed by|starring|suburb|residential|ltd|inc|criteria|'
   r'diagnosed|symptoms?|basic emotions|listed|located|founded|chapters?|'
-  r'capital of|population|accounts|installed|version|opens at|closes at)\b|'
-  '단어|낱말|명사|형용사|동사|반대말|비슷한말|유의어|사전|정의|용어|장르|'
+  r'capital of|population|accounts|installed|version|spell|pronounce|'
+  r'translate|opens at|closes at)\b|'
+  '단어|낱말|명사|형용사|동사|반대말|비슷한말|유의어|한자|사전|정의|용어|장르|'
   '개봉|상영|출간|'
-  '출판|기준|기본 감정|분류|음절|글자|맞춤법|철자|진단|증상|위치|설립|발매|'
+  '출판|기준|기본 감정|분류|음절|글자|맞춤법|철자|진단|증상|설립|발매|'
   '번역|뜻이다|뜻은|'
-  '뜻하는|의미한다|라고 한다|알려져|감독|지역|노선|정류장|학명'
+  '뜻하는|의미한다|라고 한다|알려져|감독|학명'
 )
 # Tells how things are, as manuals do: in the present, and of no one.
 _OF_SOMEONE = re.compile(
@@ -133,7 +135,7 @@ _OF_SOMEONE = re.compile(
 )
 _PRESENT = re.compile(
   r'\b(?:is|are|can|must|should|may|will|has|have|uses?|returns?|contains?|'
-  r'supports?|if)\b|(?:이다|입니다|습니다|됩니다|하세요|십시오|되어 있다|'
+  r'supports?|if)\b|(?:이다|입니다|습니다|됩니다|세요|십시오|되어 있다|'
   r'해야 한다|주세요|'
   r'습니까)$'
 )
@@ -143,12 +145,13 @@ ANNOYING = re.compile(
   r'\b(?:again|another|traffic|cancel\w*|delay\w*|broke\w*|died|dead|late|'
   r'overtime|mondays?|queue|leak\w*|stuck|flat|bill|fine|tax\w*|homework|'
   r"rain\w*|won't start|doesn't work|crash\w*|lost|waiting|wait|working on|"
-  r'hours?|stolen|spilled|alarm|wrong|fail\w*)\b|야근|월요일|연착|고장|출근|'
+  r'hours?|sold out|on call|in line|stolen|spilled|alarm|wrong|fail\w*)\b|'
+  r'야근|월요일|연착|고장|출근|'
   r'또 |'
   '망했|망쳤|무시|밀렸|밀린|벌금|과제|새벽부터|정전|막혀|막히|지각|취소|당직|'
   '주말에|철야|'
   '잔소리|결항|늦|비가 새|쏟|깨졌|어겼|탈락|꼴찌|휴일에|'
-  '떠들고 다|소문|뒷담|거짓말|망가|까먹'
+  '떠들고 다|소문|뒷담|거짓말|망가|까먹|품절|매진|기다렸'
 )
 MOCKING = re.compile(
   r'(?:^|[.!?,;] ?)(?:oh|wow|well|yeah|gee|great|just great|lovely|perfect|'
@@ -159,7 +162,9 @@ MOCKING = re.compile(
   r'아주 [가-힣 ]{0,20}(?:네|구나|군|겠다|다)|'
   '(?:^|[.!?] ?)와 [가-힣 ]{0,12}(?:신난다|좋다|좋네|최고|행복)|'
   r'\bwhat a (?:lovely|great|wonderful|nice|perfect|beautiful|fantastic) '
-  r'(?:morning|day|start|way|evening|week)\b|퍽이나|잘도|어련히|^그래'
+  r'(?:morning|day|start|way|evening|week)\b|\blucky me\b|\bhow (?:kind|'
+  r'thoughtful|considerate|generous)\b|\bso kind of\b|'
+  r'눈물 ?나게|도 하셔라|도 하시네|퍽이나|잘도|어련히|^그래'
 )
 MOCKED = frozenset(
   _words(
@@ -188,6 +193,10 @@ NOT_ENGLISH = frozenset(
 )
 
 
-def is_impersonal(sentence: str) -> bool:
-  """Whether a sentence, in small letters, tells how things are, of no one."""
-  return bool(_PRESENT.search(sentence)) and not _OF_SOMEONE.search(sentence)
+def register(sentence: str) -> float:
+  """What words count in a sentence, in small letters, by how it speaks."""
+  if _OF_SOMEONE.search(sentence):
+    return 1.0
+  if _ABOUT.search(sentence):
+    return 0.1
+  return 0.6 if _PRESENT.search(sentence) else 1.0
