@@ -1,5 +1,6 @@
 """The nine emotions: names, aliases and the targets they stand for."""
 
+import collections
 import dataclasses
 import difflib
 import math
@@ -7,6 +8,8 @@ import re
 import sys
 import unicodedata
 
+from emotion_musicvae.emotions import recognition
+from emotion_musicvae.emotions.lexicon import vocabulary
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
@@ -114,8 +117,9 @@ def parse(text, emotions=None):
   a logarithmic scale. A progression has one key: it is that of the heaviest.
 
   Args:
-    text: a name or alias (see `find`), or several with their weights, as in
-      `peaceful:0.7,mysterious:0.3`. Weights count in proportion.
+    text: a name, an alias or a word for a feeling (see `find`), or several with
+      their weights, as in `peaceful:0.7,mysterious:0.3`. Weights count in
+      proportion.
     emotions: list to choose from; the nine when None.
 
   Returns:
@@ -126,8 +130,108 @@ def parse(text, emotions=None):
       number.
   """
   emotions = load() if emotions is None else emotions
-  if ':' not in text and ',' not in text:
+  parts, weights = _parts(text)
+  if weights is None:
     return find(text, emotions)
+  shares = collections.defaultdict(float)
+  for part, weight in zip(parts, weights):
+    mixture, _ = _meant(part, emotions)
+    for emotion, share in mixture.items():
+      shares[emotion] += weight * share
+  return blend(list(shares), list(shares.values()))
+
+
+def readings(text, emotions=None):
+  """What words for feelings in a `parse`d text were taken for, a line each.
+
+  Args:
+    text: as `parse` understands it.
+    emotions: list to choose from; the nine when None.
+
+  Returns:
+    List of lines, none for a name or alias.
+  """
+  emotions = load() if emotions is None else emotions
+  lines = []
+  for part in _parts(text)[0]:
+    mixture, taken = _meant(part, emotions)
+    if taken:
+      lines.append(f'{_decoded(part).strip()}: {_mapping(mixture, taken)}')
+  return lines
+
+
+def from_text(text, emotions=None, where='--text'):
+  """The emotion that a text speaks of.
+
+  Args:
+    text: Korean or English, see `recognition.recognize`.
+    emotions: list to choose from; the nine when None. Those of the nine that
+      are not among them, by alias, do not count.
+    where: what to name in an error, a flag or a field.
+
+  Returns:
+    `(emotion, recognized)`: an `Emotion` and the `recognition.Recognition` that
+    it follows, whose strength says how far.
+
+  Raises:
+    UserError: no feeling was recognized; names the nearest.
+  """
+  emotions = load() if emotions is None else emotions
+  text = _decoded(text)
+  found = recognition.recognize(text)
+  mixture = _weighted(found.weights, emotions)
+  if mixture:
+    return _mixed(mixture), found
+  short = ' '.join(text.split())
+  short = short if len(short) <= 40 else f'{short[:39]}…'
+  korean = found.language == 'ko'
+  near = ', '.join(vocabulary.NAMES[a] if korean else a for a in found.nearest)
+  if korean:
+    hint = f'; 가까운 것은 {near}' if near else ''
+    raise UserError(
+      f'{where}: {short!r}에서 감정을 읽지 못했습니다{hint}; --emotion으로 '
+      '고르세요(--list_emotions가 보여 줍니다)'
+    )
+  hint = f'; nearest are {near}' if near else ''
+  if not found.language and text.strip():
+    hint = '; it reads Korean and English'
+  raise UserError(
+    f'{where}: no feeling was recognized in {short!r}{hint}; name one with '
+    '--emotion, as --list_emotions lists them'
+  )
+
+
+def from_place(valence, arousal, emotions=None):
+  """The emotion at a place of valence and arousal.
+
+  Args:
+    valence: from -1 (unpleasant) to 1.
+    arousal: from -1 (calm) to 1.
+    emotions: as in `from_text`.
+
+  Returns:
+    An `Emotion`.
+
+  Raises:
+    UserError: a number out of range, or emotions that are none of the nine.
+  """
+  emotions = load() if emotions is None else emotions
+  for name, value in (('valence', valence), ('arousal', arousal)):
+    if not -1 <= value <= 1:
+      raise UserError(f'--{name}: expected -1 to 1, got {value:g}')
+  mixture = _weighted(recognition.place(valence, arousal), emotions)
+  if not mixture:
+    raise UserError(
+      '--valence: goes with the nine emotions, and --emotions_file has none of '
+      'them; name one of yours with --emotion'
+    )
+  return _mixed(mixture)
+
+
+def _parts(text):
+  """Names in a text, and their weights; None for a single name without."""
+  if ':' not in text and ',' not in text:
+    return [text], None
   parts, weights = [], []
   for part in text.split(','):
     name, _, weight = part.rpartition(':')
@@ -140,10 +244,28 @@ def parse(text, emotions=None):
         f'--emotion: expected name:weight,… with weights from 0, as in '
         f'peaceful:0.7,mysterious:0.3, got {text!r}'
       )
-    parts.append(find(name, emotions))
+    parts.append(name)
   if not sum(weights):
     raise UserError(f'--emotion: the weights in {text!r} are all 0')
-  return blend(parts, weights)
+  return parts, weights
+
+
+def _weighted(weights, emotions):
+  """Emotions by alias to what they weigh; those that there are not left out."""
+  known = {normalize(e.alias): e for e in emotions}
+  return {known[a]: w for a, w in weights.items() if a in known}
+
+
+def _mixed(mixture):
+  """The emotion of one or several with their weights."""
+  if len(mixture) == 1:
+    return next(iter(mixture))
+  return blend(list(mixture), list(mixture.values()))
+
+
+def _mapping(mixture, taken):
+  shares = (f'{e.name} ({e.alias}) {w:.2f}' for e, w in mixture.items())
+  return f'{taken} → {", ".join(shares)}'
 
 
 def blend(parts, weights):
@@ -208,7 +330,9 @@ def find(text, emotions=None):
 
   Args:
     text: a name or alias, in composed or decomposed Unicode and any case, also
-      as an ASCII or Latin-1 shell hands over the bytes of UTF-8.
+      as an ASCII or Latin-1 shell hands over the bytes of UTF-8; or a word for
+      a feeling, as 쓸쓸함 or happy, which is mapped to the nine by its meaning
+      (`basis` says how).
     emotions: list to choose from; the nine when None.
 
   Returns:
@@ -218,21 +342,42 @@ def find(text, emotions=None):
     UserError: no emotion is called so; names the nearest.
   """
   emotions = load() if emotions is None else emotions
+  mixture, taken = _meant(text, emotions)
+  emotion = _mixed(mixture)
+  if not taken:
+    return emotion
+  return dataclasses.replace(emotion, basis=_mapping(mixture, taken))
+
+
+def _meant(text, emotions):
+  """Emotions that a name or word means, and what a word was taken for.
+
+  Returns:
+    `(mixture, taken)`: `Emotion` to weight; '' for a name or alias.
+
+  Raises:
+    UserError: as `find`.
+  """
   wanted = normalize(text)
-  by_name = {}
   for emotion in emotions:
-    by_name[normalize(emotion.name)] = emotion
-    by_name[normalize(emotion.alias)] = emotion
-  if wanted in by_name:
-    return by_name[wanted]
+    if wanted in (normalize(emotion.name), normalize(emotion.alias)):
+      return {emotion: 1.0}, ''
+  weights, taken = recognition.interpret(wanted) or ({}, '')
+  mixture = _weighted(weights, emotions)
+  if mixture:
+    return mixture, taken
   # Hangul syllables share few code points; their letters show who is near.
-  letters = {unicodedata.normalize('NFD', name): name for name in by_name}
+  letters = {
+    unicodedata.normalize('NFD', normalize(name)): emotion
+    for emotion in emotions
+    for name in (emotion.name, emotion.alias)
+  }
   nearest = difflib.get_close_matches(
     unicodedata.normalize('NFD', wanted), letters, n=1, cutoff=0.5
   )
   hint = ''
   if nearest:
-    emotion = by_name[letters[nearest[0]]]
+    emotion = letters[nearest[0]]
     hint = f'; did you mean {emotion.name} ({emotion.alias})?'
   raise UserError(
     f'--emotion: there is no emotion {wanted!r}{hint}; --list_emotions lists '
@@ -262,10 +407,13 @@ def spelled(emotion, text):
 
 def normalize(text):
   """Brings a name into the one form that names are compared in."""
+  return unicodedata.normalize('NFC', _decoded(text)).strip().casefold()
+
+
+def _decoded(text):
+  """Text of a shell in another locale than UTF-8, which decodes it wrongly."""
   try:
-    # A shell in another locale than UTF-8 hands over bytes decoded wrongly.
     raw = text.encode(sys.getfilesystemencoding(), 'surrogateescape')
-    text = raw.decode('utf-8')
+    return raw.decode('utf-8')
   except UnicodeError:
-    pass
-  return unicodedata.normalize('NFC', text).strip().casefold()
+    return text

@@ -28,7 +28,8 @@ _SCENE = 0.45  # what a place or the weather counts beside a word for a feeling
 _PREVAILS = 1.5
 _MOST = 3  # emotions of a blend
 _LEAST = 0.08  # share of one
-_ALIKE = 0.83  # of the letters of words that count as one, misspelled
+_ALIKE_NAMES = 0.78
+_ALIKE = 0.83  # of the letters of a word that counts as another, misspelled
 
 # Where the nine lie in valence and arousal.
 PLACES = {
@@ -124,19 +125,29 @@ def interpret(word: str) -> tuple[dict[str, float], str] | None:
   if not word or len(word) > 60 or word.count(' ') > 3:
     return None
   found = _recognize(word, _HINTED)
-  if not found.known:
-    letters = unicodedata.normalize('NFD', word.lower())
+  if found.known:
+    kinds = dict.fromkeys(evidence.why for evidence in found.evidence)
+    return found.weights, ', '.join(kinds)
+  letters = unicodedata.normalize('NFD', word.lower())
+  names = {
+    unicodedata.normalize('NFD', n): a for a, n in vocabulary.NAMES.items()
+  }
+  for spellings, alike in (
+    ({**names, **{a: a for a in vocabulary.NAMES}}, _ALIKE_NAMES),
+    (_spellings(), _ALIKE),
+  ):
     near = difflib.get_close_matches(
-      letters, [s for s in _spellings() if s[0] == letters[0]], 1, _ALIKE
+      letters, [s for s in spellings if s[0] == letters[0]], 1, alike
     )
     if not near:
-      return None
-    word = _spellings()[near[0]]
+      continue
+    word = spellings[near[0]]
+    if word in vocabulary.NAMES:
+      return {word: 1.0}, word
     found = _recognize(word, _HINTED)
-    if not found.known:
-      return None
-    return found.weights, f'{word}, {found.evidence[0].why}'
-  return found.weights, ', '.join(dict.fromkeys(e.why for e in found.evidence))
+    if found.known:
+      return found.weights, f'{word}, {found.evidence[0].why}'
+  return None
 
 
 def place(valence: float, arousal: float) -> dict[str, float]:
@@ -359,10 +370,17 @@ def _mock(hits, text):
     cues.ANNOYING.search(text)
     or any(h.feeling.valence < -0.3 and not h.denied for h in hits)
   ):
-    for hit in hits:
-      if hit.feeling.name in cues.MOCKED and not (hit.denied or hit.is_sign):
-        hit.feeling = vocabulary.feelings()['irony']
-        hit.note = 'irony'
+    mocked = [
+      hit
+      for hit in hits
+      if hit.feeling.name in cues.MOCKED and not (hit.denied or hit.is_sign)
+    ]
+    for hit in hits if mocked else ():
+      hit.weight *= 0.6  # irony is louder than what gives rise to it
+    for hit in mocked:
+      hit.weight /= 0.6
+      hit.feeling = vocabulary.feelings()['irony']
+      hit.note = 'irony'
 
 
 def _result(hits, language, threshold):
@@ -443,6 +461,4 @@ def _spellings():
   for spelled, entry in vocabulary.words('english'):
     if entry.feeling and '_' not in spelled and len(spelled) > 3:
       found[spelled.lstrip('=')] = spelled.lstrip('=')
-  for alias, name in vocabulary.NAMES.items():
-    found[alias], found[unicodedata.normalize('NFD', name)] = alias, name
   return found
