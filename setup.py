@@ -26,6 +26,7 @@ setuptools.setup(
   package_data={
     'emotion_musicvae': ['models/*/*', 'py.typed'],
     'emotion_musicvae.emotions': ['melodies.npz'],
+    'emotion_musicvae.emotions.lexicon': ['*.tsv', '*.txt'],
     'emotion_musicvae.files': ['templates/*'],
     'emotion_musicvae.configs': ['*.yaml'],
   },

@@ -247,7 +247,7 @@ class EmotionMusicVAE:
 
   def generate(
     self,
-    emotion,
+    emotion=None,
     n=1,
     temperature=0.5,
     seed=0,
@@ -255,12 +255,13 @@ class EmotionMusicVAE:
     updates=0,
     reject_misses=False,
     progress=None,
+    text=None,
   ):
-    """Composes melodies that follow an emotion.
+    """Composes melodies that follow an emotion, or a text.
 
     Args:
-      emotion: name or alias of one of the nine, a blend of them (see
-        `catalogue.parse`), or an `catalogue.Emotion`.
+      emotion: name or alias of one of the nine, a word for a feeling, a blend
+        of them (see `catalogue.parse`), or an `catalogue.Emotion`.
       n: how many melodies.
       temperature: softmax temperature of the decoder, above 0; lower is
         plainer.
@@ -273,14 +274,21 @@ class EmotionMusicVAE:
         `DRAWS_PER_OUTPUT` for each; what is missing then is filled up with the
         nearest misses.
       progress: makes the progress bar of the retraining, as `tqdm` does.
+      text: what to take the emotion from, in place of `emotion`, in Korean or
+        English; its strength multiplies `intensity`.
 
     Returns:
       List of n `Melody`, in the order of their numbers.
 
     Raises:
-      UserError: an argument out of range.
+      UserError: an argument out of range, or a text without a feeling.
     """
     _check(n, temperature, intensity, updates=updates)
+    if (emotion is None) == (text is None):
+      raise UserError('--emotion: give it or --text, one of them')
+    if text is not None:
+      emotion, recognized = catalogue.from_text(text)
+      intensity *= recognized.strength
     emotion = _emotion(emotion)
 
     def draw(numbers):

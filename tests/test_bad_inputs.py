@@ -258,7 +258,16 @@ ROWS = [
   # Flags.
   ('generate', [], '--emotion: name one'),
   ('generate', ['--emotion='], '--list_emotions'),
-  ('generate', ['--emotion=평화로음'], 'did you mean 평화로움 (peaceful)?'),
+  ('generate', ['--emotion=암룰홤'], 'did you mean 암울함 (gloomy)?'),
+  ('generate', ['--text=기차는 아홉 시에 떠난다'], '감정을 읽지 못했습니다'),
+  ('generate', ['--text=a train'], '--text: no feeling was recognized'),
+  ('generate', ['--text='], '--text: no feeling was recognized'),
+  ('generate', ['--text=sad', G], '--text: leave out --emotion'),
+  ('generate', ['--text_file={in}/none.txt'], '--text_file: '),
+  ('generate', ['--text_file={in}/cp949.yaml'], 'not UTF-8'),
+  ('generate', ['--text_file={in}'], 'cannot be read'),
+  ('generate', ['--valence=0.3'], '--arousal: give both'),
+  ('generate', ['--valence=3', '--arousal=0'], 'expected -1 to 1'),
   ('generate', ['--emotion=gloomy:x'], 'name:weight'),
   ('generate', ['--emotion=gloomy:nan,clear:1'], 'name:weight'),
   ('generate', ['--emotion=gloomy:0'], 'all 0'),
@@ -662,13 +671,13 @@ def test_closed_and_full_streams(command, status, said):
 
 def test_no_locale_shows_escapes_in_place_of_korean():
   status, said = _shell(
-    'emotion_musicvae.generate --emotion=평화로음',
+    'emotion_musicvae.generate --emotion=암룰홤',
     LC_ALL='C',
     PYTHONUTF8='0',
     PYTHONCOERCECLOCALE='0',
   )
   assert status == 2
-  assert 'did you mean \\ud3c9' in said
+  assert 'did you mean \\uc554' in said
 
 
 def test_without_a_home_melodies_are_composed(run, tmp_path):

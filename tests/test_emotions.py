@@ -53,7 +53,7 @@ def test_bytes_of_a_shell_without_utf8():
 
 
 @pytest.mark.parametrize(
-  ('typed', 'nearest'), [('평화로음', '평화로움'), ('gloomi', 'gloomy')]
+  ('typed', 'nearest'), [('암룰홤', '암울함'), ('clxxr', 'clear')]
 )
 def test_unknown_emotion_names_the_nearest(typed, nearest):
   with pytest.raises(UserError, match=f'did you mean .*{nearest}'):

@@ -27,6 +27,7 @@ MAX_COUNT = 10_000_000
 TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
 FIELDS = (
   'emotion',
+  'text',
   *TARGETS,
   'count',
   'seed',
@@ -202,16 +203,21 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
   from emotion_musicvae.music import harmony
 
   @functools.lru_cache(maxsize=4096)
-  def wanted(name, targets):
-    emotion = catalogue.Emotion(name='target', alias='target')
+  def wanted(name, text, targets):
+    emotion, strength = catalogue.Emotion(name='target', alias='target'), 1.0
+    if name and text:
+      raise UserError('text: leave out emotion, or it')
     if name:
       emotion = catalogue.parse(str(name), known)
+    if text:
+      emotion, recognized = catalogue.from_text(str(text), known, 'text')
+      strength = recognized.strength
     if targets:
       values = {**dataclasses.asdict(emotion), **dict(targets)}
       emotion = configuration.build(catalogue.Emotion, values, 'targets')
       catalogue.check(emotion, 'targets')
     harmony.chord_tones(emotion.chords)
-    return emotion
+    return emotion, strength
 
   @functools.lru_cache(maxsize=256)
   def song(path, track, start_bar):
@@ -237,16 +243,18 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
     try:
       fields = _given(fields)
       number = functools.partial(_number, fields)
+      emotion, strength = wanted(
+        fields.get('emotion'),
+        fields.get('text'),
+        tuple((name, fields[name]) for name in TARGETS if name in fields),
+      )
       yield Request(
         line,
-        wanted(
-          fields.get('emotion'),
-          tuple((name, fields[name]) for name in TARGETS if name in fields),
-        ),
+        emotion,
         number('count', int, 1, 1, MAX_COUNT),
         number('seed', int, _own_seed(seed, line), 0, 2**63 - 1),
         number('temperature', float, temperature, 0.01, 10),
-        number('intensity', float, intensity, 0, 1),
+        strength * number('intensity', float, intensity, 0, 1),
         parse_formats(fields['formats'], 'formats', tfrecord)
         if 'formats' in fields
         else formats,
@@ -348,8 +356,8 @@ def _given(fields):
     for one in value if listed else [value]:
       if isinstance(one, bool) or not isinstance(one, str | int | float):
         raise UserError(f'{name}: expected a number or text, got {value!r}')
-  if not {'emotion', *TARGETS} & set(given):
-    raise UserError('neither an emotion nor a target')
+  if not {'emotion', 'text', *TARGETS} & set(given):
+    raise UserError('neither an emotion nor a text nor a target')
   return given
 
 

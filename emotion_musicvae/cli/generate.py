@@ -14,6 +14,7 @@ from absl import flags
 
 from emotion_musicvae.cli import command
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import recognition
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import configuration
@@ -24,8 +25,25 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string(
   'emotion',
   None,
-  'Emotion, in Korean or English, or a blend: peaceful:0.7,mysterious:0.3. '
-  '--list_emotions lists them.',
+  'Emotion, in Korean or English, or a word for a feeling, or a blend: '
+  'peaceful:0.7,mysterious:0.3. --list_emotions lists them.',
+)
+flags.DEFINE_string(
+  'text',
+  None,
+  'What you feel, in your own words, Korean or English, in place of --emotion. '
+  'How strongly multiplies --intensity.',
+)
+flags.DEFINE_string(
+  'text_file', None, 'A text file in UTF-8 to take the emotion from, as --text.'
+)
+flags.DEFINE_float(
+  'valence',
+  None,
+  'How pleasant, from -1 to 1, in place of --emotion; goes with --arousal.',
+)
+flags.DEFINE_float(
+  'arousal', None, 'How stirred, from -1 to 1; goes with --valence.'
 )
 flags.DEFINE_string(
   'emotions_file',
@@ -149,10 +167,21 @@ def main():
     print_emotions()
     return
   check_mode()
-  emotion, to_emotion = wanted_emotion(), None
+  text, recognized, intensity = wanted_text(), None, FLAGS.intensity
+  if text is not None:
+    known = catalogue.load(FLAGS.emotions_file)
+    flag = '--text' if FLAGS.text is not None else '--text_file'
+    emotion, recognized = catalogue.from_text(text, known, flag)
+    emotion = adjusted(emotion)
+    intensity *= recognized.strength
+  else:
+    emotion = wanted_emotion()
+  to_emotion = None
   if FLAGS.to_emotion:
     known = catalogue.load(FLAGS.emotions_file)
     to_emotion = catalogue.parse(FLAGS.to_emotion, known)
+    for line in catalogue.readings(FLAGS.to_emotion, known):
+      print(line)
   command.check_range('num_outputs', FLAGS.num_outputs, 1, 100_000)
   command.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
   command.check_range('updates', FLAGS.updates, 0, 1000)
@@ -181,6 +210,8 @@ def main():
       where = '--target' if FLAGS.target else '--emotions_file'
       raise UserError(f'{where}: {e.name}: {error}') from None
   writers.check_directory(FLAGS.output_dir)
+  if recognized:
+    print(recognition.describe(recognized))
 
   command.load_tensorflow()
 
@@ -219,7 +250,7 @@ def main():
     beyond = actor_critic.beyond_training(e)
     if beyond:
       print(f'Warning: {beyond}.', file=sys.stderr)
-  melodies = compose(model, emotion, to_emotion, song, to_song, seed)
+  melodies = compose(model, emotion, to_emotion, song, to_song, seed, intensity)
   if FLAGS.accompaniment == 'chords':
     melodies = [
       dataclasses.replace(
@@ -247,7 +278,9 @@ def main():
       'start_bar': FLAGS.start_bar,
       'seed': seed,
       'temperature': FLAGS.temperature,
-      'intensity': FLAGS.intensity,
+      'intensity': intensity,
+      'text': text,
+      'recognized': recognized and dataclasses.asdict(recognized),
       'updates': FLAGS.updates,
       'accompaniment': FLAGS.accompaniment,
       'distance': FLAGS.distance,
@@ -274,12 +307,41 @@ def main():
   print(f'{record}  what was asked for and what each melody measures')
 
 
+def wanted_text():
+  """What --text or --text_file says; None where neither is given."""
+  given = [
+    flag
+    for flag in ('emotion', 'text', 'text_file', 'valence')
+    if FLAGS[flag].value is not None
+  ]
+  if len(given) > 1:
+    raise UserError(f'--{given[1]}: leave out --{given[0]}, or it')
+  if (FLAGS.valence is None) != (FLAGS.arousal is None):
+    missing = 'arousal' if FLAGS.arousal is None else 'valence'
+    raise UserError(
+      f'--{missing}: give both, as in --valence=-0.4 --arousal=0.7'
+    )
+  if FLAGS.text_file is None:
+    return FLAGS.text
+  try:
+    with open(FLAGS.text_file, encoding='utf-8-sig') as f:
+      return f.read(recognition.MAX_CHARACTERS)
+  except OSError as e:
+    raise UserError(
+      f'--text_file: {FLAGS.text_file!r} cannot be read ({e.strerror})'
+    ) from None
+  except UnicodeDecodeError:
+    raise UserError(
+      f'--text_file: {FLAGS.text_file!r} is not UTF-8; save it as UTF-8'
+    ) from None
+
+
 def wanted_emotion():
-  """The emotion that --emotion, --emotions_file and --target ask for.
+  """The emotion that --emotion, --valence and --target ask for.
 
   None where melodies can do without, as they are near or between yours.
   """
-  if not FLAGS.emotion and not FLAGS.target:
+  if not FLAGS.emotion and not FLAGS.target and FLAGS.valence is None:
     if FLAGS.input_midi and FLAGS.mode != 'sample':
       return None
     raise UserError(
@@ -290,6 +352,15 @@ def wanted_emotion():
   emotion = catalogue.Emotion(name='target', alias='target')
   if FLAGS.emotion:
     emotion = catalogue.parse(FLAGS.emotion, known)
+    for line in catalogue.readings(FLAGS.emotion, known):
+      print(line)
+  if FLAGS.valence is not None:
+    emotion = catalogue.from_place(FLAGS.valence, FLAGS.arousal, known)
+  return adjusted(emotion)
+
+
+def adjusted(emotion):
+  """An emotion with the targets, tempo and instrument that flags ask for."""
   if FLAGS.target:
     emotion = catalogue.with_targets(emotion, FLAGS.target)
   if FLAGS.qpm is not None:
@@ -340,14 +411,14 @@ def check_mode():
       readers.check_file(FLAGS[flag].value, f'--{flag}')
 
 
-def compose(model, emotion, to_emotion, song, to_song, seed):
+def compose(model, emotion, to_emotion, song, to_song, seed, intensity):
   """The melodies that are asked for, as `api.Melody`."""
   n = FLAGS.num_outputs
   common = {
     'n': n,
     'temperature': FLAGS.temperature,
     'seed': seed,
-    'intensity': FLAGS.intensity,
+    'intensity': intensity,
   }
   bar = FLAGS.start_bar
   if FLAGS.mode == 'interpolate':
