@@ -285,7 +285,7 @@ class EmotionMusicVAE:
     """
     _check(n, temperature, intensity, updates=updates)
     if (emotion is None) == (text is None):
-      raise UserError('--emotion: give it or --text, one of them')
+      raise UserError('emotion', 'give it or `text`, one of them')
     if text is not None:
       emotion, recognized = catalogue.from_text(text)
       intensity *= recognized.strength
@@ -491,11 +491,11 @@ class EmotionMusicVAE:
     """
     _check(n, temperature, intensity)
     if n < 2:
-      raise UserError(f'--num_outputs: interpolation takes at least 2, got {n}')
+      raise UserError('num_outputs', f'interpolation takes at least 2, got {n}')
     if to_emotion is None and to_song is None:
-      raise UserError('to_emotion or to_song: name where to end')
+      raise UserError('to_emotion', 'name where to end, or `to_song`')
     if emotion is None and song is None:
-      raise UserError('emotion or song: name where to begin')
+      raise UserError('emotion', 'name where to begin, or `song`')
     first = emotion = _emotion(emotion)
     last = emotion if to_emotion is None else _emotion(to_emotion)
     shifts = _shifts([first, last], [intensity] * 2)
@@ -827,9 +827,9 @@ def _check(n, temperature, intensity, distance=0.0, updates=0):
   """Refuses arguments out of range.
 
   Raises:
-    UserError: names the flag and the range.
+    UserError: names the argument and the range.
   """
-  for flag, value, low, high in (
+  for argument, value, low, high in (
     ('num_outputs', n, 1, MAX_OUTPUTS),
     ('temperature', temperature, 0.01, 10),
     ('intensity', intensity, 0, 1),
@@ -837,7 +837,7 @@ def _check(n, temperature, intensity, distance=0.0, updates=0):
     ('updates', updates, 0, MAX_UPDATES),
   ):
     if not low <= value <= high:
-      raise UserError(f'--{flag}: expected {low} to {high}, got {value}')
+      raise UserError(argument, f'expected {low} to {high}, got {value}')
 
 
 def _targets(wanted):

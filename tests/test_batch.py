@@ -24,6 +24,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import writers
+from emotion_musicvae.support.errors import UserError
 
 MODEL = {'max_batch_size': pipeline.BATCH_SIZE}
 KILLS = 20
@@ -250,16 +251,16 @@ def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
 def test_a_folder_keeps_its_job(out):
   before = _files(out)
   _run(out, REQUESTS)
-  with pytest.raises(pipeline.UserError, match='another job .another plan'):
+  with pytest.raises(UserError, match='another job .another plan'):
     _run(out, REQUESTS[:2])
-  with pytest.raises(pipeline.UserError, match='another job .another output'):
+  with pytest.raises(UserError, match='another job .another output'):
     _run(out, REQUESTS, tfrecord=True)
   assert _files(out) == before
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
   (tmp_path / 'melodies').mkdir()
-  with pytest.raises(pipeline.UserError, match='holds melodies, and no job'):
+  with pytest.raises(UserError, match='holds melodies, and no job'):
     _run(tmp_path, REQUESTS)
   assert os.listdir(tmp_path) == ['melodies']
 

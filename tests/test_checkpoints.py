@@ -184,7 +184,7 @@ def test_no_room_to_unpack_keeps_what_was_fetched(published, monkeypatch):
 
   with monkeypatch.context() as context:
     context.setattr(checkpoints.shutil, 'copyfileobj', full)
-    with pytest.raises(UserError, match='no room in .* set TMPDIR or --cache'):
+    with pytest.raises(UserError, match='no room in .* set TMPDIR'):
       _located()
   assert published.kept() == [LITE + '.tar']
   assert _located()
@@ -248,7 +248,7 @@ def test_a_claim_is_waited_for_and_ends_with_its_process(tmp_path, capsys):
 def test_a_folder_that_cannot_be_claimed_is_named(tmp_path):
   (tmp_path / 'file').write_text('in the way')
   with (
-    pytest.raises(UserError, match='--cache_dir: cannot write to .*/file'),
+    pytest.raises(UserError, match='cache_dir: cannot write to .*/file'),
     checkpoints.claimed(str(tmp_path / 'file'), 'cache_dir'),
   ):
     pass

@@ -9,6 +9,7 @@ from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.pretraining import trainer
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 
 def test_a_short_tune_is_sung_again_until_the_window_is_full():
@@ -149,10 +150,10 @@ def test_a_folder_without_melodies_says_why(tmp_path):
   (tmp_path / 'notes.txt').write_text('no music')
   files = corpus.input_files(str(tmp_path))
   assert len(files) == 4
-  with pytest.raises(configuration.UserError) as e:
+  with pytest.raises(UserError) as e:
     corpus.load(files, configuration.CorpusHparams(), lambda x, total: x)
   assert str(e.value) == (
-    '--input_dir: no 16-bar melody among its pieces: 2 not in 4/4, 1 cannot '
+    'input_dir: no 16-bar melody among its pieces: 2 not in 4/4, 1 cannot '
     'be read, 1 shorter than 6 bars'
   )
 
@@ -160,21 +161,21 @@ def test_a_folder_without_melodies_says_why(tmp_path):
 def test_a_single_piece_leaves_nothing_to_hold_out(tmp_path):
   _write(tmp_path / 'a.abc', '|'.join(['CDEF GABc', 'cBAG FEDC'] * 8))
   files = corpus.input_files(str(tmp_path / 'a.abc'))
-  with pytest.raises(configuration.UserError, match='one piece'):
+  with pytest.raises(UserError, match='one piece'):
     corpus.load(files, configuration.CorpusHparams(), lambda x, total: x)
 
 
 def test_a_folder_without_music_names_the_endings(tmp_path):
-  with pytest.raises(configuration.UserError, match='--input_dir.*\\.mid'):
+  with pytest.raises(UserError, match='input_dir.*\\.mid'):
     corpus.input_files(str(tmp_path))
-  with pytest.raises(configuration.UserError, match='does not exist'):
+  with pytest.raises(UserError, match='does not exist'):
     corpus.input_files(str(tmp_path / 'nowhere'))
 
 
 def test_settings_that_cut_nothing_are_refused():
-  with pytest.raises(configuration.UserError, match='slowdowns.*above 0'):
+  with pytest.raises(UserError, match='slowdowns.*above 0'):
     configuration.CorpusHparams(slowdowns=(0.0, 1.0))
-  with pytest.raises(configuration.UserError, match='mean_pitch.*two numbers'):
+  with pytest.raises(UserError, match='mean_pitch.*two numbers'):
     configuration.CorpusHparams(mean_pitch=(60.0,))
 
 

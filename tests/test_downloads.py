@@ -152,7 +152,7 @@ def test_a_part_longer_than_the_file_starts_again(server, tmp_path):
 
 def test_what_has_arrived_is_kept_for_the_next_time(server, tmp_path):
   server.behaviour = ['break off'] + ['busy'] * 4
-  with pytest.raises(UserError, match='cannot download http.*--checkpoint_fi'):
+  with pytest.raises(UserError, match='cannot download http.*.checkpoint_fi'):
     _fetch(server, tmp_path)
   assert _left(tmp_path) == {'model.tar.part'}
   kept = (tmp_path / 'cache' / 'model.tar.part').read_bytes()
@@ -165,7 +165,7 @@ def test_what_has_arrived_is_kept_for_the_next_time(server, tmp_path):
 def test_an_error_page_is_not_a_checkpoint(server, tmp_path):
   server.behaviour = ['error page']
   with pytest.raises(
-    UserError, match='status 404 and text/html.*--checkpoint_file'
+    UserError, match='status 404 and text/html.*.checkpoint_file'
   ):
     _fetch(server, tmp_path)
   assert not _left(tmp_path)
@@ -173,7 +173,7 @@ def test_an_error_page_is_not_a_checkpoint(server, tmp_path):
 
 def test_free_disk_is_looked_at_first(server, tmp_path):
   server.behaviour = ['claim too much']
-  with pytest.raises(UserError, match='--cache_dir: .* MB are free'):
+  with pytest.raises(UserError, match='cache_dir: .* MB are free'):
     _fetch(server, tmp_path)
   assert not _left(tmp_path)
 
@@ -185,5 +185,5 @@ def test_offline_one_line_says_where_to_get_the_file(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
   (tmp_path / 'file').write_text('in the way')
-  with pytest.raises(UserError, match='--cache_dir: cannot write'):
+  with pytest.raises(UserError, match='cache_dir: cannot write'):
     downloads.fetch('http://127.0.0.1:9/x', str(tmp_path / 'file/x'))

@@ -61,7 +61,7 @@ def test_unknown_emotion_names_the_nearest(typed, nearest):
 
 
 def test_unknown_emotion_says_how_to_list_them():
-  with pytest.raises(UserError, match='--list_emotions'):
+  with pytest.raises(UserError, match='list_emotions'):
     catalogue.find('xyz')
 
 
@@ -132,7 +132,7 @@ def test_targets_replace_those_of_the_emotion():
   ],
 )
 def test_bad_targets_are_named(text, message):
-  with pytest.raises(UserError, match='--target: .*' + message):
+  with pytest.raises(UserError, match='target: .*' + message):
     catalogue.with_targets(catalogue.find('gloomy'), text)
 
 

@@ -81,7 +81,7 @@ def test_a_tfrecord_holds_no_sound():
   ]
   stream = io.BytesIO('\n'.join(rows).encode())
   _, failure = _requests(requests.jsonl_rows(stream), tfrecord=True)
-  assert failure.reason.startswith('formats: --output_tfrecord writes')
+  assert failure.reason.startswith('formats: `output_tfrecord` writes')
 
 
 @pytest.mark.parametrize(

@@ -544,7 +544,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, owner, broken):
     return original(*args)
 
   monkeypatch.setattr(owner, broken, fails)
-  with pytest.raises(UserError, match=r'--output_dir: .*No space left'):
+  with pytest.raises(UserError, match=r'output_dir: .*No space left'):
     writers.write_run(
       tmp_path, 'config', 'gloomy', [_melody()] * 2, {}, ['mid', 'wav', 'html']
     )

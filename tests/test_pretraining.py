@@ -14,6 +14,7 @@ from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.pretraining import trainer
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 SIZES = {'z_size': 8, 'enc_rnn_size': [16, 16], 'dec_rnn_size': [24, 24]}
 HPARAMS = {
@@ -241,5 +242,5 @@ def test_a_checkpoint_of_other_sizes_is_refused(killed):
     for sizes in ({}, {'z_size': 16})
   )
   checkpoints.load_model(prefix, 'hierdec-mel_16bar_lite', same)
-  with pytest.raises(configuration.UserError, match='shape.*expected'):
+  with pytest.raises(UserError, match='shape.*expected'):
     checkpoints.load_model(prefix, 'hierdec-mel_16bar_lite', other)

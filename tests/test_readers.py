@@ -8,7 +8,7 @@ from emotion_musicvae.files import readers
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.pretraining import corpus
-from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 REEL = """X:7
 T:A Reel
@@ -219,7 +219,7 @@ def test_a_damaged_file_is_named_and_not_fatal(tmp_path, ending):
 
 
 def test_another_ending_is_refused():
-  with pytest.raises(configuration.UserError, match="'song.wav'.*\\.mid"):
+  with pytest.raises(UserError, match="'song.wav'.*\\.mid"):
     readers.read('song.wav')
 
 

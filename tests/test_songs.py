@@ -9,7 +9,7 @@ from emotion_musicvae.emotions import references
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import melody
-from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 
 @pytest.fixture(scope='module')
@@ -110,7 +110,7 @@ def test_the_melody_is_the_track_named_so_or_the_highest(tmp_path):
   assert "took track 1 'Lead vocal'" in songs.load(named).account
   assert "took track 1 'Bass'" in songs.load(path, track=1).account
   for track, message in ((9, 'tracks 1 to 4, got 9'), (4, 'no note in 4/4')):
-    with pytest.raises(configuration.UserError, match=f'--track: .*{message}'):
+    with pytest.raises(UserError, match=f'track: .*{message}'):
       songs.load(path, track=track)
 
 
@@ -154,7 +154,7 @@ def test_a_short_melody_is_sung_again_and_a_long_one_cut_in_windows():
   assert steps == 256
   assert _first_pitches(later[0])[:4].tolist() == [74, 75, 76, 74]
   for bar, said in ((41, 'bars 1 to 40, got 41'), (0, 'got 0')):
-    with pytest.raises(configuration.UserError, match=f'--start_bar: .*{said}'):
+    with pytest.raises(UserError, match=f'start_bar: .*{said}'):
       forty.windows(bar)
 
 
@@ -172,8 +172,8 @@ def test_two_four_is_four_four_and_three_four_is_refused():
   assert len(song.tokens) == 8 * 16
   waltz = [(bar, beat, 1.0, 60) for bar in range(1, 17) for beat in (0, 1, 2)]
   with pytest.raises(
-    configuration.UserError,
-    match=r'^--input_midi: the NoteSequence: not in 4/4 \(3/4\); the model '
+    UserError,
+    match=r'^song: the NoteSequence: not in 4/4 \(3/4\); the model '
     'sings 4/4 only, so name a melody in 4/4$',
   ):
     songs.load(_score(('', 0, waltz), metre=(3, 4)))
@@ -252,16 +252,16 @@ def test_a_file_without_a_melody_ends_in_one_line(tmp_path, kind):
   write, message = _BAD[kind]
   path = str(tmp_path / 'song.mid')
   write(path)
-  with pytest.raises(configuration.UserError) as error:
-    songs.load(path, flag='--input_midi_2')
+  with pytest.raises(UserError) as error:
+    songs.load(path, argument='to_song')
   said = str(error.value)
-  assert said.startswith(f'--input_midi_2: {path!r}')
+  assert said.startswith(f'to_song: {path!r}')
   assert message in said
   assert '\n' not in said
 
 
 def test_a_folder_or_another_ending_is_refused(tmp_path):
-  with pytest.raises(configuration.UserError, match='is a folder; name one'):
+  with pytest.raises(UserError, match='is a folder; name one'):
     readers.check_file(str(tmp_path))
-  with pytest.raises(configuration.UserError, match='ending in .abc, .mid'):
+  with pytest.raises(UserError, match='ending in .abc, .mid'):
     readers.check_file('song.wav')

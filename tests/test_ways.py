@@ -12,7 +12,7 @@ from emotion_musicvae.emotions import hits
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import melody
-from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 
 @pytest.fixture(scope='module')
@@ -229,7 +229,7 @@ def test_arguments_are_checked(model, tunes):
     (lambda: model.interpolate(to_emotion='gloomy'), 'where to begin'),
     (lambda: model.interpolate('gloomy', 'clear', n=1), 'at least 2'),
   ):
-    with pytest.raises(configuration.UserError, match=message):
+    with pytest.raises(UserError, match=message):
       call()
 
 

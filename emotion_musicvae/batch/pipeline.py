@@ -56,7 +56,7 @@ except ModuleNotFoundError as e:
   if e.name.partition('.')[0] != 'apache_beam':
     raise
   raise UserError(
-    'apache-beam is not installed; type: pip install "apache-beam>=2.77"'
+    '', 'apache-beam is not installed', 'type: pip install "apache-beam>=2.77"'
   ) from None
 
 BATCH_SIZE = 64
@@ -133,8 +133,9 @@ def claimed(output_dir):
 
   def taken():
     raise UserError(
-      f'--output_dir: {output_dir!r} is being worked on by another '
-      'emotion_musicvae_batch; wait for it, or name another folder'
+      'output_dir',
+      f'{output_dir!r} is being worked on by another emotion_musicvae_batch',
+      'wait for it, or name another folder',
     )
 
   with contextlib.ExitStack() as held:
@@ -145,8 +146,9 @@ def claimed(output_dir):
       _check(output_dir)
     except OSError as e:
       raise UserError(
-        f'--output_dir: cannot write to {output_dir!r} ({e.strerror or e}); '
-        'name a folder you may write to'
+        'output_dir',
+        f'cannot write to {output_dir!r} ({e.strerror or e})',
+        'name a folder you may write to',
       ) from None
     yield
 
@@ -158,8 +160,9 @@ def _check(output_dir):
   for name in ('melodies', 'manifest.jsonl', 'manifest.parquet'):
     if _exists(output_dir, name):
       raise UserError(
-        f'--output_dir: {output_dir!r} holds {name}, and no job to go on with; '
-        'name another folder'
+        'output_dir',
+        f'{output_dir!r} holds {name}, and no job to go on with',
+        'name another folder',
       )
   with _whole(output_dir, *_WORK, 'check'):
     pass
@@ -194,7 +197,7 @@ def begin(found, output_dir, max_errors, tfrecord, parquet, model):
       if not known and job.num_failures:
         _copy(failed, output_dir, 'failed.jsonl')
     if refusal:
-      raise UserError(refusal)
+      raise refusal
     record = _record(job, digest)
     if known:
       _refuse_another(job, record)
@@ -238,9 +241,11 @@ def _plan(found, plan, failed, max_errors):
   said = f'line {first.line}: {first.reason}' if first else 'there is none'
   refusal = None
   if max_errors is not None and failures > max_errors:
-    refusal = f'--max_errors: more than {max_errors} bad requests; first {said}'
+    refusal = UserError(
+      'max_errors', f'more than {max_errors} bad requests', f'first {said}'
+    )
   elif not num_shards:
-    refusal = f'--requests: no request can be met; {said}'
+    refusal = UserError('requests', 'no request can be met', said)
   return (num_shards, num_melodies, failures), digest.hexdigest(), refusal
 
 
@@ -273,8 +278,9 @@ def _refuse_another(job, record):
   differing = [name for name in record if begun.get(name) != record[name]]
   if differing:
     raise UserError(
-      f'--output_dir: {job.output_dir!r} holds another job (another '
-      f'{", ".join(differing)}); name another folder, or repeat its command'
+      'output_dir',
+      f'{job.output_dir!r} holds another job (another {", ".join(differing)})',
+      'name another folder, or repeat its command',
     )
 
 
@@ -316,7 +322,7 @@ def run(job, pipeline):
     if not job.is_finished():
       named = result.metrics().query(MetricsFilter().with_name('no_room'))
       if any(counter.result for counter in named['counters']):
-        raise UserError(_no_room(job.output_dir))
+        raise _no_room(job.output_dir)
       # Beam only logs it where its sink could not move the file.
       raise RuntimeError(f'{job.path(job.manifest)!r} could not be written')
   if _exists(job.output_dir, '.job'):
@@ -487,7 +493,7 @@ def _tfrecord(items, melodies):
 
 
 @contextlib.contextmanager
-def _room_in(folder, flag='--output_dir'):
+def _room_in(folder, argument='output_dir'):
   """Tells of a disk that is full, here or where a worker met it.
 
   Raises:
@@ -497,14 +503,15 @@ def _room_in(folder, flag='--output_dir'):
     yield
   except (OSError, RuntimeError) as e:
     if _NO_ROOM.search(str(e)):
-      raise UserError(_no_room(folder, flag)) from None
+      raise _no_room(folder, argument) from None
     raise
 
 
-def _no_room(folder, flag='--output_dir'):
-  return (
-    f'{flag}: no room left in {folder!r}; what is finished is kept, so make '
-    'room and repeat the command'
+def _no_room(folder, argument='output_dir'):
+  return UserError(
+    argument,
+    f'no room left in {folder!r}',
+    'what is finished is kept, so make room and repeat the command',
   )
 
 

@@ -132,7 +132,7 @@ def csv_rows(stream):
     stream, 'utf-8-sig', errors='backslashreplace', newline=''
   )
   reader = csv.DictReader(text)
-  _refuse_unknown(reader.fieldnames or ['nothing'], '--requests: ')
+  _refuse_unknown(reader.fieldnames or ['nothing'], 'requests')
   for fields in reader:
     beyond = fields.pop(None, None)
     row = ','.join([*(v or '' for v in fields.values()), *(beyond or ())])
@@ -148,12 +148,12 @@ def plain_rows(names, count):
     yield line, name, {'emotion': name, 'count': count}
 
 
-def parse_formats(value, flag, tfrecord):
+def parse_formats(value, argument, tfrecord):
   """Formats of a melody's files.
 
   Args:
     value: list of names, or text with commas or spaces between them.
-    flag: the flag or field to name in an error.
+    argument: what to name in an error, an argument or a field.
     tfrecord: whether the job writes TFRecords in place of files.
 
   Returns:
@@ -169,14 +169,16 @@ def parse_formats(value, flag, tfrecord):
   able = tuple(name for name in writers.FORMATS if name != 'html')
   if 'html' in names:
     raise UserError(
-      f'{flag}: html is one page for a whole run of emotion_musicvae_generate; '
-      f'of a job there are {", ".join(able)}'
+      argument,
+      'html is one page for a whole run of emotion_musicvae_generate',
+      f'of a job there are {", ".join(able)}',
     )
-  writers.check_formats(names, flag, able)
+  writers.check_formats(names, argument, able)
   if tfrecord and {*names} != {'mid'}:
     raise UserError(
-      f'{flag}: --output_tfrecord writes NoteSequences in place of files; '
-      'leave one of them out'
+      argument,
+      '`output_tfrecord` writes NoteSequences in place of files',
+      'leave one of them out',
     )
   return tuple(name for name in able if name in names)
 
@@ -206,7 +208,7 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
   def wanted(name, text, targets):
     emotion, strength = catalogue.Emotion(name='target', alias='target'), 1.0
     if name and text:
-      raise UserError('text: leave out emotion, or it')
+      raise UserError('text', 'leave it out, or `emotion`')
     if name:
       emotion = catalogue.parse(str(name), known)
     if text:
@@ -232,7 +234,9 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
     if path is not None:
       return song(str(path), track, start_bar)
     if track or start_bar:
-      raise UserError('input_midi: name your melody to take a track or bar of')
+      raise UserError(
+        'input_midi', 'name your melody to take a track or bar of'
+      )
     return None
 
   for row in rows:
@@ -261,7 +265,7 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
         own(fields, number),
       )
     except ValueError as e:
-      yield Failure(line, str(e).removeprefix('--'), text)
+      yield Failure(line, str(e), text)
 
 
 def shards(wanted):
@@ -355,17 +359,19 @@ def _given(fields):
     listed = name == 'formats' and isinstance(value, list)
     for one in value if listed else [value]:
       if isinstance(one, bool) or not isinstance(one, str | int | float):
-        raise UserError(f'{name}: expected a number or text, got {value!r}')
+        raise UserError(name, f'expected a number or text, got {value!r}')
   if not {'emotion', 'text', *TARGETS} & set(given):
-    raise UserError('neither an emotion nor a text nor a target')
+    raise UserError('', 'neither an emotion nor a text nor a target')
   return given
 
 
-def _refuse_unknown(names, where=''):
+def _refuse_unknown(names, argument=''):
   for name in names:
     if name not in FIELDS:
       raise UserError(
-        f'{where}no field is called {name!r}; there are {", ".join(FIELDS)}'
+        argument,
+        f'no field is called {name!r}',
+        f'there are {", ".join(FIELDS)}',
       )
 
 
@@ -380,7 +386,7 @@ def _number(fields, name, kind, default, low, high):
   if not fits:
     word = {int: 'an integer', float: 'a number'}[kind]
     raise UserError(
-      f'{name}: expected {word} from {low} to {high}, got {value!r}'
+      name, f'expected {word} from {low} to {high}, got {value!r}'
     )
   return number
 

@@ -155,20 +155,20 @@ def main():
 def _check_flags():
   """Refuses flags out of range; gives the formats of requests without any."""
   if bool(FLAGS.requests) == bool(FLAGS.emotions):
-    raise UserError('--requests: name a file, or emotions with --emotions=all')
+    raise UserError('requests', 'name a file, or emotions with --emotions=all')
   if FLAGS.requests and FLAGS.num_outputs is not None:
     raise UserError(
-      '--num_outputs: goes with --emotions; requests have "count"'
+      'num_outputs', 'goes with --emotions', 'requests have "count"'
     )
   if FLAGS.emotions:
     if FLAGS.num_outputs is None:
-      raise UserError('--num_outputs: say how many melodies of each emotion')
+      raise UserError('num_outputs', 'say how many melodies of each emotion')
     command.check_range('num_outputs', FLAGS.num_outputs, 1, requests.MAX_COUNT)
   if not FLAGS.output_dir:
-    raise UserError('--output_dir: name a folder')
+    raise UserError('output_dir', 'name a folder')
   if FLAGS.manifest not in ('jsonl', 'parquet'):
     raise UserError(
-      f'--manifest: expected jsonl or parquet, got {FLAGS.manifest!r}'
+      'manifest', f'expected jsonl or parquet, got {FLAGS.manifest!r}'
     )
   command.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
   command.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
@@ -193,7 +193,7 @@ def _rows(known):
     return
   if not FLAGS.requests.endswith(('.jsonl', '.csv')):
     raise UserError(
-      f'--requests: {FLAGS.requests!r}: expected a file ending in .jsonl, .csv'
+      'requests', f'{FLAGS.requests!r}: expected a file ending in .jsonl, .csv'
     )
   read = (
     requests.csv_rows
@@ -204,7 +204,7 @@ def _rows(known):
     stream = open(FLAGS.requests, 'rb')
   except OSError as e:
     raise UserError(
-      f'--requests: {FLAGS.requests!r} cannot be read ({e.strerror})'
+      'requests', f'{FLAGS.requests!r} cannot be read ({e.strerror})'
     ) from None
   with stream:
     yield read(stream)
@@ -233,7 +233,7 @@ def _pipeline():
   except SystemExit:
     # argparse has said it, below its usage.
     reason = said.getvalue().strip().splitlines()[-1]
-  raise UserError(f'--pipeline_options: {reason}')
+  raise UserError('pipeline_options', reason)
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ def main():
   elif FLAGS.input_dir:
     found = labels.from_folders(FLAGS.input_dir)
   else:
-    raise UserError('--input_dir: name a folder of labelled music')
+    raise UserError('input_dir', 'name a folder of labelled music')
 
   command.load_tensorflow()
 
@@ -75,7 +75,7 @@ def main():
     print(note)
   counted = corpus.counted([refusal.reason for refusal in refusals])
   if not references:
-    raise UserError(f'--input_dir: no label has a melody: {counted}')
+    raise UserError('input_dir', f'no label has a melody: {counted}')
   few = [r.emotion.name for r in references if r.melodies < FLAGS.min_melodies]
   if few:
     print(
@@ -104,7 +104,7 @@ def _scale():
     low = high = 0.0
   if not low < high:
     raise UserError(
-      '--valence_arousal_scale: expected two numbers, as in -1,1 or 1,9'
+      'valence_arousal_scale', 'expected two numbers, as in -1,1 or 1,9'
     )
   return low, high
 
@@ -112,7 +112,7 @@ def _scale():
 def _outputs(output_file):
   """Paths of picture, report and references; refuses what exists."""
   if not output_file or not output_file.endswith(('.yaml', '.yml')):
-    raise UserError('--output_file: name a file that ends in .yaml')
+    raise UserError('output_file', 'name a file that ends in .yaml')
   stem = os.path.splitext(output_file)[0]
   paths = (stem + '.png', stem + '.md', output_file)
   folder = _folder(output_file)
@@ -122,11 +122,11 @@ def _outputs(output_file):
     atomic.recover(folder)
   except OSError as e:
     raise UserError(
-      f'--output_file: cannot write to {folder!r} ({e.strerror})'
+      'output_file', f'cannot write to {folder!r} ({e.strerror})'
     ) from None
   for path in paths:
     if os.path.lexists(path):
-      raise UserError(f'--output_file: {path!r} exists; name another')
+      raise UserError('output_file', f'{path!r} exists', 'name another')
   return paths
 
 
@@ -152,8 +152,9 @@ def _write(paths, contents):
             f.write(content)
   except OSError as e:
     raise UserError(
-      f'--output_file: could not write to {folder!r} ({e.strerror}); '
-      'nothing was kept'
+      'output_file',
+      f'could not write to {folder!r} ({e.strerror})',
+      'nothing was kept',
     ) from None
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 import tempfile
 
@@ -63,7 +64,7 @@ def _told():
     if sys.stdout:
       sys.stdout.flush()  # What cannot be written shows here at the latest.
   except UserError as e:
-    _fail(e)
+    _fail(in_flags(e))
   except FloatingPointError as e:
     print(f'Error: {e}', file=sys.stderr)
     sys.exit(1)
@@ -92,7 +93,7 @@ def check_range(flag, value, low, high):
     UserError: names the flag and the range.
   """
   if not low <= value <= high:
-    raise UserError(f'--{flag}: expected {low} to {high}, got {value}')
+    raise UserError(flag, f'expected {low} to {high}, got {value}')
 
 
 def check_strategy(name):
@@ -104,8 +105,8 @@ def check_strategy(name):
   known = ('one_device', 'mirrored', 'multi_worker_mirrored')
   if name not in known:
     raise UserError(
-      f'--distribution_strategy: expected one of {", ".join(known)}, got '
-      f'{name!r}'
+      'distribution_strategy',
+      f'expected one of {", ".join(known)}, got {name!r}',
     )
 
 
@@ -123,8 +124,9 @@ def check_folder(flag, path):
       pass
   except OSError as e:
     raise UserError(
-      f'--{flag}: cannot write to {path!r} ({e.strerror}); name a folder you '
-      'may write to'
+      flag,
+      f'cannot write to {path!r} ({e.strerror})',
+      'name a folder you may write to',
     ) from None
 
 
@@ -137,7 +139,7 @@ def set_log(level):
   levels = ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL')
   if level not in levels:
     raise UserError(
-      f'--log: expected one of {", ".join(levels)}, got {level!r}'
+      'log', f'expected one of {", ".join(levels)}, got {level!r}'
     )
   # TensorFlow's own C++ messages count from 0 (all) to 3 (fatal only).
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = str(min(levels.index(level), 3))
@@ -164,6 +166,35 @@ def load_tensorflow():
     finally:
       os.dup2(stderr, 2)
       os.close(stderr)
+
+
+# Arguments of the Python API that a command calls otherwise.
+_FLAGS_OF = {
+  'formats': 'output_formats',
+  'n': 'num_outputs',
+  'song': 'input_midi',
+  'to_song': 'input_midi_2',
+}
+
+
+def in_flags(error: UserError) -> str:
+  """A mistake as a command tells it: arguments by the names of its flags."""
+
+  def flag(name: str) -> str | None:
+    name = _FLAGS_OF.get(name, name)
+    return f'--{name}' if name in flags.FLAGS else None
+
+  def named(match: re.Match[str]) -> str:
+    name = flag(match[1])
+    return name + ''.join(match.groups()[1:]) if name else match[0]
+
+  # A setting of an argument, or a file of it, may follow its name.
+  argument = re.sub(r'^(\w+)(?=$|[:=])', named, error.argument)
+  problem, remedy = (
+    re.sub(r'`(\w+)((?:=[^`]*)?)`', named, text)
+    for text in (error.problem, error.remedy)
+  )
+  return str(UserError(argument, problem, remedy))
 
 
 def _fail(message):

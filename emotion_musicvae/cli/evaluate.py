@@ -13,6 +13,7 @@ from emotion_musicvae.cli import command
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -114,9 +115,10 @@ def main():
     try:
       _write(FLAGS.output_dir, text, result, bench, samples)
     except OSError as e:
-      raise configuration.UserError(
-        f'--output_dir: could not write {FLAGS.output_dir!r} ({e.strerror}); '
-        'nothing was kept'
+      raise UserError(
+        'output_dir',
+        f'could not write {FLAGS.output_dir!r} ({e.strerror})',
+        'nothing was kept',
       ) from None
 
 
@@ -127,8 +129,8 @@ def _arms():
   names = known if FLAGS.arms == ['all'] else FLAGS.arms
   for name in names:
     if name not in known:
-      raise configuration.UserError(
-        f'--arms: expected all or some of {", ".join(known)}, got {name!r}'
+      raise UserError(
+        'arms', f'expected all or some of {", ".join(known)}, got {name!r}'
       )
   return names
 
@@ -145,14 +147,13 @@ def _check_new_folder(path):
       pass
     atomic.recover(parent)
   except OSError as e:
-    raise configuration.UserError(
-      f'--output_dir: cannot write to {parent!r} '
-      f'({e.strerror}); name a folder in one that exists'
+    raise UserError(
+      'output_dir',
+      f'cannot write to {parent!r} ({e.strerror})',
+      'name a folder in one that exists',
     ) from None
   if os.path.lexists(path):
-    raise configuration.UserError(
-      f'--output_dir: {path!r} exists; name another folder'
-    )
+    raise UserError('output_dir', f'{path!r} exists', 'name another folder')
 
 
 def _parent_and_name(path):
@@ -243,12 +244,12 @@ def _numbers(flag, kind, low, high):
     try:
       numbers.append(kind(text))
     except ValueError:
-      raise configuration.UserError(
-        f'--{flag}: expected numbers separated by commas, got {text!r}'
+      raise UserError(
+        flag, f'expected numbers separated by commas, got {text!r}'
       ) from None
     command.check_range(flag, numbers[-1], low, high)
   if not numbers:
-    raise configuration.UserError(f'--{flag}: expected at least one number')
+    raise UserError(flag, 'expected at least one number')
   return numbers
 
 

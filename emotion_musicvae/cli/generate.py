@@ -163,14 +163,14 @@ flags.DEFINE_string(
 def main():
   if FLAGS.list_emotions:
     if FLAGS.emotion:
-      raise UserError('--emotion and --list_emotions: give one of them')
+      raise UserError('emotion', 'give one of them, this or --list_emotions')
     print_emotions()
     return
   check_mode()
   text, recognized, intensity = wanted_text(), None, FLAGS.intensity
   if text is not None:
     known = catalogue.load(FLAGS.emotions_file)
-    flag = '--text' if FLAGS.text is not None else '--text_file'
+    flag = 'text' if FLAGS.text is not None else 'text_file'
     emotion, recognized = catalogue.from_text(text, known, flag)
     emotion = adjusted(emotion)
     intensity *= recognized.strength
@@ -193,7 +193,7 @@ def main():
   writers.check_formats(FLAGS.output_formats)
   if FLAGS.accompaniment not in ('chords', 'none'):
     raise UserError(
-      f'--accompaniment: expected chords or none, got {FLAGS.accompaniment!r}'
+      'accompaniment', f'expected chords or none, got {FLAGS.accompaniment!r}'
     )
   command.set_log(FLAGS.log)
   overrides = configuration.parse_settings(FLAGS.hparams)
@@ -207,8 +207,8 @@ def main():
     try:
       harmony.chord_tones(e.chords)
     except ValueError as error:
-      where = '--target' if FLAGS.target else '--emotions_file'
-      raise UserError(f'{where}: {e.name}: {error}') from None
+      argument = 'target' if FLAGS.target else 'emotions_file'
+      raise UserError(argument, f'{e.name}: {error}') from None
   writers.check_directory(FLAGS.output_dir)
   if recognized:
     print(recognition.describe(recognized))
@@ -226,8 +226,8 @@ def main():
   song, to_song = (
     path and songs.load(path, track, flag)
     for path, track, flag in (
-      (FLAGS.input_midi, FLAGS.track, '--input_midi'),
-      (FLAGS.input_midi_2, None, '--input_midi_2'),
+      (FLAGS.input_midi, FLAGS.track, 'input_midi'),
+      (FLAGS.input_midi_2, None, 'input_midi_2'),
     )
   )
   inputs = [s for s in (song, to_song) if s]
@@ -315,12 +315,10 @@ def wanted_text():
     if FLAGS[flag].value is not None
   ]
   if len(given) > 1:
-    raise UserError(f'--{given[1]}: leave out --{given[0]}, or it')
+    raise UserError(f'{given[1]}', f'leave out --{given[0]}, or it')
   if (FLAGS.valence is None) != (FLAGS.arousal is None):
     missing = 'arousal' if FLAGS.arousal is None else 'valence'
-    raise UserError(
-      f'--{missing}: give both, as in --valence=-0.4 --arousal=0.7'
-    )
+    raise UserError(missing, 'give both, as in --valence=-0.4 --arousal=0.7')
   if FLAGS.text_file is None:
     return FLAGS.text
   try:
@@ -328,11 +326,11 @@ def wanted_text():
       return f.read(recognition.MAX_CHARACTERS)
   except OSError as e:
     raise UserError(
-      f'--text_file: {FLAGS.text_file!r} cannot be read ({e.strerror})'
+      'text_file', f'{FLAGS.text_file!r} cannot be read ({e.strerror})'
     ) from None
   except UnicodeDecodeError:
     raise UserError(
-      f'--text_file: {FLAGS.text_file!r} is not UTF-8; save it as UTF-8'
+      'text_file', f'{FLAGS.text_file!r} is not UTF-8', 'save it as UTF-8'
     ) from None
 
 
@@ -345,8 +343,9 @@ def wanted_emotion():
     if FLAGS.input_midi and FLAGS.mode != 'sample':
       return None
     raise UserError(
-      '--emotion: name one, as in --emotion=peaceful; --list_emotions lists '
-      'them'
+      'emotion',
+      'name one, as in --emotion=peaceful',
+      '--list_emotions lists them',
     )
   known = catalogue.load(FLAGS.emotions_file)
   emotion = catalogue.Emotion(name='target', alias='target')
@@ -381,7 +380,7 @@ def check_mode():
   modes = ('sample', 'interpolate', 'variations')
   if FLAGS.mode not in modes:
     raise UserError(
-      f'--mode: expected one of {", ".join(modes)}, got {FLAGS.mode!r}'
+      'mode', f'expected one of {", ".join(modes)}, got {FLAGS.mode!r}'
     )
   for flag, given, mode in (
     ('to_emotion', FLAGS.to_emotion, 'interpolate'),
@@ -391,24 +390,24 @@ def check_mode():
     ('updates', FLAGS.updates, 'sample'),
   ):
     if given and FLAGS.mode != mode:
-      raise UserError(f'--{flag}: goes with --mode={mode}')
+      raise UserError(flag, f'goes with --mode={mode}')
   for flag, given in (
     ('start_bar', FLAGS.start_bar is not None),
     ('track', FLAGS.track is not None),
     ('mode=variations', FLAGS.mode == 'variations'),
   ):
     if given and not FLAGS.input_midi:
-      raise UserError(f'--{flag}: name your melody with --input_midi')
+      raise UserError(flag, 'name your melody with --input_midi')
   if FLAGS.mode == 'interpolate':
     if not (FLAGS.to_emotion or FLAGS.input_midi_2):
       raise UserError(
-        '--mode=interpolate: name where to end, with --to_emotion or '
-        '--input_midi_2'
+        'mode=interpolate',
+        'name where to end, with --to_emotion or --input_midi_2',
       )
     command.check_range('num_outputs', FLAGS.num_outputs, 2, 100_000)
   for flag in ('input_midi', 'input_midi_2'):
     if FLAGS[flag].value is not None:
-      readers.check_file(FLAGS[flag].value, f'--{flag}')
+      readers.check_file(FLAGS[flag].value, flag)
 
 
 def compose(model, emotion, to_emotion, song, to_song, seed, intensity):

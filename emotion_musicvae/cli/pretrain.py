@@ -16,6 +16,7 @@ from absl import flags
 
 from emotion_musicvae.cli import command
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -70,8 +71,8 @@ _GROUPS = {
 
 def main():
   if not FLAGS.run_dir:
-    raise configuration.UserError(
-      '--run_dir: name a folder for the checkpoints, as in --run_dir=run'
+    raise UserError(
+      'run_dir', 'name a folder for the checkpoints, as in --run_dir=run'
     )
   command.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
   command.check_range('eval_every', FLAGS.eval_every, 1, 10**9)
@@ -99,9 +100,7 @@ def main():
   strategy = distribution.strategy(FLAGS.distribution_strategy)
   begun = checkpoints.latest(FLAGS.run_dir)
   if FLAGS.mode == 'eval' and not begun:
-    raise configuration.UserError(
-      f'--run_dir: no checkpoint in {FLAGS.run_dir}/train'
-    )
+    raise UserError('run_dir', f'no checkpoint in {FLAGS.run_dir}/train')
   if begun:
     weights = checkpoints.load_weights(begun)
   elif FLAGS.init_checkpoint:
@@ -117,8 +116,8 @@ def main():
       try:
         weights = initialization.latched(weights, FLAGS.seed)
       except ValueError as e:
-        raise configuration.UserError(
-          f'--hparams: {e}; set latched=false for smaller layers'
+        raise UserError(
+          'hparams', e, 'set latched=false for smaller layers'
         ) from None
   windows, held_out = (
     trainer.Windows.balanced(tokens, corpus_hparams.density_balance)
@@ -179,9 +178,10 @@ def _recipe():
     )
   if overrides:
     known = sorted(name for group in _GROUPS for name in recipe[group])
-    raise configuration.UserError(
-      f'--hparams: no setting is called {min(overrides)!r}; there are '
-      f'{", ".join(known)}'
+    raise UserError(
+      'hparams',
+      f'no setting is called {min(overrides)!r}',
+      f'there are {", ".join(known)}',
     )
   path = _recipe_path()
   if not os.path.exists(path):
@@ -196,10 +196,11 @@ def _recipe():
     new = _flat(json.loads(json.dumps(recipe)))  # JSON knows no tuples.
     for name in old:
       if old[name] != new.get(name):
-        raise configuration.UserError(
-          f'--run_dir: {FLAGS.run_dir!r} was begun with {name} {old[name]}, '
-          f'not {new.get(name)}; name another folder (--init_checkpoint may '
-          'start from this one)'
+        raise UserError(
+          'run_dir',
+          f'{FLAGS.run_dir!r} was begun with {name} {old[name]}, not '
+          f'{new.get(name)}',
+          'name another folder (--init_checkpoint may start from this one)',
         )
   if not set(recipe) <= set(before):
     raise _damaged(path)
@@ -212,8 +213,8 @@ def _flat(recipe):
 
 
 def _damaged(path):
-  return configuration.UserError(
-    f'--run_dir: {path!r} is not what a run leaves there; name another folder'
+  return UserError(
+    'run_dir', f'{path!r} is not what a run leaves there', 'name another folder'
   )
 
 
@@ -232,7 +233,7 @@ def _files(recipe):
   if os.path.exists(_windows_path()):
     return []
   if FLAGS.mode == 'eval':
-    raise configuration.UserError(f'--run_dir: no run in {FLAGS.run_dir!r}')
+    raise UserError('run_dir', f'no run in {FLAGS.run_dir!r}')
   if recipe['input_dir']:
     return corpus.input_files(recipe['input_dir'])
   return corpus.folk_files()
@@ -293,8 +294,8 @@ def _whole(path):
   except OSError as e:
     with contextlib.suppress(OSError):
       os.remove(path + '.tmp')
-    raise configuration.UserError(
-      f'--run_dir: could not write {path!r} ({e.strerror})'
+    raise UserError(
+      'run_dir', f'could not write {path!r} ({e.strerror})'
     ) from None
 
 
@@ -304,10 +305,10 @@ def _initial_weights(hparams):
   try:
     with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as prefix:
       return checkpoints.load_model(prefix, FLAGS.config, hparams)
-  except configuration.UserError as e:
-    # The same file under the name that it has here.
-    message = str(e).replace('--checkpoint_file', '--init_checkpoint')
-    raise configuration.UserError(message) from None
+  except UserError as e:
+    if e.argument == 'checkpoint_file':  # as it is called elsewhere
+      raise e.of('init_checkpoint') from None
+    raise
 
 
 def console_entry_point():

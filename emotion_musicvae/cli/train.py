@@ -9,6 +9,7 @@ from absl import flags
 
 from emotion_musicvae.cli import command
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -78,10 +79,10 @@ def main():
       FLAGS.config, FLAGS.checkpoint_file, FLAGS.base_run_dir, tqdm.tqdm
     ) as prefix:
       weights = checkpoints.load_model(prefix, FLAGS.config)
-  except configuration.UserError as e:
-    # The same folder under the name that it has here.
-    message = str(e).replace('--run_dir', '--base_run_dir')
-    raise configuration.UserError(message) from None
+  except UserError as e:
+    if e.argument == 'run_dir':  # as it is called elsewhere
+      raise e.of('base_run_dir') from None
+    raise
   run_dir = FLAGS.run_dir or checkpoints.actor_dir(
     checkpoints.fingerprint(weights)
   )

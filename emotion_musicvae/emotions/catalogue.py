@@ -60,7 +60,7 @@ def load(path=None):
       'configs/emotions.yaml',
     )
   else:
-    where = f'--emotions_file: {path!r}'
+    where = f'emotions_file: {path!r}'
     content = configuration.read_yaml(path, where)
   entries = content.get('emotions') if isinstance(content, dict) else None
   if (
@@ -69,18 +69,18 @@ def load(path=None):
     or not all(isinstance(entry, dict) for entry in entries)
   ):
     raise UserError(
-      f'{where}: expected a list under `emotions:`, as in configs/emotions.yaml'
+      where, 'expected a list under `emotions:`, as in configs/emotions.yaml'
     )
   found: list[Emotion] = []
   taken: set[str] = set()
   for entry in entries:
     emotion = configuration.build(Emotion, entry, where)
     if not emotion.name:
-      raise UserError(f'{where}: an emotion without a name')
+      raise UserError(where, 'an emotion without a name')
     check(emotion, f'{where}: {emotion.name}')
     names = {normalize(emotion.name), normalize(emotion.alias)} - {''}
     if names & taken:
-      raise UserError(f'{where}: {emotion.name} stands there twice')
+      raise UserError(where, f'{emotion.name} stands there twice')
     taken |= names
     found.append(emotion)
   return found
@@ -91,7 +91,7 @@ def check(emotion, where):
 
   Args:
     emotion: `Emotion`.
-    where: what to name in an error, a flag or a file.
+    where: what to name in an error, an argument or a file.
 
   Raises:
     UserError: names the value and its range.
@@ -105,9 +105,9 @@ def check(emotion, where):
   for name, (low, high) in ranges.items():
     value = getattr(emotion, name)
     if not low <= value <= high:
-      raise UserError(f'{where}: {name} {value:g}, expected {low} to {high}')
+      raise UserError(where, f'{name} {value:g}, expected {low} to {high}')
   if emotion.mode not in ('major', 'minor'):
-    raise UserError(f'{where}: mode {emotion.mode!r}, expected major or minor')
+    raise UserError(where, f'mode {emotion.mode!r}, expected major or minor')
 
 
 def parse(text, emotions=None):
@@ -160,14 +160,14 @@ def readings(text, emotions=None):
   return lines
 
 
-def from_text(text, emotions=None, where='--text'):
+def from_text(text, emotions=None, where='text'):
   """The emotion that a text speaks of.
 
   Args:
     text: Korean or English, see `recognition.recognize`.
     emotions: list to choose from; the nine when None. Those of the nine that
       are not among them, by alias, do not count.
-    where: what to name in an error, a flag or a field.
+    where: what to name in an error, an argument or a field.
 
   Returns:
     `(emotion, recognized)`: an `Emotion` and the `recognition.Recognition` that
@@ -189,15 +189,17 @@ def from_text(text, emotions=None, where='--text'):
   if korean:
     hint = f'; 가까운 것은 {near}' if near else ''
     raise UserError(
-      f'{where}: {short!r}에서 감정을 읽지 못했습니다{hint}; --emotion으로 '
-      '고르세요(--list_emotions가 보여 줍니다)'
+      where,
+      f'{short!r}에서 감정을 읽지 못했습니다{hint}',
+      '`emotion`으로 고르세요(`list_emotions`가 보여 줍니다)',
     )
   hint = f'; nearest are {near}' if near else ''
   if not found.language and text.strip():
     hint = '; it reads Korean and English'
   raise UserError(
-    f'{where}: no feeling was recognized in {short!r}{hint}; name one with '
-    '--emotion, as --list_emotions lists them'
+    where,
+    f'no feeling was recognized in {short!r}{hint}',
+    'name one with `emotion`, as `list_emotions` lists them',
   )
 
 
@@ -218,12 +220,13 @@ def from_place(valence, arousal, emotions=None):
   emotions = load() if emotions is None else emotions
   for name, value in (('valence', valence), ('arousal', arousal)):
     if not -1 <= value <= 1:
-      raise UserError(f'--{name}: expected -1 to 1, got {value:g}')
+      raise UserError(name, f'expected -1 to 1, got {value:g}')
   mixture = _weighted(recognition.place(valence, arousal), emotions)
   if not mixture:
     raise UserError(
-      '--valence: goes with the nine emotions, and --emotions_file has none of '
-      'them; name one of yours with --emotion'
+      'valence',
+      'goes with the nine emotions, and `emotions_file` has none of them',
+      'name one of yours with `emotion`',
     )
   return _mixed(mixture)
 
@@ -241,12 +244,13 @@ def _parts(text):
       weights.append(-1.0)
     if not name or not 0 <= weights[-1] < float('inf'):
       raise UserError(
-        f'--emotion: expected name:weight,… with weights from 0, as in '
-        f'peaceful:0.7,mysterious:0.3, got {text!r}'
+        'emotion',
+        'expected name:weight,… with weights from 0, as in '
+        f'peaceful:0.7,mysterious:0.3, got {text!r}',
       )
     parts.append(name)
   if not sum(weights):
-    raise UserError(f'--emotion: the weights in {text!r} are all 0')
+    raise UserError('emotion', f'the weights in {text!r} are all 0')
   return parts, weights
 
 
@@ -310,13 +314,13 @@ def with_targets(emotion, text):
   Raises:
     UserError: another name, or a value that is none of its kind or range.
   """
-  where = '--target'
+  where = 'target'
   values = configuration.parse_settings(text, where)
   names = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
   for name in values:
     if name not in names:
       raise UserError(
-        f'{where}: no target is called {name!r}; there are {", ".join(names)}'
+        where, f'no target is called {name!r}', f'there are {", ".join(names)}'
       )
   changed = configuration.build(
     Emotion, {**dataclasses.asdict(emotion), **values}, where
@@ -380,8 +384,9 @@ def _meant(text, emotions):
     emotion = letters[nearest[0]]
     hint = f'; did you mean {emotion.name} ({emotion.alias})?'
   raise UserError(
-    f'--emotion: there is no emotion {wanted!r}{hint}; --list_emotions lists '
-    'them'
+    'emotion',
+    f'there is no emotion {wanted!r}{hint}',
+    '`list_emotions` lists them',
   )
 
 

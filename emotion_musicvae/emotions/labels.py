@@ -119,7 +119,7 @@ def from_folders(root):
     UserError: there is no such folder, or nothing in it that can be read.
   """
   if not os.path.isdir(root):
-    raise UserError(f'--input_dir: {root!r} is no folder')
+    raise UserError('input_dir', f'{root!r} is no folder')
   files = sorted(
     os.path.join(folder, name)
     for folder, _, names in os.walk(root)
@@ -128,7 +128,7 @@ def from_folders(root):
   )
   if not files:
     raise UserError(
-      f'--input_dir: no file in {root!r} ends in {", ".join(readers.FORMATS)}'
+      'input_dir', f'no file in {root!r} ends in {", ".join(readers.FORMATS)}'
     )
   quadrants = [_QUADRANT.match(os.path.basename(path)) for path in files]
   labels = Labels()
@@ -190,7 +190,7 @@ def from_csv(csv_file, root, scale):
   ):
     labels.add(path, name, label)
   if not labels.files and not labels.refusals:
-    raise UserError(f'--labels_file: {csv_file!r} has no rows')
+    raise UserError('labels_file', f'{csv_file!r} has no rows')
   return labels
 
 
@@ -201,11 +201,11 @@ def _rows(csv_file):
       raw = f.read(_MAX_CSV + 1)
   except OSError as e:
     raise UserError(
-      f'--labels_file: {csv_file!r} cannot be read ({e.strerror})'
+      'labels_file', f'{csv_file!r} cannot be read ({e.strerror})'
     ) from None
   if len(raw) > _MAX_CSV:
     raise UserError(
-      f'--labels_file: {csv_file!r} is larger than {_MAX_CSV >> 20} MiB'
+      'labels_file', f'{csv_file!r} is larger than {_MAX_CSV >> 20} MiB'
     )
   for encoding in ('utf-8-sig', 'cp949'):
     try:
@@ -215,8 +215,9 @@ def _rows(csv_file):
       continue
   else:
     raise UserError(
-      f'--labels_file: {csv_file!r} is neither UTF-8 nor CP949; save it as '
-      'UTF-8'
+      'labels_file',
+      f'{csv_file!r} is neither UTF-8 nor CP949',
+      'save it as UTF-8',
     )
   lines = text.splitlines()
   first = lines[0] if lines else ''
@@ -225,13 +226,13 @@ def _rows(csv_file):
     reader = csv.reader(lines, delimiter=delimiter)
     return [(reader.line_num, row) for row in reader if any(row)]
   except csv.Error as e:
-    raise UserError(f'--labels_file: {csv_file!r}: {e}') from None
+    raise UserError('labels_file', f'{csv_file!r}: {e}') from None
 
 
 def _columns(csv_file, rows):
   """Which column holds what, and the rows below the header."""
   if not rows:
-    raise UserError(f'--labels_file: {csv_file!r} is empty')
+    raise UserError('labels_file', f'{csv_file!r} is empty')
   header = [catalogue.normalize(cell) for cell in rows[0][1]]
   found = {
     name: next(i for i, cell in enumerate(header) if cell in known)
@@ -246,8 +247,9 @@ def _columns(csv_file, rows):
     if len(header) == 3:
       return {'path': 0, 'valence': 1, 'arousal': 2}, rows
   raise UserError(
-    f'--labels_file: {csv_file!r}: expected columns path and label, or path, '
-    'valence and arousal'
+    'labels_file',
+    f'{csv_file!r}: expected columns path and label, or path, valence '
+    'and arousal',
   )
 
 

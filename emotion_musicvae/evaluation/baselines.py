@@ -315,7 +315,7 @@ class Shipped:
 
 
 class Retrained:
-  """Ours, and then each vector retrained by itself, as `--updates` does."""
+  """Ours, and then each vector retrained by itself, as `updates` does."""
 
   def __init__(self, bench):
     self._model = bench.model

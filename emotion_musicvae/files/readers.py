@@ -115,7 +115,7 @@ def pieces(path):
     found_in = FORMATS[_ending(path)]
   except KeyError:
     raise UserError(
-      f'{path!r}: expected a file ending in {", ".join(FORMATS)}'
+      path, f'expected a file ending in {", ".join(FORMATS)}'
     ) from None
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
@@ -126,7 +126,7 @@ def pieces(path):
       yield from found
     except ModuleNotFoundError as e:
       raise UserError(
-        f'{path!r}: reading it takes {e.name}; type: pip install {e.name}'
+        path, f'reading it takes {e.name}', f'type: pip install {e.name}'
       ) from None
     except UserError:
       raise
@@ -140,35 +140,40 @@ def is_readable(path):
   return _ending(path) in FORMATS
 
 
-def check_file(path, flag='--input_midi'):
+def check_file(path, argument='song'):
   """Refuses what cannot be a melody's file, before anything is loaded.
 
   Args:
     path: the file.
-    flag: the flag to name in an error.
+    argument: what to name in an error.
 
   Raises:
     UserError: no such file, a folder, empty, too large, or of another kind.
   """
-  where = f'{flag}: {path!r}'
   if os.path.isdir(path):
-    raise UserError(f'{where} is a folder; name one file')
+    raise UserError(argument, f'{path!r} is a folder', 'name one file')
   if os.path.exists(path) and not os.path.isfile(path):
     # A pipe would be waited for.
-    raise UserError(f'{where} is no file')
+    raise UserError(argument, f'{path!r} is no file')
   if not is_readable(path):
-    raise UserError(f'{where}: expected a file ending in {", ".join(FORMATS)}')
+    raise UserError(
+      argument, f'{path!r}: expected a file ending in {", ".join(FORMATS)}'
+    )
   try:
     with open(path, 'rb') as f:
       size = f.seek(0, os.SEEK_END)
   except OSError as e:
-    raise UserError(f'{where} cannot be read ({e.strerror})') from None
+    raise UserError(
+      argument, f'{path!r} cannot be read ({e.strerror})'
+    ) from None
   if not size:
-    raise UserError(f'{where} is empty; name a file with a melody')
+    raise UserError(argument, f'{path!r} is empty', 'name a file with a melody')
   if size > MAX_FILE_BYTES:
     raise UserError(
-      f'{where} has {size / 2**20:.1f} MiB, where a melody takes kilobytes; '
-      f'cut out the part with the melody, {MAX_FILE_BYTES // 2**20} MiB at most'
+      argument,
+      f'{path!r} has {size / 2**20:.1f} MiB, where a melody takes kilobytes',
+      'cut out the part with the melody, '
+      f'{MAX_FILE_BYTES // 2**20} MiB at most',
     )
 
 

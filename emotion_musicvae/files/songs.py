@@ -68,13 +68,14 @@ class Song:
     start = first if bar is None else bar
     if not first <= start <= last:
       raise UserError(
-        f'--start_bar: {self.name!r} has bars {first} to {last}, got {start}'
+        'start_bar', f'{self.name!r} has bars {first} to {last}, got {start}'
       )
     tokens = self.tokens[(start - first) * _STEPS :]
     if not (tokens >= melody.FIRST_ONSET).any():
       raise UserError(
-        f'--start_bar: {self.name!r} has no note from bar {start} on; name an '
-        'earlier bar'
+        'start_bar',
+        f'{self.name!r} has no note from bar {start} on',
+        'name an earlier bar',
       )
     return dataclasses.replace(self, tokens=tokens, first_bar=start)
 
@@ -143,7 +144,7 @@ class _Track:
     return onsets.reshape(-1, _STEPS).any(axis=1)
 
 
-def load(source, track=None, flag='--input_midi'):
+def load(source, track=None, argument='song'):
   """Finds the melody of a file or of a NoteSequence.
 
   Of several tracks it is the one that is named as melodies are, else the
@@ -153,7 +154,7 @@ def load(source, track=None, flag='--input_midi'):
   Args:
     source: path of a file that `readers` reads, or a `note_seq.NoteSequence`.
     track: number of the track to take, from 1; None to find it.
-    flag: the flag to name in an error.
+    argument: what to name in an error.
 
   Returns:
     A `Song`.
@@ -163,17 +164,17 @@ def load(source, track=None, flag='--input_midi'):
   """
   if isinstance(source, (str, os.PathLike)):
     path = os.fspath(source)
-    readers.check_file(path, flag)
+    readers.check_file(path, argument)
     # Of whatever locale, as `catalogue.normalize` takes it.
     name = os.fsencode(os.path.basename(path)).decode('utf-8', 'replace')
-    where = f'{flag}: {path!r}'
+    where = f'{argument}: {path!r}'
     found = list(readers.pieces(path))
   else:
-    name, where = source.id or 'melody', f'{flag}: the NoteSequence'
+    name, where = source.id or 'melody', f'{argument}: the NoteSequence'
     found = [readers.from_sequence(name, source)]
   piece = next((p for p in found if isinstance(p, readers.Piece)), None)
   if piece is None:
-    raise UserError(f'{where}: {_refused(found)}')
+    raise UserError(where, f'{_refused(found)}')
   qpm, first_bar, rest = None, 1, []
   if piece.sequence is None:
     tracks = [_part(i, tune) for i, tune in enumerate(piece.tunes, 1)]
@@ -220,18 +221,19 @@ def _chosen(tracks, number, where):
   if number is not None:
     if not 1 <= number <= len(tracks):
       raise UserError(
-        f'--track: {where} has tracks 1 to {len(tracks)}, got {number}'
+        'track', f'{where} has tracks 1 to {len(tracks)}, got {number}'
       )
     if tracks[number - 1].tokens is None:
       raise UserError(
-        f'--track: {tracks[number - 1].title} has no note in 4/4 to take; name '
-        'another'
+        'track',
+        f'{tracks[number - 1].title} has no note in 4/4 to take',
+        'name another',
       )
     return tracks[number - 1]
   able = [t for t in tracks if t.tokens is not None]
   if not able:
     raise UserError(
-      f'{where}: no note from MIDI 21 to 108; transpose it by octaves'
+      where, 'no note from MIDI 21 to 108', 'transpose it by octaves'
     )
   fullest = max(t.sounding.sum() for t in able)
   named = [t for t in able if _MELODIC.search(t.title)]

@@ -27,12 +27,12 @@ FORMATS = {
 _EMBEDDED = ('mid', 'mp3', 'musicxml')
 
 
-def check_formats(formats, flag='--output_formats', able=tuple(FORMATS)):
+def check_formats(formats, argument='output_formats', able=tuple(FORMATS)):
   """Refuses formats that are unknown or whose writer is not installed.
 
   Args:
     formats: names.
-    flag: the flag to name in an error.
+    argument: what to name in an error.
     able: names of those to choose from.
 
   Raises:
@@ -40,17 +40,18 @@ def check_formats(formats, flag='--output_formats', able=tuple(FORMATS)):
   """
   known = ', '.join(able)
   if not formats:
-    raise UserError(f'{flag}: name at least one of {known}')
+    raise UserError(argument, f'name at least one of {known}')
   for name in formats:
     if name not in able:
-      raise UserError(f'{flag}: there is no {name!r}; there are {known}')
+      raise UserError(argument, f'there is no {name!r}', f'there are {known}')
     install = FORMATS[name]
     if install:
       package = install.split()[-1]
       if importlib.util.find_spec(package) is None:
         raise UserError(
-          f'{flag}: {name} takes {package}, which is not installed; '
-          f'type: pip install {install}'
+          argument,
+          f'{name} takes {package}, which is not installed',
+          f'type: pip install {install}',
         )
 
 
@@ -196,8 +197,9 @@ def _together(output_dir, prefix):
       yield stem, write
   except OSError as e:
     raise UserError(
-      f'--output_dir: could not write to {output_dir!r} ({e.strerror}); '
-      'nothing was kept'
+      'output_dir',
+      f'could not write to {output_dir!r} ({e.strerror})',
+      'nothing was kept',
     ) from None
 
 

@@ -51,12 +51,12 @@ def actor_dir(fingerprint):
 
 
 @contextlib.contextmanager
-def claimed(folder, flag):
+def claimed(folder, argument):
   """Keeps other processes from work in a folder while the body runs.
 
   Args:
     folder: made if missing. A process that dies leaves no claim on it.
-    flag: that names the folder, for an error.
+    argument: that names the folder, for an error.
 
   Raises:
     UserError: the folder cannot be written to.
@@ -65,7 +65,7 @@ def claimed(folder, flag):
   def taken():
     print(f'Another process is at work in {folder}; waiting for it.')
 
-  atomic.make_dir(folder, flag)
+  atomic.make_dir(folder, argument)
   with atomic.lock_dir(folder, taken):
     yield
 
@@ -88,12 +88,12 @@ def located(config, checkpoint_file=None, run_dir=None, progress=None):
     UserError: both are given, none is needed, or nothing readable is there.
   """
   if checkpoint_file and run_dir:
-    raise UserError('--checkpoint_file and --run_dir: give one of them')
+    raise UserError('checkpoint_file', 'give one of them, this or `run_dir`')
   with tempfile.TemporaryDirectory() as folder:
     if run_dir:
       prefix = latest(run_dir) or _in_folder(run_dir)
       if not prefix:
-        raise UserError(f'--run_dir: no checkpoint in {run_dir!r} or its train')
+        raise UserError('run_dir', f'no checkpoint in {run_dir!r} or its train')
     elif checkpoint_file:
       prefix = _locate_file(os.path.expanduser(checkpoint_file), folder)
     else:
@@ -126,10 +126,11 @@ def _published(config, progress):
       raise
     except UserError as e:
       os.remove(path)
-      reason = str(e).removeprefix('--checkpoint_file: ')
       raise UserError(
-        f'--checkpoint_file: what {url} sent was removed, as {reason}; try '
-        'again, or fetch it by other means and name it with --checkpoint_file'
+        'checkpoint_file',
+        f'what {url} sent was removed, as {e.problem}',
+        'try again, or fetch it by other means and name it with '
+        '`checkpoint_file`',
       ) from None
     finally:
       shutil.rmtree(content, ignore_errors=True)
@@ -145,14 +146,15 @@ def _locate_file(path, folder):
   if os.path.isdir(path):
     prefix = tf.train.latest_checkpoint(path) or _in_folder(path)
     if not prefix:
-      raise UserError(f'--checkpoint_file: no checkpoint in folder {path!r}')
+      raise UserError('checkpoint_file', f'no checkpoint in folder {path!r}')
     return prefix
   if os.path.exists(path + '.index'):
     return path
   if not os.path.exists(path):
     raise UserError(
-      f'--checkpoint_file: {path!r} does not exist; name a .tar, a .ckpt '
-      'prefix or one of its files'
+      'checkpoint_file',
+      f'{path!r} does not exist',
+      'name a .tar, a .ckpt prefix or one of its files',
     )
   match = _CHECKPOINT_FILE.match(path)
   if match:
@@ -194,22 +196,23 @@ def _unpack(path, folder):
           shutil.copyfileobj(source, sink)
   except FileExistsError:
     raise UserError(
-      f'--checkpoint_file: {path!r} holds more than one checkpoint'
+      'checkpoint_file', f'{path!r} holds more than one checkpoint'
     ) from None
   except (OSError, EOFError, tarfile.TarError, ValueError, zlib.error) as e:
     if isinstance(e, UserError):
       raise
     if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EFBIG):
       raise _NoRoom(
-        f'--checkpoint_file: no room in {folder!r} to unpack {path!r}; set '
-        'TMPDIR or --cache_dir to a folder with room'
+        'checkpoint_file',
+        f'no room in {folder!r} to unpack {path!r}',
+        'set TMPDIR or `cache_dir` to a folder with room',
       ) from None
     raise UserError(
-      f'--checkpoint_file: {path!r} does not unpack ({e})'
+      'checkpoint_file', f'{path!r} does not unpack ({e})'
     ) from None
   prefix = _in_folder(folder)
   if not prefix:
-    raise UserError(f'--checkpoint_file: no checkpoint inside {path!r}')
+    raise UserError('checkpoint_file', f'no checkpoint inside {path!r}')
   return prefix
 
 
@@ -221,7 +224,7 @@ def _opened(path):
     UserError: it is none.
   """
   problem = UserError(
-    f'--checkpoint_file: {path!r} is neither a tar nor a checkpoint'
+    'checkpoint_file', f'{path!r} is neither a tar nor a checkpoint'
   )
   # A device would be read without end.
   if not os.path.isfile(path):
@@ -230,7 +233,7 @@ def _opened(path):
     file = open(path, 'rb')
   except OSError as e:
     raise UserError(
-      f'--checkpoint_file: cannot read {path!r} ({e.strerror})'
+      'checkpoint_file', f'cannot read {path!r} ({e.strerror})'
     ) from None
   with file:
     stream = file
@@ -267,7 +270,7 @@ class _Sips:
 
 def _not_safe(path, problem):
   return UserError(
-    f'--checkpoint_file: {path!r} is not safe to unpack: {problem}'
+    'checkpoint_file', f'{path!r} is not safe to unpack: {problem}'
   )
 
 
@@ -310,22 +313,23 @@ def load_model(prefix, config, hparams=None):
         for name in configuration.config_names()
         if not _mismatch(shapes, _hparams(name))
       ]
-      hint = f'; --config={fits[0]} fits it' if fits else ''
+      hint = f'`config={fits[0]}` fits it' if fits else ''
       raise UserError(
-        f'--checkpoint_file: {prefix!r} is not a checkpoint of {config}: '
-        f'{problem}{hint}'
+        'checkpoint_file',
+        f'{prefix!r} is not a checkpoint of {config}: {problem}',
+        hint,
       )
     weights = load_weights(prefix)
   except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as e:
     if isinstance(e, UserError):
       raise
     raise UserError(
-      f'--checkpoint_file: cannot read the checkpoint {prefix!r} '
-      f'({_first_line(e)})'
+      'checkpoint_file',
+      f'cannot read the checkpoint {prefix!r} ({_first_line(e)})',
     ) from None
   for name in sorted(weights):
     if not np.isfinite(weights[name]).all():
-      raise UserError(f'--checkpoint_file: {name} in {prefix!r} is not finite')
+      raise UserError('checkpoint_file', f'{name} in {prefix!r} is not finite')
   return weights
 
 
@@ -426,7 +430,7 @@ def write(directory, step, arrays, keep=3):
     for name in tf.io.gfile.glob(prefix + '.*'):
       tf.io.gfile.remove(name)
     raise UserError(
-      f'{directory!r}: could not write a checkpoint ({_first_line(e)})'
+      directory, f'could not write a checkpoint ({_first_line(e)})'
     ) from None
   state = tf.train.get_checkpoint_state(directory)
   paths = [

@@ -46,7 +46,7 @@ def fetch(url, path, progress=None, pause=2.0):
     raise _unavailable(url, problem)
   except OSError as e:
     raise UserError(
-      f'--cache_dir: cannot write {path!r} ({e.strerror})'
+      'cache_dir', f'cannot write {path!r} ({e.strerror})'
     ) from None
 
 
@@ -56,8 +56,9 @@ class _BrokenOff(Exception):
 
 def _unavailable(url, problem):
   return UserError(
-    f'--checkpoint_file: cannot download {url} ({problem}); fetch it by other '
-    'means and name it with --checkpoint_file'
+    'checkpoint_file',
+    f'cannot download {url} ({problem})',
+    'fetch it by other means and name it with `checkpoint_file`',
   )
 
 
@@ -97,8 +98,10 @@ def _continue(url, path, progress):
     free = shutil.disk_usage(os.path.dirname(path)).free
     if needed > free:
       raise UserError(
-        f'--cache_dir: {path!r} takes {needed / 1e6:.0f} MB more, unpacked, '
-        f'and {free / 1e6:.0f} MB are free; name a folder with room'
+        'cache_dir',
+        f'{path!r} takes {needed / 1000000.0:.0f} MB more, unpacked, and '
+        f'{free / 1000000.0:.0f} MB are free',
+        'name a folder with room',
       )
     try:
       _receive(response, part, have, missing, progress)

@@ -26,7 +26,9 @@ except ModuleNotFoundError as e:
   if e.name.partition('.')[0] != 'magenta':
     raise
   raise UserError(
-    'magenta is not installed; type: pip install --no-deps magenta==2.1.4'
+    '',
+    'magenta is not installed',
+    'type: pip install --no-deps magenta==2.1.4',
   ) from None
 
 import numpy as np

@@ -37,7 +37,7 @@ def folk_files():
     import music21  # pylint: disable=g-import-not-at-top
   except ModuleNotFoundError:
     raise UserError(
-      '--dataset: the folk tunes come with music21; type: pip install music21'
+      'dataset', 'the folk tunes come with music21', 'type: pip install music21'
     ) from None
 
   root = os.path.join(os.path.dirname(music21.__file__), 'corpus')
@@ -56,14 +56,14 @@ def input_files(path):
     UserError: nothing is there that `readers.read` reads.
   """
   if not os.path.exists(path):
-    raise UserError(f'--input_dir: {path!r} does not exist')
+    raise UserError('input_dir', f'{path!r} does not exist')
   found = [path] if os.path.isfile(path) else []
   for folder, _, names in os.walk(path):
     found += [os.path.join(folder, name) for name in names]
   files = sorted(filter(readers.is_readable, found))
   if not files:
     raise UserError(
-      f'--input_dir: no file in {path!r} ends in {", ".join(readers.FORMATS)}'
+      'input_dir', f'no file in {path!r} ends in {", ".join(readers.FORMATS)}'
     )
   return files
 
@@ -215,13 +215,15 @@ def load(files, hparams, progress):
   train, held_out = split_windows(tunes, hparams)
   if not len(held_out):
     raise UserError(
-      '--input_dir: no 16-bar melody among its pieces: '
-      + _why_none(tunes, refusals, hparams)
+      'input_dir',
+      'no 16-bar melody among its pieces: '
+      + _why_none(tunes, refusals, hparams),
     )
   if not len(train):
     raise UserError(
-      '--input_dir: all melodies are of one piece, or variants of one; add '
-      'another, as evaluation holds one out'
+      'input_dir',
+      'all melodies are of one piece, or variants of one',
+      'add another, as evaluation holds one out',
     )
   return train, held_out, tunes, refusals
 

@@ -34,6 +34,7 @@ from emotion_musicvae.steering import networks
 from emotion_musicvae.steering import objective
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
+from emotion_musicvae.support.errors import UserError
 
 SUMMARY_EVERY = 10
 SAVE_EVERY = 100
@@ -451,9 +452,11 @@ class ActorCritic:
     state = self._state()
     for name, value in state.items():
       if name not in arrays or arrays[name].shape != value.shape:
-        raise configuration.UserError(
-          f'--run_dir: {prefix!r} was left by a learner of other settings '
-          f'({name} differs); name another folder, or repeat its --hparams'
+        raise UserError(
+          'run_dir',
+          f'{prefix!r} was left by a learner of other settings ({name} '
+          'differs)',
+          'name another folder, or repeat its `hparams`',
         )
     for name, value in state.items():
       if isinstance(value, np.ndarray):
@@ -531,9 +534,10 @@ def train(learner, run_dir, num_steps, progress):
   prefix = checkpoints.latest(run_dir)
   if prefix:
     if actors.fingerprint_of(prefix) != learner.fingerprint:
-      raise configuration.UserError(
-        f'--run_dir: {run_dir!r} holds an actor of another base model; name '
-        'another folder'
+      raise UserError(
+        'run_dir',
+        f'{run_dir!r} holds an actor of another base model',
+        'name another folder',
       )
     learner.restore(prefix)
   chief = distribution.is_chief(learner.strategy)

@@ -6,7 +6,6 @@ import tensorflow as tf
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.steering import networks
-from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
 FINGERPRINT = 'fingerprint'
@@ -39,7 +38,7 @@ def fingerprint_of(prefix):
   """
   reader = tf.train.load_checkpoint(prefix)
   if not reader.has_tensor(FINGERPRINT):
-    raise configuration.UserError(f'{prefix!r} is no checkpoint of an actor')
+    raise UserError(prefix, 'no checkpoint of an actor')
   return reader.get_tensor(FINGERPRINT).decode()
 
 
@@ -51,10 +50,10 @@ def actor_of(run_dir, fingerprint):
   """
   prefix = checkpoints.latest(run_dir)
   if not prefix:
-    raise UserError(f'--actor_dir: no checkpoint in {run_dir!r}/train')
+    raise UserError('actor_dir', f'no checkpoint in {run_dir!r}/train')
   if fingerprint_of(prefix) != fingerprint:
     raise UserError(
-      f'--actor_dir: the actor in {run_dir!r} belongs to another base model'
+      'actor_dir', f'the actor in {run_dir!r} belongs to another base model'
     )
   return load_actor(prefix)[0]
 

@@ -22,12 +22,12 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)
 _LAST = ('.json', '.yaml', '.yml')  # They tell of the other files.
 
 
-def make_dir(path, flag):
+def make_dir(path, argument):
   """Makes a folder and sees that it can be written to.
 
   Args:
     path: the folder.
-    flag: that names it.
+    argument: that names it.
 
   Raises:
     UserError: it cannot.
@@ -38,8 +38,9 @@ def make_dir(path, flag):
       pass
   except OSError as e:
     raise UserError(
-      f'--{flag}: cannot write to {path!r} ({e.strerror}); name a folder you '
-      'may write to'
+      argument,
+      f'cannot write to {path!r} ({e.strerror})',
+      'name a folder you may write to',
     ) from None
 
 

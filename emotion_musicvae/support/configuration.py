@@ -67,7 +67,7 @@ class CorpusHparams:
     ):
       if not fits:
         raise UserError(
-          f'--hparams: {name}: expected {expected}, got {getattr(self, name)}'
+          'hparams', f'{name}: expected {expected}, got {getattr(self, name)}'
         )
 
 
@@ -139,7 +139,9 @@ def load_model_config(name):
   """
   if name not in config_names():
     raise UserError(
-      f'--config: there is no {name!r}; there are {", ".join(config_names())}'
+      'config',
+      f'there is no {name!r}',
+      f'there are {", ".join(config_names())}',
     )
   entry = load_yaml(name)
   values = {**entry['hparams'], **entry.get('training', {})}
@@ -164,7 +166,7 @@ def load_learner(config=None, overrides=()):
   hparams = build(
     LearnerHparams,
     {**entry['hparams'], **own.get('hparams', {}), **dict(overrides)},
-    '--hparams',
+    'hparams',
   )
   return hparams, int(own.get('num_steps', entry['num_steps']))
 
@@ -175,7 +177,7 @@ def build(cls, values, where):
   Args:
     cls: a dataclass whose fields all have defaults.
     values: dictionary of field to value; lists become tuples.
-    where: what to name in an error, a flag or a file.
+    where: what to name in an error, an argument or a file.
 
   Returns:
     An instance of `cls`.
@@ -188,8 +190,9 @@ def build(cls, values, where):
   for name, value in values.items():
     if name not in fields:
       raise UserError(
-        f'{where}: no setting is called {name!r}; there are '
-        f'{", ".join(sorted(fields))}'
+        where,
+        f'no setting is called {name!r}',
+        f'there are {", ".join(sorted(fields))}',
       )
     default: typing.Any = fields[name].default
     try:
@@ -209,8 +212,8 @@ def build(cls, values, where):
     except (TypeError, ValueError, OverflowError):
       # Shortened: aliases let a few lines of YAML stand for terabytes.
       raise UserError(
-        f'{where}: {name} takes a value like {default!r}, not '
-        f'{_SHORT.repr(value)}'
+        where,
+        f'{name} takes a value like {default!r}, not {_SHORT.repr(value)}',
       ) from None
   return cls(**result)
 
@@ -229,26 +232,26 @@ def read_yaml(path, where):
     with open(path, encoding='utf-8') as f:
       text = f.read(_MAX_YAML + 1)
     if len(text) > _MAX_YAML:
-      raise UserError(f'{where}: larger than {_MAX_YAML:,} characters')
+      raise UserError(where, f'larger than {_MAX_YAML:,} characters')
     return yaml.safe_load(text)
   except OSError as e:
-    raise UserError(f'{where}: cannot be read ({e.strerror})') from None
+    raise UserError(where, f'cannot be read ({e.strerror})') from None
   except UnicodeDecodeError:
-    raise UserError(f'{where}: not UTF-8; save it as UTF-8') from None
+    raise UserError(where, 'not UTF-8', 'save it as UTF-8') from None
   except RecursionError:
-    raise UserError(f'{where}: lists in lists without end') from None
+    raise UserError(where, 'lists in lists without end') from None
   except yaml.YAMLError as e:
     mark = getattr(e, 'problem_mark', None)
     line = f' (line {mark.line + 1})' if mark else ''
-    raise UserError(f'{where}: not YAML{line}') from None
+    raise UserError(where, f'not YAML{line}') from None
 
 
-def parse_settings(text, flag='--hparams'):
+def parse_settings(text, argument='hparams'):
   """Splits `a=1,b=[2,3],c=x` into a dictionary of strings and lists.
 
   Args:
     text: the settings.
-    flag: the flag to name in an error.
+    argument: what to name in an error.
 
   Raises:
     UserError: a part without `=`.
@@ -258,11 +261,11 @@ def parse_settings(text, flag='--hparams'):
   while rest:
     name, equals, rest = rest.partition('=')
     if not equals or not name.strip():
-      raise UserError(f'{flag}: expected name=value,…, got {text!r}')
+      raise UserError(argument, f'expected name=value,…, got {text!r}')
     if rest.startswith('['):
       inside, bracket, rest = rest[1:].partition(']')
       if not bracket:
-        raise UserError(f'{flag}: a [ is not closed in {text!r}')
+        raise UserError(argument, f'a [ is not closed in {text!r}')
       value = [v.strip() for v in inside.split(',') if v.strip()]
       rest = rest.lstrip().removeprefix(',')
     else:

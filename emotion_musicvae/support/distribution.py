@@ -54,8 +54,9 @@ def check_rows(strategy, **rows):
   for name, number in rows.items():
     if number % replicas:
       raise UserError(
-        f'--hparams: {name} {number} cannot be shared out to {replicas} '
-        'devices; take a multiple'
+        'hparams',
+        f'{name} {number} cannot be shared out to {replicas} devices',
+        'take a multiple',
       )
 
 
