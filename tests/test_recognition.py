@@ -354,7 +354,7 @@ def test_a_text_without_a_feeling_is_refused_in_one_line(text, said):
   with pytest.raises(UserError, match=said) as error:
     catalogue.from_text(text)
   assert '\n' not in str(error.value)
-  assert '--list_emotions' in str(error.value)
+  assert 'list_emotions' in str(error.value)
 
 
 def test_the_users_own_emotions_count_by_their_aliases():
