@@ -113,8 +113,7 @@ theirs = trained_model.TrainedModel(
   stock.magenta_config(entry['base'], entry['hparams']), 32, {prefix!r})
 learner = actor_critic.ActorCritic(
   weights, (z, np.ones_like(z)),
-  references.EnergyReference(references.load_melodies()),
-  actor_critic.TargetSampler(catalogue.load(), h), h, 0)
+  actor_critic.ConditionSampler(catalogue.load(), h), h, 0)
 def seconds(function):
   start = time.monotonic()
   function()

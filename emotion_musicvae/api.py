@@ -50,7 +50,7 @@ class Melody:
     z: [Z] float32 latent vector it was sung from; [W, Z] where it is longer
       than 16 bars, one for each 16.
     shift: semitones by which it was transposed, see
-      `conditions.Targets.at_home`.
+      `conditions.Condition.in_canonical_key`.
     measured: what it measures, see `measure`.
     reference: what was asked for, under the same names.
     missed: what lies outside the tolerances of `hits`, by the same names, with
@@ -184,7 +184,7 @@ class EmotionMusicVAE:
       weights,
       max_batch_size,
     )
-    self._energy = references.EnergyReference(references.load_melodies())
+    self._energy = references.energy_reference()
     self._encoded: dict[bytes, np.ndarray] = {}
 
   @classmethod
@@ -587,7 +587,7 @@ class EmotionMusicVAE:
     """
     if wanted[0] is None:
       return z
-    home, _ = _targets(wanted).at_home()
+    home, _ = conditions.Condition.of(wanted).in_canonical_key()
     moved = self.move(z, home, updates, seed, number, progress)
     return (1.0 - intensity) * z + intensity * moved
 
@@ -649,10 +649,10 @@ class EmotionMusicVAE:
     Yields:
       `(note_sequence, measured, missed)` of each, as in `Melody`.
     """
-    tokens, targets = np.stack(tokens), _targets(wanted)
+    tokens, condition = np.stack(tokens), conditions.Condition.of(wanted)
     num_bars = tokens.shape[1] // melody.STEPS_PER_BAR
-    measured = measure(tokens, targets)
-    off = hits.misses(measured, targets)
+    measured = measure(tokens, condition)
+    off = hits.excess(measured, condition)
     sequences = self._stock.note_sequences(tokens)
     for i, (emotion, sequence) in enumerate(zip(wanted, sequences)):
       yield (
@@ -696,12 +696,12 @@ class EmotionMusicVAE:
     kept = (found + missed)[:n]
     return sorted(kept, key=lambda one: one.number)
 
-  def move(self, z, targets, updates=0, seed=0, number=0, progress=None):
-    """[N, Z] latent vectors moved towards `conditions.Targets` of N rows.
+  def move(self, z, condition, updates=0, seed=0, number=0, progress=None):
+    """[N, Z] latent vectors moved towards a `conditions.Condition` of N rows.
 
     Args:
       z: [N, Z] latent vectors.
-      targets: at home, where the actor has learned.
+      condition: in the canonical key, where the actor has learned.
       updates: how often each vector, brought back to a part of the way that the
         actor moved it, is then retrained by itself through the decoder: nearer
         to the targets, and more of what it was. Some 0.015 CPU seconds each,
@@ -710,10 +710,12 @@ class EmotionMusicVAE:
       number: of the first vector, see `refinement.Retraining`.
       progress: makes the progress bar of the retraining, as `tqdm` does.
     """
-    moved = self._moved(z, targets.features())
+    moved = self._moved(z, condition.features())
     if not updates:
       return moved
-    return self._retraining(z, moved, targets, updates, seed, number, progress)
+    return self._retraining(
+      z, moved, condition, updates, seed, number, progress
+    )
 
   def _moved(self, z, features):
     """The actor's [N, Z], in batches of one size as the decoder's.
@@ -734,7 +736,7 @@ class EmotionMusicVAE:
   def _retraining(self):
     hparams, _ = configuration.load_learner(self._config)
     return refinement.Retraining(
-      self._weights, hparams, self._energy, **refinement.load_retraining()
+      self._weights, hparams, **refinement.load_retraining()
     )
 
   def sing(self, z, temperature, seed):
@@ -793,27 +795,27 @@ def slerp(start, end, share):
   return (from_start * start + from_end * end).astype(start.dtype)
 
 
-def measure(tokens, targets):
+def measure(tokens, condition):
   """What melodies measure, each as [N] array.
 
   Args:
     tokens: [N, 16 n] int tokens.
-    targets: `conditions.Targets` of N rows, for the chords, which begin again
-      every 16 bars.
+    condition: `conditions.Condition` of N rows, for the chords, which begin
+      again every 16 bars.
 
   Returns:
     Dictionary of `mean_pitch` (MIDI), `onsets_per_bar`, `chord_tone_rate` and
     `energy` (of a spectrogram frame); NaN where there is no note to measure.
   """
   steps = tokens.shape[1]
-  fit, sounding = targets.fit, targets.sounding
+  weights, mask = condition.chord_tone_weights, condition.chord_mask
   if steps != melody.NUM_STEPS:
     again = np.arange(steps) % melody.NUM_STEPS
-    fit, sounding = fit[:, again], sounding[:, again]
+    weights, mask = weights[:, again], mask[:, again]
   return {
     'mean_pitch': melody.mean_pitch(tokens),
     'onsets_per_bar': melody.onsets_per_bar(tokens),
-    'chord_tone_rate': melody.chord_tone_rate(tokens, fit, sounding),
+    'chord_tone_rate': melody.chord_tone_rate(tokens, weights, mask),
     'energy': spectrogram.energy(tokens),
   }
 
@@ -840,22 +842,18 @@ def _check(n, temperature, intensity, distance=0.0, updates=0):
       raise UserError(argument, f'expected {low} to {high}, got {value}')
 
 
-def _targets(wanted):
-  """`conditions.Targets` of emotions, many of which may be the same."""
-  distinct = list(dict.fromkeys(wanted))
-  return conditions.Targets.of(distinct).take(
-    [distinct.index(emotion) for emotion in wanted]
-  )
-
-
 def _shifts(wanted, intensity):
-  """Semitones from home to each emotion; 0 for None, or where it is not sought.
+  """Semitones from the canonical key to each emotion's; 0 where not sought.
 
   Args:
     wanted: N `catalogue.Emotion` or None.
     intensity: N numbers from 0 to 1.
   """
-  known = {e: _targets([e]).at_home()[1][0] for e in {*wanted} - {None}}
+  emotions = list({*wanted} - {None})
+  known = {}
+  if emotions:
+    condition = conditions.Condition.of(emotions)
+    known = dict(zip(emotions, condition.in_canonical_key()[1]))
   return [int(known[e]) if e and x else 0 for e, x in zip(wanted, intensity)]
 
 

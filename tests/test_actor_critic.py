@@ -6,7 +6,6 @@ import pytest
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import references
-from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import posterior
@@ -26,13 +25,10 @@ HPARAMS = configuration.LearnerHparams(
 def learner_of(small_weights):
   tokens = references.load_melodies()[:64]
   real = posterior.encode(small_weights, tokens)
-  energy = references.EnergyReference(tokens)
-  sampler = actor_critic.TargetSampler(catalogue.load(), HPARAMS)
+  sampler = actor_critic.ConditionSampler(catalogue.load(), HPARAMS)
 
   def make(seed=0, hparams=HPARAMS):
-    return actor_critic.ActorCritic(
-      small_weights, real, energy, sampler, hparams, seed
-    )
+    return actor_critic.ActorCritic(small_weights, real, sampler, hparams, seed)
 
   return make
 
@@ -113,7 +109,7 @@ def test_the_actor_stays_within_the_priors_sphere(learner_of):
   learner = learner_of()
   rng = np.random.default_rng(0)
   far = 5.0 * rng.standard_normal([8, 12]).astype(np.float32)
-  moved = learner.actor(far, np.zeros([8, conditions.CONDITION_SIZE], 'f'))
+  moved = learner.actor(far, np.zeros([8, conditions.NUM_FEATURES], 'f'))
   np.testing.assert_array_less(np.square(moved).mean(axis=1), 1.0 + 1e-5)
 
 
@@ -156,33 +152,18 @@ def test_free_conditions_mix_the_bars_of_the_emotions():
   hparams = dataclasses.replace(
     HPARAMS, emotion_share=0.0, forecast_batch_size=400
   )
-  targets = actor_critic.TargetSampler(wanted, hparams)(
+  condition = actor_critic.ConditionSampler(wanted, hparams)(
     np.random.default_rng(0)
   )
-  home, _ = conditions.Targets.of(wanted).at_home()
-  bars = {bar.tobytes() for bar in home.fit.reshape(-1, 16, 12)}
-  drawn = targets.fit.reshape(-1, 4, 4, 16, 12)  # [B, cycles, bars, 16, 12]
+  canonical, _ = conditions.Condition.of(wanted).in_canonical_key()
+  bars = {
+    bar.tobytes() for bar in canonical.chord_tone_weights.reshape(-1, 16, 12)
+  }
+  # [B, cycles, bars, 16, 12]
+  drawn = condition.chord_tone_weights.reshape(-1, 4, 4, 16, 12)
   assert {bar.tobytes() for bar in drawn.reshape(-1, 16, 12)} <= bars
   np.testing.assert_array_equal(drawn, drawn[:, :1].repeat(4, axis=1))
-  assert len({fit.tobytes() for fit in targets.fit}) > 50
+  assert len({row.tobytes() for row in condition.chord_tone_weights}) > 50
   low, high = hparams.onsets_per_bar
-  assert low <= targets.onsets_per_bar.min() < low + 0.5
-  assert high - 0.5 < targets.onsets_per_bar.max() <= high
-
-
-def test_every_key_and_register_is_one_at_home():
-  wanted = [
-    dataclasses.replace(e, mean_pitch=p)
-    for e, p in zip(catalogue.load(), np.linspace(30.0, 100.0, 9))
-  ]
-  targets = conditions.Targets.of(wanted)
-  home, shift = targets.at_home()
-  np.testing.assert_allclose(home.mean_pitch + shift, targets.mean_pitch, 1e-6)
-  assert (np.abs(home.mean_pitch - conditions.HOME_PITCH) <= 6.0).all()
-  for fit, at_home, k in zip(targets.fit, home.fit, shift):
-    np.testing.assert_array_equal(np.roll(at_home, k, axis=1), fit)
-    assert harmony.signature(at_home) == 0
-  # Home is where it was.
-  again, still = home.at_home()
-  np.testing.assert_array_equal(still, 0)
-  np.testing.assert_array_equal(again.fit, home.fit)
+  assert low <= condition.onsets_per_bar.min() < low + 0.5
+  assert high - 0.5 < condition.onsets_per_bar.max() <= high

@@ -44,13 +44,13 @@ def bench():
 def asked(bench):
   """Two melodies of each emotion: first vectors and targets."""
   wanted = [e for e in bench.wanted for _ in range(2)]
-  targets, _ = conditions.Targets.of(wanted).at_home()
+  targets, _ = conditions.Condition.of(wanted).in_canonical_key()
   return api.prior(5, 18, bench.real[0].shape[1]), targets
 
 
 def _missed(bench, z, targets):
   measured = api.measure(bench.model.sing(z, 0.5, 5), targets)
-  return hits.missed(measured, targets)
+  return hits.total_excess(measured, targets)
 
 
 # The ablations differ from `ours briefly` in settings alone, which
@@ -119,8 +119,8 @@ def test_attribute_vectors_raise_what_they_are_named_after(bench, asked):
   ):
     sung = []
     for value in (low, high):
-      asked_for = dataclasses.replace(
-        targets, **{name: np.full(len(start), value, np.float32)}
+      asked_for = targets._replace(
+        **{name: np.full(len(start), value, np.float32)}
       )
       z = arm(start, asked_for, 0.5, 5)
       sung.append(np.nanmean(measure(bench.model.sing(z, 0.5, 5))))
@@ -131,10 +131,12 @@ def test_a_real_melody_meets_its_own_condition(bench):
   """Its progression holds more of its notes than those of other emotions do."""
   tokens = bench.tokens[:8]
   moved, own = baselines._own_conditions(tokens, bench.wanted)
-  rates = melody.chord_tone_rate(moved, own.fit, own.sounding)
-  for fit in conditions.Targets.of(bench.wanted).fit:
+  rates = melody.chord_tone_rate(moved, own.chord_tone_weights, own.chord_mask)
+  for fit in conditions.Condition.of(bench.wanted).chord_tone_weights:
     for key in range(12):
-      other = melody.chord_tone_rate(tokens, np.roll(fit, key, 1), own.sounding)
+      other = melody.chord_tone_rate(
+        tokens, np.roll(fit, key, 1), own.chord_mask
+      )
       assert (other <= rates + 1e-9).all()
   np.testing.assert_array_equal(
     melody.onsets_per_bar(moved), melody.onsets_per_bar(tokens)
@@ -143,13 +145,13 @@ def test_a_real_melody_meets_its_own_condition(bench):
 
 def test_a_hit_misses_by_nothing():
   wanted = catalogue.load()[:1]
-  targets = conditions.Targets.of(wanted * 4)
+  targets = conditions.Condition.of(wanted * 4)
   measured = {
     'mean_pitch': wanted[0].mean_pitch + np.array([0.0, 1.5, 3.0, np.nan]),
     'onsets_per_bar': np.full(4, wanted[0].onsets_per_bar),
     'chord_tone_rate': np.full(4, 0.75),
   }
-  off = hits.missed(measured, targets)
+  off = hits.total_excess(measured, targets)
   np.testing.assert_allclose(off, [0.0, 0.0, 1.0, np.inf], atol=1e-5)
 
 

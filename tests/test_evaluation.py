@@ -28,7 +28,7 @@ def wanted():
 
 def test_melodies_at_the_references_meet_all(wanted):
   scores = experiment.control(
-    _measured(wanted), conditions.Targets.of(wanted), wanted
+    _measured(wanted), conditions.Condition.of(wanted), wanted
   )
   for name in ('register_and_density', 'hit_rate', 'recognition'):
     np.testing.assert_array_equal(scores[name], 1.0)
@@ -37,7 +37,7 @@ def test_melodies_at_the_references_meet_all(wanted):
 
 
 def test_a_hit_takes_pitch_density_and_chords(wanted):
-  targets = conditions.Targets.of(wanted)
+  targets = conditions.Condition.of(wanted)
   pitch = targets.mean_pitch + 1.6
   onsets = targets.onsets_per_bar + np.maximum(
     0.6, 0.11 * targets.onsets_per_bar
@@ -56,7 +56,7 @@ def test_silence_is_no_hit_and_taken_for_nothing(wanted):
   for name in ('mean_pitch', 'chord_tone_rate', 'major'):
     silent[name][:] = np.nan
   silent['onsets_per_bar'][:] = 0.0
-  targets = conditions.Targets.of(wanted)
+  targets = conditions.Condition.of(wanted)
   scores = experiment.control(silent, targets, wanted)
   assert not scores['hit_rate'].any()
   assert not scores['recognition'].any()

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 import tensorflow as tf
 
+from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import hierdec
@@ -251,7 +252,7 @@ def test_gradient_of_the_token_kernel_is_that_of_a_one_hot_product():
 
 def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
   tokens = random_tokens[:4].astype(np.int32)
-  condition = losses.Condition(
+  condition = conditions.Condition(
     tf.fill([4], 66.0),
     tf.fill([4], 6.0),
     tf.fill([4], 0.5),

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
@@ -24,7 +25,7 @@ def _condition(
   chords='C', mean_pitch=64.0, onsets_per_bar=4.0, energy=0.4, batch=1
 ):
   fit, sounding = harmony.chord_tones(chords)
-  return losses.Condition(
+  return conditions.Condition(
     tf.fill([batch], mean_pitch),
     tf.fill([batch], onsets_per_bar),
     tf.fill([batch], energy),
@@ -117,10 +118,9 @@ def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
     _count(sequence.notes, [c, d, None, g], 64.0, strong_beat)
     for sequence in stock_model.note_sequences(tokens)
   ]
-  condition = dataclasses.replace(
-    _condition(batch=len(tokens)),
-    fit=tf.tile(fit[None], [len(tokens), 1, 1]),
-    sounding=tf.tile(sounding[None], [len(tokens), 1]),
+  condition = _condition(batch=len(tokens))._replace(
+    chord_tone_weights=tf.tile(fit[None], [len(tokens), 1, 1]),
+    chord_mask=tf.tile(sounding[None], [len(tokens), 1]),
   )
   loss = losses.PitchLoss(
     free_foreign=0.0,
@@ -271,14 +271,16 @@ def test_bad_probabilities_are_refused(loss):
   ('name', 'bad'),
   [
     ('energy', tf.zeros([2])),
-    ('fit', tf.zeros([1, 255, 12])),
-    ('fit', tf.zeros([1, 256, 88])),
-    ('sounding', tf.zeros([256])),
+    ('chord_tone_weights', tf.zeros([1, 255, 12])),
+    ('chord_tone_weights', tf.zeros([1, 256, 88])),
+    ('chord_mask', tf.zeros([256])),
   ],
 )
 def test_bad_conditions_are_refused(name, bad):
-  with pytest.raises(ValueError, match=f'^{name}: expected shape'):
-    dataclasses.replace(_condition(), **{name: bad})
+  condition = _condition()._replace(**{name: bad})
+  for loss in (losses.PitchLoss(), losses.DensityLoss()):
+    with pytest.raises(ValueError, match=f'^{name}: expected shape'):
+      loss(expectation.one_hot(_tokens([60])), condition)
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,7 @@ def actor_and_critic(strategy):
   learner = actor_critic.ActorCritic(
     WEIGHTS,
     tuple(rng.random([2, 16, 6], np.float32)),
-    references.EnergyReference(TOKENS),
-    actor_critic.TargetSampler(catalogue.load(), hparams),
+    actor_critic.ConditionSampler(catalogue.load(), hparams),
     hparams,
     0,
     strategy,

@@ -185,7 +185,7 @@ def _draw(folder, bench, samples):
   count = len(bench.wanted)
   tolerances = {
     'mean_pitch': lambda value: hits.PITCH_TOLERANCE,
-    'onsets_per_bar': hits.allowed,
+    'onsets_per_bar': hits.density_tolerance,
     'chord_tone_rate': hits.CHORD_TONE_FLOOR,
   }
   for name, run in samples.items():
@@ -207,13 +207,13 @@ def _draw(folder, bench, samples):
       },
       tolerances,
     )
-    fits = conditions.Targets.of(bench.wanted).fit
+    weights = conditions.Condition.of(bench.wanted).chord_tone_weights
     first = run.tokens.reshape(count, -1, run.tokens.shape[1])[:, 0]
     figures.piano_rolls(
       os.path.join(folder, f'rolls_{_file_name(name)}.png'),
       [
         (e.alias, tokens, fit)
-        for e, tokens, fit in zip(bench.wanted, first, fits)
+        for e, tokens, fit in zip(bench.wanted, first, weights)
       ],
     )
   curves = {name: run.curves for name, run in samples.items() if run.curves}

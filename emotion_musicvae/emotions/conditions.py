@@ -1,80 +1,143 @@
-"""What is asked of each melody of a batch, as arrays."""
+"""What is asked of each melody of a batch, from the request to the loss."""
 
-import dataclasses
+from __future__ import annotations
+
+from collections.abc import Sequence
+import typing
 
 import numpy as np
+import numpy.typing as npt
 
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import references
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 
+_HALF_BAR = melody.STEPS_PER_BAR // 2
 # Chord tones by half bar, mean pitch and density.
-CONDITION_SIZE = 2 * melody.NUM_BARS * 12 + 2
-# Middle of the mean pitches that actors are trained for.
-HOME_PITCH = 66.0
+NUM_FEATURES = 2 * melody.NUM_BARS * 12 + 2
+# Middle of the mean pitches that actors are trained for, MIDI.
+CANONICAL_PITCH = 66.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Targets:
-  """Conditions as plain arrays, one row per melody.
+class Condition(typing.NamedTuple):
+  """Targets of a batch of melodies, one row per melody.
+
+  A named tuple of arrays: TensorFlow takes it wherever it takes a structure of
+  tensors, and gives it back with tensors in place of the arrays.
 
   Attributes:
-    mean_pitch: [B] MIDI.
-    onsets_per_bar: [B].
-    fit: [B, 256, 12], see `harmony.chord_tones`.
-    sounding: [B, 256].
+    mean_pitch: [B] reference mean pitch of the notes, MIDI.
+    onsets_per_bar: [B] reference number of notes that begin in a bar.
+    energy: [B] reference spectrogram energy of a frame, from
+      `references.energy_reference`.
+    chord_tone_weights: [B, 256, 12] weights in [0, 1] of each pitch class at
+      each step, 0 is C; see `harmony.chord_tones`.
+    chord_mask: [B, 256] 1 where a chord stands, 0 where notes are free.
   """
 
-  mean_pitch: np.ndarray
-  onsets_per_bar: np.ndarray
-  fit: np.ndarray
-  sounding: np.ndarray
+  mean_pitch: npt.NDArray[typing.Any]
+  onsets_per_bar: npt.NDArray[typing.Any]
+  energy: npt.NDArray[typing.Any]
+  chord_tone_weights: npt.NDArray[typing.Any]
+  chord_mask: npt.NDArray[typing.Any]
 
   @classmethod
-  def of(cls, wanted):
-    """Targets of a sequence of `catalogue.Emotion`, a row each."""
-    tones = [harmony.chord_tones(e.chords) for e in wanted]
-    return cls(
-      np.array([e.mean_pitch for e in wanted], np.float32),
-      np.array([e.onsets_per_bar for e in wanted], np.float32),
-      np.stack([fit for fit, _ in tones]),
-      np.stack([sounding for _, sounding in tones]),
+  def of(cls, emotions: Sequence[catalogue.Emotion]) -> Condition:
+    """The condition of melodies that are each to follow an emotion.
+
+    Args:
+      emotions: B emotions, a row each; the same one costs nothing twice.
+
+    Raises:
+      ValueError: a progression that cannot be read, see `harmony.chord_tones`.
+    """
+    distinct = {emotion: i for i, emotion in enumerate(dict.fromkeys(emotions))}
+    rows = [distinct[emotion] for emotion in emotions]
+    tones = [harmony.chord_tones(emotion.chords) for emotion in distinct]
+    return cls.from_targets(
+      np.array([e.mean_pitch for e in emotions], np.float32),
+      np.array([e.onsets_per_bar for e in emotions], np.float32),
+      np.stack([weights for weights, _ in tones])[rows],
+      np.stack([mask for _, mask in tones])[rows],
     )
 
-  def at_home(self):
-    """The same conditions in the one key signature that is learned, no sharps.
+  @classmethod
+  def from_targets(
+    cls,
+    mean_pitch: npt.NDArray[typing.Any],
+    onsets_per_bar: npt.NDArray[typing.Any],
+    chord_tone_weights: npt.NDArray[typing.Any],
+    chord_mask: npt.NDArray[typing.Any],
+  ) -> Condition:
+    """A condition whose energy is that of real music of its pitch and density.
 
-    A melody in another key is one at home, transposed: whatever a model can
-    sing in one key it can in all. The octave is that in which the mean pitch
-    lies nearest to `HOME_PITCH`.
+    The arguments are the attributes of the same names.
+    """
+    return cls(
+      mean_pitch,
+      onsets_per_bar,
+      references.energy_reference()(mean_pitch, onsets_per_bar),
+      chord_tone_weights,
+      chord_mask,
+    )
+
+  def in_canonical_key(self) -> tuple[Condition, npt.NDArray[np.int64]]:
+    """The same condition in the one key signature that is learned, no sharps.
+
+    A melody in another key is one in this key, transposed: whatever a model can
+    play in one key it can in all. The octave is that in which the mean pitch
+    lies nearest to `CANONICAL_PITCH`. The energy changes with the octave, as
+    low notes ring longer.
 
     Returns:
-      `(Targets, shift)`: the targets at home, and the [B] whole semitones by
-      which melodies sung there are to be transposed to meet the ones here.
+      `(condition, transposition)`: the condition there, and the [B] semitones
+      by which melodies that meet it are to be transposed to meet this one.
     """
-    tonic = np.array([harmony.signature(fit) for fit in self.fit], int)
-    away = self.mean_pitch - HOME_PITCH - tonic
-    shift = tonic + 12 * np.round(away / 12.0).astype(int)
-    classes = (np.arange(12)[None] + tonic[:, None]) % 12
-    fit = np.take_along_axis(self.fit, classes[:, None], axis=2)
-    home = dataclasses.replace(
-      self, mean_pitch=self.mean_pitch - shift.astype(np.float32), fit=fit
+    tonic = np.array(
+      [harmony.signature(weights) for weights in self.chord_tone_weights], int
     )
-    return home, shift
+    away = self.mean_pitch - CANONICAL_PITCH - tonic
+    transposition = tonic + 12 * np.round(away / 12.0).astype(int)
+    there = self.with_chords_transposed(-tonic)
+    canonical = Condition.from_targets(
+      self.mean_pitch - transposition.astype(np.float32),
+      self.onsets_per_bar,
+      there.chord_tone_weights,
+      there.chord_mask,
+    )
+    return canonical, transposition
 
-  def take(self, index):
-    """The rows `index`, as an array indexes."""
-    return Targets(
-      *(getattr(self, f.name)[index] for f in dataclasses.fields(self))
+  def with_chords_transposed(self, semitones: npt.ArrayLike) -> Condition:
+    """The same condition over its progressions in another key.
+
+    Args:
+      semitones: [B] integers to go up by.
+    """
+    classes = (np.arange(12) - np.asarray(semitones)[:, None]) % 12
+    return self._replace(
+      chord_tone_weights=np.take_along_axis(
+        self.chord_tone_weights, classes[:, None], axis=2
+      )
     )
 
-  def features(self):
-    """[B, 386] float32, what the actor and the critic see of a condition."""
-    half_bar = melody.STEPS_PER_BAR // 2
+  def take(self, rows: npt.ArrayLike | slice) -> Condition:
+    """The given rows, as an array indexes."""
+    return Condition(*(values[rows] for values in self))
+
+  def as_float32(self) -> Condition:
+    """The same as float32 arrays, the type of every tensor here."""
+    return Condition(*(np.asarray(values, np.float32) for values in self))
+
+  def features(self) -> npt.NDArray[np.float32]:
+    """[B, NUM_FEATURES] float32, what an actor sees of it."""
     return np.concatenate(
       [
-        (self.mean_pitch[:, None] - HOME_PITCH) / 6.0,
+        (self.mean_pitch[:, None] - CANONICAL_PITCH) / 6.0,
         np.log2(self.onsets_per_bar[:, None] / 6.0),
-        self.fit[:, ::half_bar].reshape([len(self.fit), -1]),
+        self.chord_tone_weights[:, ::_HALF_BAR].reshape(
+          [len(self.mean_pitch), -1]
+        ),
       ],
       axis=1,
     ).astype(np.float32)

@@ -5,6 +5,7 @@ energy music of a given density has, and where in the latent space real music
 lies.
 """
 
+import functools
 import importlib.resources
 
 import numpy as np
@@ -30,6 +31,12 @@ def _melodies(name):
   path = importlib.resources.files('emotion_musicvae.emotions') / 'melodies.npz'
   with path.open('rb') as f, np.load(f, allow_pickle=False) as arrays:
     return arrays[name]
+
+
+@functools.cache
+def energy_reference():
+  """The `EnergyReference` of the bundled melodies, measured once a process."""
+  return EnergyReference(load_melodies())
 
 
 class EnergyReference:

@@ -73,11 +73,6 @@ class Bench:
     """`(mean, deviation)` of their posterior, [N, Z] each."""
     return posterior.encode(self.weights, self.tokens)
 
-  @functools.cached_property
-  def energy(self):
-    """`references.EnergyReference` of all bundled melodies."""
-    return references.EnergyReference(references.load_melodies())
-
   def steps(self, number, description):
     """Numbers from 0, with a progress bar."""
     steps = range(number)
@@ -92,19 +87,19 @@ class Prior:
   def __init__(self, bench):
     del bench
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     """Latent vectors to sing.
 
     Args:
       start: [N, Z] first latent vectors.
-      targets: `conditions.Targets` of N rows, at home.
+      condition: `conditions.Condition` of N rows, in the canonical key.
       temperature: at which they will be sung.
       seed: integer; melody i will be sung with the noise of (seed, i).
 
     Returns:
       [N, Z] float32 latent vectors.
     """
-    del targets, temperature, seed
+    del condition, temperature, seed
     return start
 
 
@@ -115,7 +110,7 @@ class Rejection:
     self._model = bench.model
     self._tries = bench.settings.tries
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     best, distance = start, np.full(len(start), np.inf)
     for k in range(self._tries):
       z = start
@@ -123,7 +118,7 @@ class Rejection:
         rng = np.random.default_rng((seed, k, 2))
         z = rng.standard_normal(start.shape).astype(np.float32)
       tokens = self._model.sing(z, temperature, seed)
-      off = hits.missed(api.measure(tokens, targets), targets)
+      off = hits.total_excess(api.measure(tokens, condition), condition)
       best = np.where((off < distance)[:, None], z, best)
       distance = np.minimum(off, distance)
     return best
@@ -159,30 +154,35 @@ class AttributeVectors:
       )
     self._steps = np.ones(values.shape[1])
     wanted = [e for e in bench.wanted for _ in range(8)]
-    targets, _ = conditions.Targets.of(wanted).at_home()
+    condition, _ = conditions.Condition.of(wanted).in_canonical_key()
     # Other vectors than any that the arms are measured on.
     start = api.prior(2**31 + bench.seed, len(wanted), mean.shape[1])
     for i in range(len(self._steps)):
       off = []
       for step in s.steps:
         self._steps[i] = step
-        z = self(start, targets, bench.hparams.temperature, bench.seed)
+        z = self(start, condition, bench.hparams.temperature, bench.seed)
         tokens = bench.model.sing(z, bench.hparams.temperature, bench.seed)
-        measured = api.measure(tokens, targets)
-        off.append(np.minimum(hits.missed(measured, targets), 10.0).mean())
+        measured = api.measure(tokens, condition)
+        off.append(
+          np.minimum(hits.total_excess(measured, condition), 10.0).mean()
+        )
       self._steps[i] = s.steps[int(np.argmin(off))]
 
   @staticmethod
   def _attributes(mean_pitch, onsets_per_bar, major):
     return np.stack([mean_pitch, np.log(onsets_per_bar), major], axis=1)
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     del temperature, seed
     # A key of its own mode fits a progression's tones best.
     major = [
-      calibration.key_of(fit.sum(axis=0))[1] == 'major' for fit in targets.fit
+      calibration.key_of(weights.sum(axis=0))[1] == 'major'
+      for weights in condition.chord_tone_weights
     ]
-    wanted = self._attributes(targets.mean_pitch, targets.onsets_per_bar, major)
+    wanted = self._attributes(
+      condition.mean_pitch, condition.onsets_per_bar, major
+    )
     away = (wanted - self._middle) * self._steps
     return (start + away @ np.stack(self._vectors)).astype(np.float32)
 
@@ -200,15 +200,14 @@ class LatentAscent:
     self._retraining = refinement.Retraining(
       bench.weights,
       bench.hparams,
-      bench.energy,
       part=0.0,
       distance=0.0,
       learning_rate=s.ascent_learning_rate,
     )
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     del temperature  # As ours, it learns at the temperature of the settings.
-    return self._retraining(start, start, targets, self._updates, seed)
+    return self._retraining(start, start, condition, self._updates, seed)
 
 
 class LatentConstraints:
@@ -228,11 +227,9 @@ class LatentConstraints:
     rng = np.random.default_rng((bench.seed, 3))
     z_size = mean.shape[1]
     self._settings = s
-    self._actor = networks.Actor(
-      z_size, conditions.CONDITION_SIZE, h.units, rng
-    )
+    self._actor = networks.Actor(z_size, conditions.NUM_FEATURES, h.units, rng)
     self._critic = networks.Mlp(
-      [z_size + conditions.CONDITION_SIZE, *[h.units] * 3, 1],
+      [z_size + conditions.NUM_FEATURES, *[h.units] * 3, 1],
       rng,
       0.1,
       'constraint',
@@ -241,7 +238,7 @@ class LatentConstraints:
       tf.keras.optimizers.Adam(s.constraint_learning_rate, 0.0, 0.9)
       for _ in range(2)
     ]
-    sampler = actor_critic.TargetSampler(
+    sampler = actor_critic.ConditionSampler(
       bench.wanted,
       dataclasses.replace(h, forecast_batch_size=s.constraint_batch_size),
     )
@@ -262,9 +259,9 @@ class LatentConstraints:
   def _noise(rng):
     return tf.constant(rng.integers(2**31 - 1, size=2), tf.int32)
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     del temperature, seed
-    return self._actor(start, targets.features()).numpy()
+    return self._actor(start, condition.features()).numpy()
 
   def _judge(self, z, features):
     return self._critic(tf.concat([z, features], axis=1))[:, 0]
@@ -309,9 +306,9 @@ class Shipped:
   def __init__(self, bench):
     self._model = bench.model
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     del temperature, seed
-    return self._model.move(start, targets)
+    return self._model.move(start, condition)
 
 
 class Retrained:
@@ -321,9 +318,9 @@ class Retrained:
     self._model = bench.model
     self._updates = bench.settings.ascent_updates
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     del temperature
-    return self._model.move(start, targets, self._updates, seed)
+    return self._model.move(start, condition, self._updates, seed)
 
 
 class Trained:
@@ -343,16 +340,16 @@ class Trained:
     self.curves = _train(learner, bench.steps(bench.num_steps, name))
     self._actor = learner.actor
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     del temperature, seed
-    return self._actor(start, targets.features()).numpy()
+    return self._actor(start, condition.features()).numpy()
 
 
 class OnePerEmotion:
   """Our learner once for each emotion, with the updates shared out."""
 
   def __init__(self, bench):
-    known, _ = conditions.Targets.of(bench.wanted).at_home()
+    known, _ = conditions.Condition.of(bench.wanted).in_canonical_key()
     self._known = known.features()
     self._actors = []
     for e in bench.wanted:
@@ -362,9 +359,9 @@ class OnePerEmotion:
       )
       self._actors.append(learner.actor)
 
-  def __call__(self, start, targets, temperature, seed):
+  def __call__(self, start, condition, temperature, seed):
     del temperature, seed
-    features = targets.features()
+    features = condition.features()
     # A target between the emotions takes the actor of the nearest.
     away = np.square(features[:, None] - self._known).sum(axis=2)
     result = np.array(start)
@@ -406,8 +403,7 @@ def _learner(bench, wanted, overrides):
   return actor_critic.ActorCritic(
     bench.weights,
     bench.real,
-    bench.energy,
-    actor_critic.TargetSampler(wanted, hparams),
+    actor_critic.ConditionSampler(wanted, hparams),
     hparams,
     bench.seed,
   )
@@ -429,7 +425,7 @@ def is_major(row):
 
 
 def _own_conditions(tokens, wanted):
-  """Real melodies, moved home, and what they measure themselves there.
+  """Real melodies in the canonical key, and what they measure themselves there.
 
   Args:
     tokens: [N, 256] int tokens.
@@ -437,23 +433,30 @@ def _own_conditions(tokens, wanted):
       have.
 
   Returns:
-    `(tokens, targets)`: the melodies transposed so that the progression that
-    holds most of their notes is at home, and `conditions.Targets` of them.
+    `(tokens, condition)`: the melodies transposed so that the progression that
+    holds most of their notes is in the canonical key, and the
+    `conditions.Condition` that they meet there.
   """
-  home, _ = conditions.Targets.of(wanted).at_home()
-  sounding = np.ones(melody.NUM_STEPS)
-  ways = [(shift, fit) for fit in home.fit for shift in range(-6, 6)]
+  known, _ = conditions.Condition.of(wanted).in_canonical_key()
+  everywhere = np.ones(melody.NUM_STEPS)
+  ways = [
+    (semitones, weights)
+    for weights in known.chord_tone_weights
+    for semitones in range(-6, 6)
+  ]
   rates = [
     melody.chord_tone_rate(
-      melody.transpose(tokens, np.full(len(tokens), shift)), fit, sounding
+      melody.transpose(tokens, np.full(len(tokens), semitones)),
+      weights,
+      everywhere,
     )
-    for shift, fit in ways
+    for semitones, weights in ways
   ]
   best = [ways[i] for i in np.argmax(rates, axis=0)]
-  moved = melody.transpose(tokens, [shift for shift, _ in best])
-  return moved, conditions.Targets(
+  moved = melody.transpose(tokens, [semitones for semitones, _ in best])
+  return moved, conditions.Condition.from_targets(
     melody.mean_pitch(moved).astype(np.float32),
     melody.onsets_per_bar(moved).astype(np.float32),
-    np.stack([fit for _, fit in best]),
+    np.stack([weights for _, weights in best]),
     np.ones(tokens.shape, np.float32),
   )

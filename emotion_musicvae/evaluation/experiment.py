@@ -49,7 +49,7 @@ def control(measured, targets, wanted):
 
   Args:
     measured: dictionary of [N] arrays from `describe`.
-    targets: `conditions.Targets` of N rows.
+    targets: `conditions.Condition` of N rows.
     wanted: sequence of `catalogue.Emotion` that a melody may be taken for.
 
   Returns:
@@ -64,7 +64,7 @@ def control(measured, targets, wanted):
   """
   pitch = np.abs(measured['mean_pitch'] - targets.mean_pitch)
   onsets = np.abs(measured['onsets_per_bar'] - targets.onsets_per_bar)
-  off = hits.misses(measured, targets)
+  off = hits.excess(measured, targets)
   both = off['mean_pitch'] + off['onsets_per_bar'] == 0
   chords = off['chord_tone_rate'] == 0
   return {
@@ -106,18 +106,17 @@ def taken_for(measured, wanted):
 
 
 def _index_of(targets, wanted):
-  known = conditions.Targets.of(wanted).features()
+  known = conditions.Condition.of(wanted).features()
   away = np.abs(targets.features()[:, None] - known).max(axis=2)
   return np.where(away.min(axis=1) < 1e-6, away.argmin(axis=1), -2)
 
 
-def describe(tokens, targets, energy):
+def describe(tokens, targets):
   """What melodies measure: `api.measure` and more, each as [N] array.
 
   Args:
     tokens: [N, 256] int tokens.
-    targets: `conditions.Targets` of N rows, for the chords and the energy.
-    energy: `references.EnergyReference`.
+    targets: `conditions.Condition` of N rows, for the chords and the energy.
 
   Returns:
     Dictionary of arrays; `major` is 1 where the notes fit a major key better
@@ -125,7 +124,7 @@ def describe(tokens, targets, energy):
   """
   return {
     **api.measure(tokens, targets),
-    'wanted_energy': energy(targets.mean_pitch, targets.onsets_per_bar),
+    'wanted_energy': targets.energy,
     'repeated_notes': melody.repeated_notes(tokens),
     'major': np.array([baselines.is_major(row) for row in tokens], float),
   }
@@ -312,12 +311,12 @@ class Run:
 
 def _run(bench, judge, arm, n, temperature, seed):
   wanted = [e for e in bench.wanted for _ in range(n)]
-  targets = conditions.Targets.of(wanted)
+  targets = conditions.Condition.of(wanted)
   start = api.prior(seed, len(wanted), bench.real[0].shape[1])
   began = time.process_time()
   z, tokens = _sung(bench, arm, start, targets, temperature, seed)
   cpu = (time.process_time() - began) / len(wanted)
-  measured = describe(tokens, targets, bench.energy)
+  measured = describe(tokens, targets)
   by_emotion = tokens.reshape(len(bench.wanted), n, -1)
   return Run(
     z,
@@ -332,7 +331,7 @@ def _run(bench, judge, arm, n, temperature, seed):
 
 def _sung(bench, arm, start, targets, temperature, seed):
   """Latent vectors of an arm and their melodies, in the key of the targets."""
-  home, shift = targets.at_home()
+  home, shift = targets.in_canonical_key()
   z = arm(start, home, temperature, seed)
   return z, melody.transpose(bench.model.sing(z, temperature, seed), shift)
 
@@ -398,7 +397,7 @@ def _sweeps(bench, arm, temperature, n=64):
       dataclasses.replace(bench.wanted[i % len(bench.wanted)], **{name: value})
       for i, value in enumerate(np.linspace(low, high, n))
     ]
-    targets = conditions.Targets.of(wanted)
+    targets = conditions.Condition.of(wanted)
     start = api.prior(0, n, bench.real[0].shape[1])
     _, tokens = _sung(bench, arm, start, targets, temperature, 0)
     measured = api.measure(tokens, targets)[name]
@@ -420,7 +419,7 @@ def _identity(bench, judge, arm, temperature, n=63):
   wanted = [bench.wanted[i % len(bench.wanted)] for i in range(n)]
   start = judge.posterior[:n]
   wanted = wanted[: len(start)]
-  home, _ = conditions.Targets.of(wanted).at_home()
+  home, _ = conditions.Condition.of(wanted).in_canonical_key()
   z = arm(start, home, temperature, 0)
   before, after = (
     bench.model.sing(x, temperature, 0) >= melody.FIRST_ONSET
@@ -442,26 +441,23 @@ def _beyond(bench, arm, temperature, n=90):
     the trained range; `blends_between`, the share of even blends whose mean
     pitch, or density, lies between those measured of both emotions, where these
     are further apart than the tolerances of a hit; and `missed`, how far
-    melodies are from a hit on average (see `hits.missed`), by strength.
+    melodies are from a hit on average (see `hits.total_excess`), by strength.
   """
   hparams = dataclasses.replace(
     bench.hparams, emotion_share=0.0, forecast_batch_size=n
   )
   # Drawn at home, as the trained ones are, then taken to any key.
   rng = np.random.default_rng(5)
-  drawn = actor_critic.TargetSampler(bench.wanted, hparams)(rng)
+  drawn = actor_critic.ConditionSampler(bench.wanted, hparams)(rng)
   keys = rng.integers(12, size=n)
-  classes = (np.arange(12)[None] - keys[:, None]) % 12
-  unseen = dataclasses.replace(
-    drawn, fit=np.take_along_axis(drawn.fit, classes[:, None], axis=2)
-  )
+  unseen = drawn.with_chords_transposed(keys)
   start = api.prior(5, n, bench.real[0].shape[1])
   _, tokens = _sung(bench, arm, start, unseen, temperature, 0)
-  met = hits.missed(api.measure(tokens, unseen), unseen) == 0
+  met = hits.total_excess(api.measure(tokens, unseen), unseen) == 0
 
   each = n // len(bench.wanted)
-  nine = conditions.Targets.of([e for e in bench.wanted for _ in range(each)])
-  start = api.prior(6, len(nine.fit), bench.real[0].shape[1])
+  nine = conditions.Condition.of([e for e in bench.wanted for _ in range(each)])
+  start = api.prior(6, len(nine.mean_pitch), bench.real[0].shape[1])
   by_strength = []
   for s in _STRENGTHS:
 
@@ -471,7 +467,7 @@ def _beyond(bench, arm, temperature, n=90):
     _, tokens = _sung(bench, part_of_the_way, start, nine, temperature, 0)
     by_strength.append(api.measure(tokens, nine))
   missed = [
-    float(np.minimum(hits.missed(measured, nine), 10.0).mean())
+    float(np.minimum(hits.total_excess(measured, nine), 10.0).mean())
     for measured in by_strength
   ]
   return {
@@ -489,8 +485,8 @@ def _between(bench, arm, temperature, nine, each=3):
     )
     for pair in pairs
   ]
-  targets = conditions.Targets.of([e for e in blends for _ in range(each)])
-  start = api.prior(7, len(targets.fit), bench.real[0].shape[1])
+  targets = conditions.Condition.of([e for e in blends for _ in range(each)])
+  start = api.prior(7, len(targets.mean_pitch), bench.real[0].shape[1])
   _, tokens = _sung(bench, arm, start, targets, temperature, 0)
   measured = api.measure(tokens, targets)
   found = []
@@ -499,7 +495,7 @@ def _between(bench, arm, temperature, nine, each=3):
     (
       'onsets_per_bar',
       lambda pair: sum(
-        hits.allowed(bench.wanted[i].onsets_per_bar) for i in pair
+        hits.density_tolerance(bench.wanted[i].onsets_per_bar) for i in pair
       ),
     ),
   ):

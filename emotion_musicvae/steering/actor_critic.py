@@ -43,8 +43,8 @@ _HEARD_AT_ONCE = 32
 _REAL = ('real/mean', 'real/deviation')
 
 
-class TargetSampler:
-  """Draws the conditions to train on, all at home.
+class ConditionSampler:
+  """Draws the conditions to train on, all in the canonical key.
 
   A share of them are the given emotions. The rest are four bars, over and over,
   each with the chords of any bar of any emotion, with any mean pitch and
@@ -52,21 +52,21 @@ class TargetSampler:
   training of their own.
 
   Args:
-    wanted: sequence of `catalogue.Emotion`.
+    emotions: sequence of `catalogue.Emotion`.
     hparams: `configuration.LearnerHparams`.
   """
 
   _CYCLE = 4
 
-  def __init__(self, wanted, hparams):
-    self._emotions, _ = conditions.Targets.of(wanted).at_home()
+  def __init__(self, emotions, hparams):
+    self._emotions, _ = conditions.Condition.of(emotions).in_canonical_key()
     self._hparams = hparams
 
   def __call__(self, rng):
-    """`Targets` of a batch, drawn with a numpy Generator."""
+    """`Condition` of a batch, drawn with a numpy Generator."""
     h = self._hparams
     size = h.forecast_batch_size
-    count = len(self._emotions.fit)
+    count = len(self._emotions.mean_pitch)
     drawn = self._emotions.take(rng.integers(count, size=size))
     free = rng.random(size) >= h.emotion_share
     low, high = np.log(h.onsets_per_bar)
@@ -83,13 +83,17 @@ class TargetSampler:
       chosen = free.reshape([-1] + [1] * (own.ndim - 1))
       return np.where(chosen, cycles.reshape(own.shape), own)
 
-    return conditions.Targets(
-      np.where(free, rng.uniform(*h.mean_pitch, size), drawn.mean_pitch),
-      np.where(
-        free, np.exp(rng.uniform(low, high, size)), drawn.onsets_per_bar
-      ),
-      mixed('fit'),
-      mixed('sounding'),
+    mean_pitch = np.where(
+      free, rng.uniform(*h.mean_pitch, size), drawn.mean_pitch
+    )
+    onsets_per_bar = np.where(
+      free, np.exp(rng.uniform(low, high, size)), drawn.onsets_per_bar
+    )
+    return conditions.Condition.from_targets(
+      mean_pitch,
+      onsets_per_bar,
+      mixed('chord_tone_weights'),
+      mixed('chord_mask'),
     )
 
 
@@ -99,8 +103,7 @@ class ActorCritic:
   Args:
     weights: dictionary of Magenta's variables of the frozen base model.
     real: `(mean, deviation)` of the posterior of real melodies, [N, Z] each.
-    energy: `references.EnergyReference`.
-    sampler: `TargetSampler`.
+    sampler: `ConditionSampler`.
     hparams: `configuration.LearnerHparams`.
     seed: integer; every random draw follows from it and the step.
     strategy: a `tf.distribute.Strategy`, see `distribution`; that of one device
@@ -110,9 +113,7 @@ class ActorCritic:
     UserError: a batch that cannot be shared out to the strategy's devices.
   """
 
-  def __init__(
-    self, weights, real, energy, sampler, hparams, seed, strategy=None
-  ):
+  def __init__(self, weights, real, sampler, hparams, seed, strategy=None):
     self.strategy = strategy or distribution.strategy('one_device')
     distribution.check_rows(
       self.strategy,
@@ -123,7 +124,6 @@ class ActorCritic:
     self.fingerprint = checkpoints.fingerprint(weights)
     self._objective = objective.Objective(weights, hparams)
     self._real = real
-    self._energy = energy
     self._sampler = sampler
     self._hparams = h = hparams
     self._seed = seed
@@ -132,9 +132,7 @@ class ActorCritic:
     embedding_size = hierdec.embedding_size(weights)
     rng = np.random.default_rng(seed)
     with self.strategy.scope():
-      self.actor = networks.Actor(
-        z_size, conditions.CONDITION_SIZE, h.units, rng
-      )
+      self.actor = networks.Actor(z_size, conditions.NUM_FEATURES, h.units, rng)
       self.critic = networks.Critic(z_size, embedding_size, h.critic_units, rng)
       self._optimizers = {
         'actor': tf.keras.optimizers.Adam(
@@ -171,11 +169,11 @@ class ActorCritic:
       self._fill_replay()
     h = self._hparams
     rng = np.random.default_rng([self._seed, 1, self.step_number])
-    targets = self._sampler(rng)
+    condition = self._sampler(rng)
     moved = (
       self._starts(rng, h.forecast_batch_size),
-      targets.features(),
-      objective.condition(targets, self._energy),
+      condition.features(),
+      condition.as_float32(),
     )
     drawn = hierdec.uniform(self._noise_seed(rng), h.batch_size)
     z, music, scalars = self._update_actor(
@@ -293,7 +291,7 @@ class ActorCritic:
       'log_energy': tf.math.log(energy + losses.ENERGY_FLOOR),
     }
 
-  def _forecast(self, z, wanted):
+  def _forecast(self, z, condition):
     """[B, 7] losses that the critic foresees."""
     music = self.critic.music(
       hierdec.bar_embeddings(self._objective.weights, z)
@@ -312,26 +310,27 @@ class ActorCritic:
           / tf.reduce_sum(number, axis=1),
           expectation.per_pair(music.repeats, number),
           expectation.per_pair(music.intervals, number),
-          wanted,
+          condition,
         ),
         **self._objective.density_loss.of_forecast(
-          tf.reduce_mean(energy, axis=2), tf.reduce_mean(number, axis=1), wanted
+          tf.reduce_mean(energy, axis=2),
+          tf.reduce_mean(number, axis=1),
+          condition,
         ),
       }
     )
 
   @tf.function(jit_compile=True)
-  def _slope_of_actor(self, start, features, wanted, drawn):
+  def _slope_of_actor(self, start, features, condition, drawn):
     """`(gradients, z, music, scalars)`: z and music of what is sung."""
     h = self._hparams
     sung = len(drawn)
-    heard = losses.Condition(**{k: x[:sung] for k, x in wanted.items()})
-    wanted = losses.Condition(**wanted)
+    heard = condition.take(slice(sung))
     with tf.GradientTape() as tape:
       z = self.actor(start, features)
       tokens, probabilities = self._objective.sing(z[:sung], drawn)
       expected = self._objective.measure(probabilities, heard)  # [B, 7]
-      foreseen = self._forecast(z, wanted)  # [F, 7]
+      foreseen = self._forecast(z, condition)  # [F, 7]
       parts = {
         'forecast': tf.reduce_mean(self._objective.cost(foreseen)),
         'pathwise': tf.reduce_mean(self._objective.cost(expected)),
@@ -510,8 +509,7 @@ def learner_for(weights, hparams, seed, run_dir, strategy=None, progress=None):
   return ActorCritic(
     weights,
     tuple(known[name] for name in _REAL),
-    references.EnergyReference(tokens),
-    TargetSampler(catalogue.load(), hparams),
+    ConditionSampler(catalogue.load(), hparams),
     hparams,
     seed,
     strategy,

@@ -23,7 +23,7 @@ def load_actor(prefix):
   bias = arrays['actor/dense_0/bias']
   z_size = arrays[f'actor/dense_{networks.HIDDEN_LAYERS}/bias'].shape[0] // 2
   actor = networks.Actor(
-    z_size, conditions.CONDITION_SIZE, len(bias), np.random.default_rng(0)
+    z_size, conditions.NUM_FEATURES, len(bias), np.random.default_rng(0)
   )
   for variable in actor.trainable_variables:
     variable.assign(arrays[key(variable)])

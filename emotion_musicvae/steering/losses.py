@@ -18,39 +18,6 @@ ENERGY_FLOOR = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
-class Condition:
-  """What melodies are asked for, one row per melody.
-
-  Attributes:
-    mean_pitch: [B] reference mean pitch, MIDI.
-    onsets_per_bar: [B] reference number of notes that begin in a bar.
-    energy: [B] reference spectrogram energy of a frame, from
-      `references.EnergyReference`.
-    fit: [B, 256, 12] chord-tone weights in [0, 1], from `harmony.chord_tones`.
-    sounding: [B, 256], 0 where there is no chord.
-  """
-
-  mean_pitch: tf.Tensor
-  onsets_per_bar: tf.Tensor
-  energy: tf.Tensor
-  fit: tf.Tensor
-  sounding: tf.Tensor
-
-  def __post_init__(self):
-    batch = self.mean_pitch.shape[0]
-    for name, rest in (
-      ('mean_pitch', ()),
-      ('onsets_per_bar', ()),
-      ('energy', ()),
-      ('fit', (melody.NUM_STEPS, 12)),
-      ('sounding', (melody.NUM_STEPS,)),
-    ):
-      expected, shape = (batch, *rest), tuple(getattr(self, name).shape)
-      if shape != expected:
-        raise ValueError(f'{name}: expected shape {expected}, got {shape}')
-
-
-@dataclasses.dataclass(frozen=True)
 class PitchLoss:
   """Fitness of the notes: chord tones earn, others pay; register; line.
 
@@ -127,10 +94,10 @@ class PitchLoss:
     onsets = expectation.expected_onsets(probabilities)
     # [B, 256, 88]: what a note of this pitch costs at this step.
     pitch_class = melody.PITCHES.astype(np.int32) % 12
-    cost = 1.0 - tf.gather(condition.fit, pitch_class, axis=2)
+    cost = 1.0 - tf.gather(condition.chord_tone_weights, pitch_class, axis=2)
     emphasis = np.ones(melody.NUM_STEPS, np.float32)
     emphasis[:: melody.STEPS_PER_BAR // 2] += self.strong_beat
-    counted = onsets * (condition.sounding * emphasis)[..., None]
+    counted = onsets * (condition.chord_mask * emphasis)[..., None]
     foreign = tf.reduce_sum(counted * cost, [1, 2]) / (
       tf.reduce_sum(counted, [1, 2]) + _EPSILON
     )
@@ -170,16 +137,16 @@ class PitchLoss:
       mean_pitch: [B] MIDI.
       repeats: [B] share of notes that repeat the one before.
       interval: [B] mean interval from the note before, in semitones.
-      condition: `Condition`.
+      condition: `conditions.Condition`.
 
     Returns:
       Dictionary of `chord`, `register`, `motion` and `leaps`, each [B].
     """
     half_bar = melody.STEPS_PER_BAR // 2
-    fit = condition.fit[:, ::half_bar]
-    counted = onsets * condition.sounding[:, ::half_bar, None]
+    weights = condition.chord_tone_weights[:, ::half_bar]
+    counted = onsets * condition.chord_mask[:, ::half_bar, None]
     away = mean_pitch - condition.mean_pitch
-    foreign = tf.reduce_sum(counted * (1.0 - fit), axis=[1, 2]) / (
+    foreign = tf.reduce_sum(counted * (1.0 - weights), axis=[1, 2]) / (
       tf.reduce_sum(counted, axis=[1, 2]) + _EPSILON
     )
     return {
@@ -254,11 +221,22 @@ class DensityLoss:
 
 
 def _check(probabilities, condition):
-  shape = tuple(probabilities.shape)
   batch = condition.mean_pitch.shape[0]
-  expected = (batch, melody.NUM_STEPS, melody.NUM_TOKENS)
-  if shape != expected:
-    raise ValueError(f'probabilities: expected shape {expected}, got {shape}')
+  for name, values, rest in (
+    ('probabilities', probabilities, (melody.NUM_STEPS, melody.NUM_TOKENS)),
+    ('mean_pitch', condition.mean_pitch, ()),
+    ('onsets_per_bar', condition.onsets_per_bar, ()),
+    ('energy', condition.energy, ()),
+    (
+      'chord_tone_weights',
+      condition.chord_tone_weights,
+      (melody.NUM_STEPS, 12),
+    ),
+    ('chord_mask', condition.chord_mask, (melody.NUM_STEPS,)),
+  ):
+    expected, shape = (batch, *rest), tuple(values.shape)
+    if shape != expected:
+      raise ValueError(f'{name}: expected shape {expected}, got {shape}')
   # Inside a compiled step the learner watches for non-finite losses instead.
   if tf.executing_eagerly() and not bool(
     tf.reduce_all(tf.math.is_finite(probabilities))

@@ -50,17 +50,17 @@ class Objective:
     logits = hierdec.teacher_forced_logits(self.weights, z, tokens)
     return tokens, tf.nn.softmax(logits / temperature)
 
-  def measure(self, probabilities, wanted):
+  def measure(self, probabilities, condition):
     """[B, 7] losses in the order of TERMS.
 
     Args:
       probabilities: [B, 256, 90] float, rows summing to 1.
-      wanted: `losses.Condition` of B melodies.
+      condition: `conditions.Condition` of B melodies.
     """
     return stack(
       {
-        **self.pitch_loss(probabilities, wanted),
-        **self.density_loss(probabilities, wanted),
+        **self.pitch_loss(probabilities, condition),
+        **self.density_loss(probabilities, condition),
       }
     )
 
@@ -69,19 +69,6 @@ class Objective:
     shares = tf.constant([getattr(self._hparams, name) for name in TERMS])
     # A melody far off must not outweigh the rest of the batch.
     return tf.reduce_sum(shares * _soft(terms), axis=1)
-
-
-def condition(targets, energy):
-  """`losses.Condition` of targets, as a dictionary of tensors."""
-  return {
-    'mean_pitch': tf.constant(targets.mean_pitch, tf.float32),
-    'onsets_per_bar': tf.constant(targets.onsets_per_bar, tf.float32),
-    'energy': tf.constant(
-      energy(targets.mean_pitch, targets.onsets_per_bar), tf.float32
-    ),
-    'fit': tf.constant(targets.fit),
-    'sounding': tf.constant(targets.sounding),
-  }
 
 
 def stack(terms):
