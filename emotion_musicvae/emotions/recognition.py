@@ -23,6 +23,8 @@ from emotion_musicvae.emotions.lexicon import vocabulary
 
 MAX_CHARACTERS = clauses.MAX_CHARACTERS
 _KNOWN = 0.3  # evidence from which on a feeling counts as recognized
+_KNOWN_OF_THINGS = 0.42  # the same in text of many words that speaks of no one
+_LONG = 6
 _HINTED = 0.15  # the same of a word that is said to be one for a feeling
 _SCENE = 0.45  # what a place or the weather counts beside a word for a feeling
 _PREVAILS = 1.5
@@ -193,6 +195,10 @@ def _recognize(text, threshold):
   hits = _hits(parts, in_words=bool(language))
   _weigh(hits, parts)
   _mock(hits, text)
+  if sum(len(part.words) for part in parts) > _LONG and not (
+    cues.is_of_someone(text.lower())
+  ):
+    threshold = max(threshold, _KNOWN_OF_THINGS)
   return _result(hits, language, threshold)
 
 
@@ -243,7 +249,9 @@ def _hits(parts, in_words):
         entry,
         first,
         last,
-        degree=glued * _degree(words, first, last),
+        degree=glued
+        * _degree(words, first, last)
+        * (0.5 if korean.is_quoted(words, last) else 1),
         denied=korean.is_denied(words, first, last, start, end),
       )
   return hits
@@ -288,6 +296,7 @@ def _weigh(hits, parts):
     for sentence in {parts[h.clause].sentence for h in hits}
   }
   feelings = vocabulary.feelings()
+  is_told = any(not h.feeling.is_scene and h.weight >= 0.5 for h in hits)
   is_glad = any(
     h.feeling.valence > 0.3 and not h.is_sign and not h.denied for h in hits
   )
@@ -302,6 +311,8 @@ def _weigh(hits, parts):
         hit.weight *= 0.3  # tears of joy, or of begging
       continue
     hit.weight *= register[clause.sentence]
+    if hit.feeling.is_scene and is_told:
+      hit.weight *= 0.5  # a scene hints, where no word names a feeling
     if len(hit.word) > 2 and hit.word.isupper() and hit.word.isascii():
       hit.degree *= 1.15
     if hit.word.lower() == 'used to' and len(hits) > 1:
@@ -310,7 +321,7 @@ def _weigh(hits, parts):
     if hit.denied:
       hit.note = 'denied'
       hit.weight *= 0.85 if hit.feeling.denied else 0
-      hit.weight *= min(hit.weight + 0.3, 1)  # hints denied hint at little
+      hit.weight *= min(hit.weight + 0.5, 1)  # hints denied hint at little
       hit.feeling = feelings.get(hit.feeling.denied, hit.feeling)
     elif hit.clause in over:
       hit.note = 'over'

@@ -55,7 +55,7 @@ TURNS = {
     ),
     0.3,
   ),
-  **dict.fromkeys(_words('근데 그런데 다만 반면'), 0.4),
+  **dict.fromkeys(_words('근데 그런데 다만 반면 오히려'), 0.4),
 }
 # Endings with the same effect.
 TURNING = re.compile(
@@ -103,7 +103,8 @@ PAST = re.compile(
   r'in the past|in those days|for years|'
   r'(?<!at )once(?= (?:i|we|he|she|they|it) (?:\w+ed|was|were|had|felt)\b|'
   r',))\b|'
-  '(?:^| )(?:예전|옛날|한때|어릴|어렸을|과거|작년|지난해|재작년|그때는|그땐|'
+  '(?:^| )(?:예전|그 시절|어린 시절|젊은 시절|옛날|한때|어릴|어렸을|과거|'
+  '작년|지난해|재작년|그때는|그땐|'
   '전에는|처음엔|'
   '처음에는|한동안|원래는|학생 때|몇 년 전|지난주|지난달)'
 )
@@ -151,7 +152,8 @@ ANNOYING = re.compile(
   '망했|망쳤|무시|밀렸|밀린|벌금|과제|새벽부터|정전|막혀|막히|지각|취소|당직|'
   '주말에|철야|'
   '잔소리|결항|늦|비가 새|쏟|깨졌|어겼|탈락|꼴찌|휴일에|'
-  '떠들고 다|소문|뒷담|거짓말|망가|까먹|품절|매진|기다렸'
+  '떠들고 다|소문|뒷담|거짓말|망가|까먹|품절|매진|기다렸|긁|다운|먹통|'
+  '비는 오|찢어|펑크|엎'
 )
 MOCKING = re.compile(
   r'(?:^|[.!?,;] ?)(?:oh|wow|well|yeah|gee|great|just great|lovely|perfect|'
@@ -160,7 +162,8 @@ MOCKING = re.compile(
   r'lovely|wonderful)\b|\boh (?:great|joy|good|wonderful|lovely|perfect|'
   r'fantastic)\b|\bnot[.!]?$|참 [가-힣 ]{0,20}(?:네|구나|군|다)|'
   r'아주 [가-힣 ]{0,20}(?:네|구나|군|겠다|다)|'
-  '(?:^|[.!?] ?)와 [가-힣 ]{0,12}(?:신난다|좋다|좋네|최고|행복)|'
+  '(?:^|[.!?] ?)와 [가-힣 ]{0,12}(?:신난다|좋다|좋네|최고|행복|훌륭|대단|'
+  '멋지|완벽|잘한)|'
   r'\bwhat a (?:lovely|great|wonderful|nice|perfect|beautiful|fantastic) '
   r'(?:morning|day|start|way|evening|week)\b|\blucky me\b|\bhow (?:kind|'
   r'thoughtful|considerate|generous)\b|\bso kind of\b|'
@@ -193,9 +196,14 @@ NOT_ENGLISH = frozenset(
 )
 
 
+def is_of_someone(text: str) -> bool:
+  """Whether a text, in small letters, speaks of a person."""
+  return bool(_OF_SOMEONE.search(text))
+
+
 def register(sentence: str) -> float:
   """What words count in a sentence, in small letters, by how it speaks."""
-  if _OF_SOMEONE.search(sentence):
+  if is_of_someone(sentence):
     return 1.0
   if _ABOUT.search(sentence):
     return 0.1

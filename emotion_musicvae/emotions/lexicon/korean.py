@@ -322,6 +322,7 @@ _DENIED_WITHIN = re.compile(
   '.*(?:지[가는도를]?|진|질)(?:않|못|말)|.*(?:찮|잖은|없|커녕)|마라|마세요'
 )
 _JI = re.compile('.*(?:지|진|질|지는|지가|지도|지를|지만은|치|치가|치는|치도)$')
+_HELPS_JI = re.compile('(?:주|보|받|하|되|들|오|느끼|버리)(?:지|질)[는도가]?$')
 # What may stand between a word and what denies it: 웃을 일이 하나도 없다.
 _LINK = re.compile(
   '(?:것|거|게|건|걸|적|일|리|수|이유|필요|기색|조금|조금도|전혀|하나|한|번|더|'
@@ -364,6 +365,10 @@ def is_denied(
       if not _JI.match(word):
         break
     return denied
+  if _HELPS_JI.match(''.join(follows[:1])) and _DENIES_JI.match(
+    ''.join(follows[1:2])
+  ):
+    return not denied  # 반겨 주지 않는다
   if follows[:1] in (['안'], ['못']) and rest in ('이', '가', '은', '는', '도'):
     return not denied
   if before == '더' and ''.join(follows[:1]).startswith('수'):
@@ -378,3 +383,14 @@ def is_denied(
     if not (is_linked and _LINK.fullmatch(word)):
       break
   return denied
+
+
+_QUOTED = re.compile('.+(?:다고|라고|냐고|자고)$')
+_OWN_THOUGHT = re.compile('느|생각|믿|여기|인정')
+
+
+def is_quoted(words: list[str], last: int) -> bool:
+  """Whether a word of a clause is what somebody said: 축하한다고 말했다."""
+  if not _QUOTED.match(words[last]) or last + 1 == len(words):
+    return False
+  return not _OWN_THOUGHT.match(words[last + 1])
