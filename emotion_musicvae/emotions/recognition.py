@@ -23,11 +23,12 @@ from emotion_musicvae.emotions.lexicon import vocabulary
 
 MAX_CHARACTERS = clauses.MAX_CHARACTERS
 _KNOWN = 0.3  # evidence from which on a feeling counts as recognized
-_KNOWN_OF_THINGS = 0.42  # the same in text of many words that speaks of no one
-_LONG = 6
+_KNOWN_OF_THINGS = 0.42  # the same in longer text that speaks of no one
+_LONG = 3
 _HINTED = 0.15  # the same of a word that is said to be one for a feeling
 _SCENE = 0.45  # what a place or the weather counts beside a word for a feeling
 _PREVAILS = 1.5
+_ALONE = 0.25  # words below it tell of a feeling only by themselves
 _MOST = 3  # emotions of a blend
 _LEAST = 0.08  # share of one
 _ALIKE_NAMES = 0.78
@@ -210,11 +211,12 @@ def _signs():
 def _hits(parts, in_words):
   """Entries of the lexicon in clauses; only signs unless `in_words`."""
   hits = []
+  is_alone = sum(len(part.words) for part in parts) <= 2
   for number, clause in enumerate(parts):
     words, typed = clause.words, clause.typed
 
     def add(entry, first, last, number=number, typed=typed, **kwargs):
-      if entry.feeling:
+      if entry.feeling and (is_alone or entry.weight >= _ALONE):
         feeling = vocabulary.feelings()[entry.feeling]
         weight = entry.weight * (_SCENE if feeling.is_scene else 1)
         said = ' '.join(typed[first : last + 1])

@@ -142,4 +142,4 @@ def _turning(word):
   # -ㄴ데, -는데.
   before = unicodedata.normalize('NFD', word[-2])
   is_turn = word[-1] == '데' and before.endswith('\u11ab')
-  return 0.5 if is_turn else 1.0
+  return 0.45 if is_turn else 1.0

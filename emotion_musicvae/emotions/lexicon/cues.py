@@ -146,14 +146,15 @@ ANNOYING = re.compile(
   r'\b(?:again|another|traffic|cancel\w*|delay\w*|broke\w*|died|dead|late|'
   r'overtime|mondays?|queue|leak\w*|stuck|flat|bill|fine|tax\w*|homework|'
   r"rain\w*|won't start|doesn't work|crash\w*|lost|waiting|wait|working on|"
-  r'hours?|sold out|on call|in line|stolen|spilled|alarm|wrong|fail\w*)\b|'
+  r'hours?|no (?:wifi|hot water|water|power|signal)|'
+  r'sold out|on call|in line|stolen|spilled|alarm|wrong|fail\w*)\b|'
   r'야근|월요일|연착|고장|출근|'
   r'또 |'
   '망했|망쳤|무시|밀렸|밀린|벌금|과제|새벽부터|정전|막혀|막히|지각|취소|당직|'
   '주말에|철야|'
   '잔소리|결항|늦|비가 새|쏟|깨졌|어겼|탈락|꼴찌|휴일에|'
   '떠들고 다|소문|뒷담|거짓말|망가|까먹|품절|매진|기다렸|긁|다운|먹통|'
-  '비는 오|찢어|펑크|엎'
+  '비는 오|찢어|펑크|도 안 |엎'
 )
 MOCKING = re.compile(
   r'(?:^|[.!?,;] ?)(?:oh|wow|well|yeah|gee|great|just great|lovely|perfect|'
@@ -165,7 +166,7 @@ MOCKING = re.compile(
   '(?:^|[.!?] ?)와 [가-힣 ]{0,12}(?:신난다|좋다|좋네|최고|행복|훌륭|대단|'
   '멋지|완벽|잘한)|'
   r'\bwhat a (?:lovely|great|wonderful|nice|perfect|beautiful|fantastic) '
-  r'(?:morning|day|start|way|evening|week)\b|\blucky me\b|\bhow (?:kind|'
+  r'[a-z]+\b|\blucky me\b|\bhow (?:kind|'
   r'thoughtful|considerate|generous)\b|\bso kind of\b|'
   r'눈물 ?나게|도 하셔라|도 하시네|퍽이나|잘도|어련히|^그래'
 )

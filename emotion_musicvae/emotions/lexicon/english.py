@@ -135,12 +135,14 @@ def _longest(words, i):
 _DENIES = frozenset(
   _words(
     'not never no none nobody nothing hardly barely scarcely neither nor '
-    'cannot seldom rarely stop stopped instead unable cease ceased nowhere '
+    'cannot seldom rarely instead unable nowhere '
     "ain't aint"
   )
 )
 # They deny no more than what follows at once.
 _DENIES_NEXT = frozenset(_words('without lack lacks lacking'))
+_CANNOT = frozenset(["can't", 'cannot', "couldn't", 'never', 'not'])
+_ENDS = frozenset(_words('stop stops stopped quit cease ceased'))  # crying
 _DENYING_PAIRS = frozenset(
   {('far', 'from'), ('free', 'of'), ('free', 'from'), ('anything', 'but')}
 )
@@ -174,12 +176,16 @@ def is_denied(words: list[str], first: int) -> bool:
     word = words[i]
     if reach <= 0 or word in _SUBJECTS:
       break
+    if word in _ENDS and i and words[i - 1] in _CANNOT:
+      return False  # can't stop laughing
     if word in _DENIES or word.endswith("n't"):
       near = (words[i : i + 4], words[max(i - 1, 0) : i + 3])
       if any(_NO_DENIAL.match(' '.join(some)) for some in near):
         return False
       denied = not denied
-    elif word in _DENIES_NEXT and reach > _REACH - 2:
+    elif reach > _REACH - 2 and (
+      word in _DENIES_NEXT or (word in _ENDS and words[first].endswith('ing'))
+    ):
       denied = not denied
     reach -= word not in _LITTLE
   return denied
