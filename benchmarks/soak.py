@@ -48,7 +48,7 @@ def calls(number):
       seconds.append(time.process_time() - start)
       if i % 10 == 0:
         start = time.process_time()
-        model.sing(z, 0.5, 0)
+        model.decode(z, 0.5, 0)
         decodes.append(time.process_time() - start)
     tenths.append((_resident_mib(), seconds, decodes))
     counts.append(_counts())

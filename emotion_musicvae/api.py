@@ -739,7 +739,7 @@ class EmotionMusicVAE:
       self._weights, hparams, **refinement.load_retraining()
     )
 
-  def sing(self, z, temperature, seed):
+  def decode(self, z, temperature, seed):
     """[N, 256] tokens of [N, Z] latent vectors by the stock decoder.
 
     Row i is drawn with the noise of (seed, i), whatever the other rows are.

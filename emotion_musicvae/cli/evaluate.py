@@ -3,7 +3,6 @@
 emotion_musicvae_evaluate --arms=all --output_dir=report
 """
 
-import json
 import os
 import tempfile
 
@@ -81,7 +80,9 @@ def main():
 
   from emotion_musicvae import api
   from emotion_musicvae.evaluation import baselines
+  from emotion_musicvae.evaluation import bench as benches
   from emotion_musicvae.evaluation import experiment
+  from emotion_musicvae.evaluation import report
   from emotion_musicvae.musicvae import checkpoints
 
   settings, num_steps, _ = baselines.load_settings()
@@ -97,7 +98,7 @@ def main():
       actor_dir=FLAGS.actor_dir,
       progress=tqdm.tqdm,
     )
-  bench = baselines.Bench(
+  bench = benches.Bench(
     model,
     weights,
     hparams,
@@ -109,11 +110,10 @@ def main():
   result, samples = experiment.evaluate(
     bench, names, FLAGS.num_outputs, temperatures, seeds
   )
-  text = experiment.markdown(result)
-  print(text)
+  print(report.markdown(result))
   if FLAGS.output_dir:
     try:
-      _write(FLAGS.output_dir, text, result, bench, samples)
+      _write(FLAGS.output_dir, result, bench, samples)
     except OSError as e:
       raise UserError(
         'output_dir',
@@ -161,80 +161,15 @@ def _parent_and_name(path):
   return parent or '.', name
 
 
-def _write(path, text, result, bench, samples):
+def _write(path, result, bench, samples):
   """Writes report and plots: the whole folder, or nothing."""
+  from emotion_musicvae.evaluation import report
+
   parent, name = _parent_and_name(path)
   with atomic.write_atomically(parent, name) as parts:
     folder = os.path.join(parts, name)
     os.mkdir(folder)
-    with open(os.path.join(folder, 'report.md'), 'w', encoding='utf-8') as f:
-      f.write(text + '\n')
-    with open(os.path.join(folder, 'report.json'), 'w', encoding='utf-8') as f:
-      json.dump(result, f, indent=2)
-      f.write('\n')
-    _draw(folder, bench, samples)
-
-
-def _draw(folder, bench, samples):
-  """Plots of each arm's first temperature and seed."""
-  from emotion_musicvae.emotions import conditions
-  from emotion_musicvae.emotions import hits
-  from emotion_musicvae.evaluation import figures
-  from emotion_musicvae.steering import objective
-
-  count = len(bench.wanted)
-  tolerances = {
-    'mean_pitch': lambda value: hits.PITCH_TOLERANCE,
-    'onsets_per_bar': hits.density_tolerance,
-    'chord_tone_rate': hits.CHORD_TONE_FLOOR,
-  }
-  for name, run in samples.items():
-    shown = {
-      k: run.measured[k].reshape(count, -1)
-      for k in ('mean_pitch', 'onsets_per_bar', 'chord_tone_rate')
-    }
-    figures.target_against_measured(
-      os.path.join(folder, f'targets_{_file_name(name)}.png'),
-      {
-        e.alias: (
-          {
-            'mean_pitch': e.mean_pitch,
-            'onsets_per_bar': e.onsets_per_bar,
-          },
-          {k: values[i] for k, values in shown.items()},
-        )
-        for i, e in enumerate(bench.wanted)
-      },
-      tolerances,
-    )
-    weights = conditions.Condition.of(bench.wanted).chord_tone_weights
-    first = run.tokens.reshape(count, -1, run.tokens.shape[1])[:, 0]
-    figures.piano_rolls(
-      os.path.join(folder, f'rolls_{_file_name(name)}.png'),
-      [
-        (e.alias, tokens, fit)
-        for e, tokens, fit in zip(bench.wanted, first, weights)
-      ],
-    )
-  curves = {name: run.curves for name, run in samples.items() if run.curves}
-  if curves:
-    terms = ['measured/' + term for term in objective.TERMS] + ['actor/realism']
-    figures.learning_curves(
-      os.path.join(folder, 'learning_curves.png'),
-      {
-        name: {term: scalars[term] for term in terms}
-        for name, scalars in curves.items()
-      },
-    )
-  figures.latent_space(
-    os.path.join(folder, 'latent_space.png'),
-    {name: run.z for name, run in samples.items()},
-    bench.real[0],
-  )
-
-
-def _file_name(arm):
-  return ''.join(c if c.isalnum() else '_' for c in arm)
+    report.write(folder, result, bench, samples)
 
 
 def _numbers(flag, kind, low, high):

@@ -1,17 +1,26 @@
 """Pictures of what was measured."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from emotion_musicvae.emotions import calibration
 from emotion_musicvae.files import pianoroll
 from emotion_musicvae.music import melody
 
 
-def pitch_against_density(path, references):
+def pitch_against_density(
+  path: str, references: Sequence[calibration.Reference]
+) -> None:
   """Draws labels as clouds of their pieces, with their references.
 
   Args:
     path: PNG file to write.
-    references: list of `calibration.Reference`.
+    references: of the labels.
   """
   image = pianoroll.figure.Figure(figsize=(9, 6), layout='constrained')
   axes = image.subplots()
@@ -50,7 +59,11 @@ def pitch_against_density(path, references):
   pianoroll.save(image, path)
 
 
-def target_against_measured(path, points, tolerances):
+def target_against_measured(
+  path: str,
+  points: Mapping[str, tuple[Mapping[str, float], Mapping[str, melody.Floats]]],
+  tolerances: Mapping[str, Any],
+) -> None:
   """Draws what melodies measure against what each emotion asks for.
 
   Args:
@@ -68,12 +81,10 @@ def target_against_measured(path, points, tolerances):
     (axes[0], 'mean_pitch', 'mean pitch (MIDI)'),
     (axes[1], 'onsets_per_bar', 'onsets a bar'),
   ):
-    wanted = np.sort([reference[name] for reference, _ in points.values()])
-    room = np.array([tolerances[name](value) for value in wanted])
-    panel.plot(wanted, wanted, color='grey', linewidth=1)
-    panel.fill_between(
-      wanted, wanted - room, wanted + room, color='grey', alpha=0.2
-    )
+    line = np.sort([reference[name] for reference, _ in points.values()])
+    room = np.array([tolerances[name](value) for value in line])
+    panel.plot(line, line, color='grey', linewidth=1)
+    panel.fill_between(line, line - room, line + room, color='grey', alpha=0.2)
     for i, (label, (reference, measured)) in enumerate(points.items()):
       low, middle, high = np.nanquantile(measured[name], [0.1, 0.5, 0.9])
       panel.errorbar(
@@ -99,13 +110,16 @@ def target_against_measured(path, points, tolerances):
   pianoroll.save(image, path)
 
 
-def learning_curves(path, curves, window=25):
+def learning_curves(
+  path: str,
+  curves: Mapping[str, Mapping[str, Sequence[float]]],
+  window: int = 25,
+) -> None:
   """Draws the scalars of several trainings, a panel for each.
 
   Args:
     path: PNG file to write.
-    curves: dictionary of arm to dictionary of scalar to list of values, one a
-      step.
+    curves: dictionary of a name to dictionary of scalar to values, one a step.
     window: steps of the running mean that is drawn.
   """
   terms = list(next(iter(curves.values())))
@@ -116,10 +130,10 @@ def learning_curves(path, curves, window=25):
   )
   panels = image.subplots(rows, columns, squeeze=False).ravel()
   for panel, term in zip(panels, terms):
-    for arm, scalars in curves.items():
+    for name, scalars in curves.items():
       width = min(window, len(scalars[term]))
       smooth = np.convolve(scalars[term], np.full(width, 1 / width), 'valid')
-      panel.plot(np.arange(len(smooth)) + width, smooth, label=arm)
+      panel.plot(np.arange(len(smooth)) + width, smooth, label=name)
     panel.set_title(term)
     panel.grid(alpha=0.3)
   for panel in panels[len(terms) :]:
@@ -128,7 +142,9 @@ def learning_curves(path, curves, window=25):
   pianoroll.save(image, path)
 
 
-def latent_space(path, clouds, anchor):
+def latent_space(
+  path: str, clouds: Mapping[str, melody.Floats], anchor: melody.Floats
+) -> None:
   """Draws latent vectors along the two directions in which real ones vary most.
 
   Args:
@@ -158,21 +174,23 @@ def latent_space(path, clouds, anchor):
   pianoroll.save(image, path)
 
 
-def piano_rolls(path, rolls):
+def piano_rolls(
+  path: str, rolls: Sequence[tuple[str, melody.Tokens, melody.Floats]]
+) -> None:
   """Draws melodies under one another, chord tones apart from other notes.
 
   Args:
     path: PNG file to write.
-    rolls: list of `(title, tokens, fit)`: text, [256] int tokens, and [256, 12]
-      from `harmony.chord_tones`.
+    rolls: `(title, tokens, chord_tone_weights)` of each: text, [256] tokens,
+      and [256, 12] from `harmony.chord_tones`.
   """
   image = pianoroll.figure.Figure(
     figsize=(14, 1.6 * len(rolls)), layout='constrained'
   )
   panels = image.subplots(len(rolls), 1, sharex=True, squeeze=False)[:, 0]
-  for panel, (title, tokens, fit) in zip(panels, rolls):
+  for panel, (title, tokens, weights) in zip(panels, rolls):
     notes = melody.notes(tokens)
-    belongs = fit[notes.onset, notes.pitch % 12] > 0
+    belongs = weights[notes.onset, notes.pitch % 12] > 0
     pianoroll.draw_notes(panel, notes.onset, notes.end, notes.pitch, belongs)
     pianoroll.draw_bar_lines(panel, len(tokens))
     panel.set_ylabel(title, rotation=0, ha='right', va='center')

@@ -8,14 +8,17 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.evaluation import baselines
+from emotion_musicvae.evaluation import bench as benches
 from emotion_musicvae.evaluation import experiment
+from emotion_musicvae.evaluation import latent_constraints
+from emotion_musicvae.evaluation import report
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.steering import refinement
 from emotion_musicvae.support import configuration
 
 CONFIG = 'hierdec-mel_16bar_lite'
-SETTINGS = baselines.Settings(
+SETTINGS = benches.Settings(
   tries=3, steps=(0.5, 1.0), ascent_updates=12, constraint_updates=4
 )
 
@@ -35,7 +38,7 @@ def bench():
     replay_batch_size=4,
     real_melodies=64,
   )
-  return baselines.Bench(
+  return benches.Bench(
     model, weights, hparams, SETTINGS, 9, tuple(catalogue.load())
   )
 
@@ -43,18 +46,18 @@ def bench():
 @pytest.fixture(scope='module')
 def asked(bench):
   """Two melodies of each emotion: first vectors and targets."""
-  wanted = [e for e in bench.wanted for _ in range(2)]
+  wanted = [e for e in bench.emotions for _ in range(2)]
   targets, _ = conditions.Condition.of(wanted).in_canonical_key()
   return api.prior(5, 18, bench.real[0].shape[1]), targets
 
 
 def _missed(bench, z, targets):
-  measured = api.measure(bench.model.sing(z, 0.5, 5), targets)
+  measured = api.measure(bench.model.decode(z, 0.5, 5), targets)
   return hits.total_excess(measured, targets)
 
 
 # The ablations differ from `ours briefly` in settings alone, which
-# test_the_whole_comparison_is_told trains.
+# test_baselines_are_compared_side_by_side trains.
 @pytest.mark.parametrize(
   'name',
   [
@@ -68,15 +71,15 @@ def _missed(bench, z, targets):
     'one actor per emotion',
   ],
 )
-def test_every_arm_moves_each_vector_by_itself(bench, asked, name):
+def test_every_baseline_moves_each_vector_by_itself(bench, asked, name):
   start, targets = asked
   if name == 'one actor per emotion':  # Each is compiled anew.
-    bench = dataclasses.replace(bench, wanted=bench.wanted[:1])
-  arm = baselines.builders()[name](bench)
-  z = arm(start, targets, 0.5, 5)
+    bench = dataclasses.replace(bench, emotions=bench.emotions[:1])
+  baseline = baselines.builders()[name](bench)
+  z = baseline(start, targets, 0.5, 5)
   assert z.shape == start.shape
   assert np.isfinite(z).all()
-  again = arm(start, targets, 0.5, 5)
+  again = baseline(start, targets, 0.5, 5)
   np.testing.assert_array_equal(z, again)
   if name == 'prior':
     np.testing.assert_array_equal(z, start)
@@ -112,7 +115,7 @@ def test_retraining_comes_nearer_whoever_is_beside(bench, asked):
 
 def test_attribute_vectors_raise_what_they_are_named_after(bench, asked):
   start, targets = asked
-  arm = baselines.AttributeVectors(bench)
+  baseline = baselines.AttributeVectors(bench)
   for name, low, high, measure in (
     ('mean_pitch', 60.0, 74.0, melody.mean_pitch),
     ('onsets_per_bar', 3.0, 11.0, melody.onsets_per_bar),
@@ -122,17 +125,17 @@ def test_attribute_vectors_raise_what_they_are_named_after(bench, asked):
       asked_for = targets._replace(
         **{name: np.full(len(start), value, np.float32)}
       )
-      z = arm(start, asked_for, 0.5, 5)
-      sung.append(np.nanmean(measure(bench.model.sing(z, 0.5, 5))))
+      z = baseline(start, asked_for, 0.5, 5)
+      sung.append(np.nanmean(measure(bench.model.decode(z, 0.5, 5))))
     assert sung[1] > sung[0] + 0.2 * (high - low), name
 
 
 def test_a_real_melody_meets_its_own_condition(bench):
   """Its progression holds more of its notes than those of other emotions do."""
   tokens = bench.tokens[:8]
-  moved, own = baselines._own_conditions(tokens, bench.wanted)
+  moved, own = latent_constraints.own_conditions(tokens, bench.emotions)
   rates = melody.chord_tone_rate(moved, own.chord_tone_weights, own.chord_mask)
-  for fit in conditions.Condition.of(bench.wanted).chord_tone_weights:
+  for fit in conditions.Condition.of(bench.emotions).chord_tone_weights:
     for key in range(12):
       other = melody.chord_tone_rate(
         tokens, np.roll(fit, key, 1), own.chord_mask
@@ -155,12 +158,12 @@ def test_a_hit_misses_by_nothing():
   np.testing.assert_allclose(off, [0.0, 0.0, 1.0, np.inf], atol=1e-5)
 
 
-def test_the_whole_comparison_is_told(bench):
+def test_baselines_are_compared_side_by_side(bench):
   names = ['prior', 'ours', 'ours briefly']
   result, samples = experiment.evaluate(bench, names, 4, [0.5], [0, 1])
   values = result['arms']['ours']['temperatures']['0.5']
   assert len(values['all']['hit_rate']) == 2
-  assert set(values['emotions']) == {e.alias for e in bench.wanted}
+  assert set(values['emotions']) == {e.alias for e in bench.emotions}
   # The shipped actor leads its untrained self and the prior by far.
   for other in ('prior', 'ours briefly'):
     theirs = result['arms'][other]['temperatures']['0.5']['all']
@@ -179,16 +182,16 @@ def test_the_whole_comparison_is_told(bench):
     is None
     or values['cpu_per_hit']['training excluded'] > 0
   )
-  beyond = result['arms']['ours']['beyond']
-  assert beyond['missed']['1.0'] < 0.5 * beyond['missed']['0.0']
-  assert beyond['blends_between'] > 0.8
-  assert beyond['unseen_hits'] > 0.2
+  generalization = result['arms']['ours']['generalization']
+  assert generalization['excess']['1.0'] < 0.5 * generalization['excess']['0.0']
+  assert generalization['interpolation'] > 0.8
+  assert generalization['unseen_hits'] > 0.2
   assert samples['ours briefly'].curves['actor/loss']
-  text = experiment.markdown(result)
+  text = report.markdown(result)
   for words in ('hit rate', 'recognition', 'CPU seconds per hit', 'gloomy'):
     assert words in text
 
 
-def test_every_arm_that_is_listed_can_be_built():
+def test_every_baseline_that_is_listed_can_be_built():
   entry = configuration.load_yaml('arms')
   assert {*entry['arms'], *entry['ablations']} == set(baselines.builders())
