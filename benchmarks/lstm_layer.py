@@ -20,7 +20,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import tensorflow as tf
 
-from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import lstm
 
 SIZES = {'encoder': (256, 16, 192), 'core decoder': (16, 256, 256)}
 
@@ -35,7 +35,7 @@ def ours(steps, batch, units):
     with tf.GradientTape() as tape:
       tape.watch(inputs)
       gates = inputs @ kernel[:units]
-      hidden = hierdec._lstm(gates, kernel[units:], zeros, zeros)
+      hidden = lstm.layer(gates, kernel[units:], zeros, zeros)
       loss = tf.reduce_sum(tf.square(hidden))
     return tape.gradient(loss, [inputs, kernel])
 

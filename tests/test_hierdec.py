@@ -9,6 +9,7 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import lstm
 from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.steering import expectation
@@ -126,11 +127,11 @@ def test_near_temperature_zero_samples_agree_token_for_token(
   np.testing.assert_array_equal(ours, theirs)
 
 
-def test_few_passes_sing_nearly_the_melody(small_weights, z):
+def test_few_passes_sample_nearly_the_melody(small_weights, z):
   """A bar begun from a guess of the last token differs in few tokens."""
-  drawn = hierdec.uniform([1, 2], 8)
+  noise = hierdec.uniform([1, 2], 8)
   melodies = [
-    hierdec.sample(small_weights, z, 1.0, drawn, max_passes=k).numpy()
+    hierdec.sample(small_weights, z, 1.0, noise, max_passes=k).numpy()
     for k in (1, 2, 16)
   ]
   np.testing.assert_array_equal(melodies[0][:, :16], melodies[2][:, :16])
@@ -166,9 +167,9 @@ def test_token_frequencies_agree_at_temperature_one(stock_model, small_weights):
 
 
 def test_a_melody_depends_on_its_own_row_of_numbers_only(small_weights, z):
-  drawn = hierdec.uniform([1, 2], 8)
-  whole = hierdec.sample(small_weights, z, 1.0, drawn)
-  part = hierdec.sample(small_weights, z[3:6], 1.0, drawn[3:6])
+  noise = hierdec.uniform([1, 2], 8)
+  whole = hierdec.sample(small_weights, z, 1.0, noise)
+  part = hierdec.sample(small_weights, z[3:6], 1.0, noise[3:6])
   np.testing.assert_array_equal(whole[3:6], part)
 
 
@@ -218,12 +219,12 @@ def test_gradients_of_weights_are_those_of_plain_differentiation(small_weights):
   def unrolled(gates, kernel, c, h):
     outputs = []
     for t in range(7):
-      *_, c, _, h = hierdec._cell(gates[t] + h @ kernel, c)
+      *_, c, _, h = lstm.cell(gates[t] + h @ kernel, c)
       outputs.append(h)
     return tf.stack(outputs)
 
   results = []
-  for layer in (unrolled, hierdec._lstm):
+  for layer in (unrolled, lstm.layer):
     with tf.GradientTape() as tape:
       tape.watch(arguments)
       total = tf.reduce_sum(layer(*arguments) * scale)
@@ -239,7 +240,7 @@ def test_gradient_of_the_token_kernel_is_that_of_a_one_hot_product():
   scale = rng.standard_normal([40, 3, 5])
   results = []
   for rows in (
-    hierdec._token_rows,
+    lstm.token_rows,
     lambda kernel, tokens: tf.one_hot(tokens, 90, dtype=tf.float64) @ kernel,
   ):
     with tf.GradientTape() as tape:
@@ -260,7 +261,7 @@ def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
     tf.ones([4, 256]),
   )
   z = tf.random.stateless_normal([4, 12], [1, 2])
-  # Every share of repeated notes costs, so that `motion` has a slope here.
+  # Every share of repeated notes costs, so that `motion` has a gradient here.
   for loss in (losses.PitchLoss(free_repeats=0.0), losses.DensityLoss()):
     with tf.GradientTape(persistent=True) as tape:
       tape.watch(z)

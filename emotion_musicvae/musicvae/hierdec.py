@@ -1,30 +1,40 @@
 """The hierarchical encoder and decoder of MusicVAE as TF2 functions.
 
-Everything here reads one dictionary, `weights`: Magenta's variable names to
-tensors or variables, as `checkpoints.load_weights` returns it. The sizes of the
-layers are those of the arrays.
+Everything here reads one mapping, `weights`: Magenta's variable names to
+arrays, tensors or variables, as `checkpoints.load_weights` returns it. The
+sizes of the layers are those of the arrays.
+
+Shapes: B melodies, Z the latent vector, E the conductor's embedding of a bar.
 
 With the tokens known, the core decoder needs nothing from the bar before but
 its last token, so all 16 bars run side by side: 16 conductor steps and 16 core
-steps in place of 16 + 256. The LSTM layer brings its own gradient, which keeps
-the recurrence down to one product per step and forms the gradient of its kernel
-in a single product outside the loop, which is not even formed where only the
-latent vector is asked for.
+steps in place of 16 + 256.
 """
 
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import lstm
 
-FORGET_BIAS = 1.0  # Magenta's cells add it to the bias they store.
+Weights: TypeAlias = Mapping[str, Any]
+Shapes: TypeAlias = dict[str, list[int]]
+_State: TypeAlias = tuple[tf.Tensor, tf.Tensor]  # of an LSTM: (c, h)
 
 _CONDUCTOR = 'decoder/hierarchical_level_0/'
 _CORE = 'core_decoder/decoder/'
 _ENCODER = 'encoder/cell_%d/bidirectional_rnn/%s/multi_rnn_cell/cell_0/'
 
 
-def variable_shapes(z_size, enc_rnn_size, dec_rnn_size):
+def variable_shapes(
+  z_size: int, enc_rnn_size: Sequence[int], dec_rnn_size: Sequence[int]
+) -> Shapes:
   """Names and shapes of the model's variables, as Magenta's graph has them.
 
   Args:
@@ -50,7 +60,7 @@ def variable_shapes(z_size, enc_rnn_size, dec_rnn_size):
     'encoder/sigma/bias': [z_size],
   }
 
-  def add_cell(scope, depth, units):
+  def add_cell(scope: str, depth: int, units: int) -> None:
     shapes[scope + 'lstm_cell/kernel'] = [depth + units, 4 * units]
     shapes[scope + 'lstm_cell/bias'] = [4 * units]
 
@@ -69,7 +79,9 @@ def variable_shapes(z_size, enc_rnn_size, dec_rnn_size):
   return shapes
 
 
-def initial_weights(shapes, seed):
+def initial_weights(
+  shapes: Shapes, seed: int
+) -> dict[str, npt.NDArray[np.float32]]:
   """Fresh weights that let information through from the first step.
 
   Magenta draws the projections of and onto the latent vector with deviation
@@ -99,7 +111,7 @@ def initial_weights(shapes, seed):
       memory = np.log(rng.uniform(1.0, steps - 1.0, units))
       value = np.zeros([4, units])  # gates i, c, f, o
       value[0] = -memory
-      value[2] = memory - FORGET_BIAS
+      value[2] = memory - lstm.FORGET_BIAS
       value = value.reshape(-1)
     elif name == 'encoder/sigma/bias':
       value = np.full(shape, -1.0)  # deviation 0.31: more signal than noise
@@ -112,22 +124,22 @@ def initial_weights(shapes, seed):
   return weights
 
 
-def z_size(weights):
+def z_size(weights: Weights) -> int:
   """Size of the latent vector that `weights` decode."""
   return weights[_CONDUCTOR + 'initial_state/kernel'].shape[0]
 
 
-def embedding_size(weights):
-  """Size of what the conductor says for a bar."""
+def embedding_size(weights: Weights) -> int:
+  """Size of the conductor's embedding of a bar."""
   return weights[_CORE + 'z_to_initial_state/kernel'].shape[0]
 
 
-def encode(weights, tokens):
+def encode(weights: Weights, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """The posterior of melodies.
 
   Args:
-    weights: dictionary of Magenta's variables.
-    tokens: [B, 256] int tokens.
+    weights: mapping of Magenta's variables.
+    tokens: [B, 256] int32 tokens.
 
   Returns:
     `(mean, deviation)` of the diagonal normal posterior, each [B, Z].
@@ -142,13 +154,13 @@ def encode(weights, tokens):
       kernel, bias = weights[scope + 'kernel'], weights[scope + 'bias']
       units = bias.shape[0] // 4
       if inputs is None:
-        gates = _token_rows(kernel[: melody.NUM_TOKENS], tokens) + bias
+        gates = lstm.token_rows(kernel[: melody.NUM_TOKENS], tokens) + bias
       else:
-        gates = _product(inputs, kernel[:-units]) + bias
+        gates = lstm.product(inputs, kernel[:-units]) + bias
       if direction == 'bw':
         gates = gates[::-1]
       zeros = tf.zeros([tf.shape(tokens)[1], units], bias.dtype)
-      hidden = _lstm(gates, kernel[-units:], zeros, zeros)
+      hidden = lstm.layer(gates, kernel[-units:], zeros, zeros)
       outputs.append(hidden if direction == 'fw' else hidden[::-1])
     inputs = tf.concat(outputs, axis=-1)  # [T, B, 2H]
     layer += 1
@@ -158,11 +170,11 @@ def encode(weights, tokens):
   return mean, deviation
 
 
-def bar_embeddings(weights, z):
-  """What the conductor says for each bar.
+def bar_embeddings(weights: Weights, z: tf.Tensor) -> tf.Tensor:
+  """The conductor's embedding of each bar.
 
   Args:
-    weights: dictionary of Magenta's variables.
+    weights: mapping of Magenta's variables.
     z: [B, Z] latent vectors.
 
   Returns:
@@ -179,18 +191,20 @@ def bar_embeddings(weights, z):
         bias, [melody.NUM_BARS, tf.shape(z)[0], 4 * units]
       )
     else:
-      gates = _product(inputs, kernel[:-units]) + bias
-    inputs = _lstm(gates, kernel[-units:], c, h)
+      gates = lstm.product(inputs, kernel[:-units]) + bias
+    inputs = lstm.layer(gates, kernel[-units:], c, h)
   return inputs
 
 
-def teacher_forced_logits(weights, z, tokens):
+def teacher_forced_logits(
+  weights: Weights, z: tf.Tensor, tokens: tf.Tensor
+) -> tf.Tensor:
   """Logits of every token given those before it, all bars in parallel.
 
   Args:
-    weights: dictionary of Magenta's variables.
+    weights: mapping of Magenta's variables.
     z: [B, Z] latent vectors.
-    tokens: [B, 256] int tokens; the last one is never read.
+    tokens: [B, 256] int32 tokens; the last one is never read.
 
   Returns:
     [B, 256, 90] logits; `softmax` of them are the model's probabilities at
@@ -213,12 +227,12 @@ def teacher_forced_logits(weights, z, tokens):
     kernel, bias, units = _core_cell(weights, layer)
     if inputs is None:
       bar_gates = (
-        _product(embeddings, kernel[melody.NUM_TOKENS : -units]) + bias
+        lstm.product(embeddings, kernel[melody.NUM_TOKENS : -units]) + bias
       )
-      gates = _token_rows(kernel[: melody.NUM_TOKENS], previous) + bar_gates
+      gates = lstm.token_rows(kernel[: melody.NUM_TOKENS], previous) + bar_gates
     else:
-      gates = _product(inputs, kernel[:-units]) + bias
-    inputs = _lstm(gates, kernel[-units:], c, h)
+      gates = lstm.product(inputs, kernel[:-units]) + bias
+    inputs = lstm.layer(gates, kernel[-units:], c, h)
   logits = _dense(weights, _CORE + 'output_projection/', inputs)
   logits = tf.reshape(
     logits, [melody.STEPS_PER_BAR, melody.NUM_BARS, batch, melody.NUM_TOKENS]
@@ -227,8 +241,8 @@ def teacher_forced_logits(weights, z, tokens):
   return tf.reshape(logits, [batch, melody.NUM_STEPS, melody.NUM_TOKENS])
 
 
-def uniform(seed, batch):
-  """What `sample` draws tokens by.
+def uniform(seed: npt.ArrayLike, batch: int) -> tf.Tensor:
+  """The random numbers by which `sample` draws tokens.
 
   Args:
     seed: [2] int seed; equal seeds give equal melodies.
@@ -244,19 +258,25 @@ def uniform(seed, batch):
   return tf.reshape(tf.transpose(drawn, [2, 1, 0]), [batch, melody.NUM_STEPS])
 
 
-def sample(weights, z, temperature, drawn, max_passes=melody.NUM_BARS):
-  """Sings latent vectors as the stock decoder does, all bars side by side.
+def sample(
+  weights: Weights,
+  z: tf.Tensor,
+  temperature: float | tf.Tensor,
+  noise: tf.Tensor,
+  max_passes: int = melody.NUM_BARS,
+) -> tf.Tensor:
+  """Samples melodies as the stock decoder does, all bars side by side.
 
   All that a bar takes over from the one before is its last token. So every bar
-  is sung from a guess of that token, then again from what the bar before has
-  come to with the same noise, until no guess changes: that is the melody sung
-  note by note, after some five passes of 16 steps in place of 256.
+  is sampled from a guess of that token, then again from what the bar before has
+  come to with the same noise, until no guess changes: that is the melody
+  sampled step by step, after some five passes of 16 steps in place of 256.
 
   Args:
-    weights: dictionary of Magenta's variables.
+    weights: mapping of Magenta's variables.
     z: [B, Z] latent vectors.
     temperature: softmax temperature, above 0.
-    drawn: [B, 256] from `uniform`; a melody depends on its own row only.
+    noise: [B, 256] from `uniform`; a melody depends on its own row only.
     max_passes: passes after which to stop at the latest. With the bundled model
       at temperature 0.5, stopping after one leaves 7 tokens in a hundred other
       than they would be, after two 4.
@@ -270,14 +290,18 @@ def sample(weights, z, temperature, drawn, max_passes=melody.NUM_BARS):
   states = _initial_states(weights, _CORE + 'z_to_initial_state/', embeddings)
   cells = [_core_cell(weights, layer) for layer in range(len(states))]
   kernel, bias, units = cells[0]
-  bar_gates = _product(embeddings, kernel[melody.NUM_TOKENS : -units]) + bias
+  bar_gates = (
+    lstm.product(embeddings, kernel[melody.NUM_TOKENS : -units]) + bias
+  )
   token_kernel = tf.pad(kernel[: melody.NUM_TOKENS], [[0, 1], [0, 0]])
   shape = [melody.STEPS_PER_BAR, melody.NUM_BARS * batch]
-  drawn = tf.reshape(drawn, [batch, melody.NUM_BARS, melody.STEPS_PER_BAR])
-  drawn = tf.reshape(tf.transpose(drawn, [2, 1, 0]), shape)
+  noise = tf.reshape(noise, [batch, melody.NUM_BARS, melody.STEPS_PER_BAR])
+  noise = tf.reshape(tf.transpose(noise, [2, 1, 0]), shape)
   up_to = tf.constant(np.triu(np.ones([melody.NUM_TOKENS] * 2, np.float32)))
 
-  def step(t, token, states, tokens):
+  def step(
+    t: tf.Tensor, token: tf.Tensor, states: list[_State], tokens: tf.TensorArray
+  ) -> tuple[tf.Tensor, tf.Tensor, list[_State], tf.TensorArray]:
     new_states = []
     x = None
     for (cell_kernel, cell_bias, cell_units), (c, h) in zip(cells, states):
@@ -286,17 +310,20 @@ def sample(weights, z, temperature, drawn, max_passes=melody.NUM_BARS):
       else:
         gates = x @ cell_kernel[:-cell_units] + cell_bias
       gates += h @ cell_kernel[-cell_units:]
-      _, _, _, _, c, _, x = _cell(gates, c)
+      _, _, _, _, c, _, x = lstm.cell(gates, c)
       new_states.append((c, x))
     logits = _dense(weights, _CORE + 'output_projection/', x)
     # One number a token, where Gumbel's trick takes 90: drawing them would
     # cost more than the LSTMs.
     cumulative = tf.nn.softmax(logits / temperature) @ up_to
-    passed = cumulative <= drawn[t][:, None] * cumulative[:, -1:]
+    passed = cumulative <= noise[t][:, None] * cumulative[:, -1:]
     token = tf.reduce_sum(tf.cast(passed, tf.int32), axis=1)
     return t + 1, token, new_states, tokens.write(t, token)
 
-  def sing(passes, before, tokens, changed):
+  def run_pass(
+    passes: tf.Tensor, before: tf.Tensor, tokens: tf.Tensor, changed: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Samples every bar from `before`, guesses of the token before it."""
     del tokens, changed
     array = tf.TensorArray(tf.int32, melody.STEPS_PER_BAR)
     _, last, _, array = tf.while_loop(
@@ -310,7 +337,7 @@ def sample(weights, z, temperature, drawn, max_passes=melody.NUM_BARS):
     changed = tf.reduce_any(after != before)
     return passes + 1, after, tf.reshape(array.stack(), shape), changed
 
-  # The row of zeros before the first bar; elsewhere a note that goes on.
+  # The row of zeros before the first bar; elsewhere a held note.
   before = tf.concat(
     [
       tf.fill([batch], melody.NUM_TOKENS),
@@ -320,35 +347,31 @@ def sample(weights, z, temperature, drawn, max_passes=melody.NUM_BARS):
   )
   _, _, tokens, _ = tf.while_loop(
     lambda passes, before, tokens, changed: changed & (passes < max_passes),
-    sing,
+    run_pass,
     (0, before, tf.zeros(shape, tf.int32), True),
   )
   tokens = tf.reshape(tokens, [melody.STEPS_PER_BAR, melody.NUM_BARS, batch])
   return tf.reshape(tf.transpose(tokens, [2, 1, 0]), [batch, melody.NUM_STEPS])
 
 
-def _core_cell(weights, layer):
+def _core_cell(
+  weights: Weights, layer: int
+) -> tuple[tf.Tensor, tf.Tensor, int]:
+  """Kernel, bias and number of units of a layer of the core decoder."""
   scope = f'{_CORE}multi_rnn_cell/cell_{layer}/lstm_cell/'
   kernel, bias = weights[scope + 'kernel'], weights[scope + 'bias']
   return kernel, bias, bias.shape[0] // 4
 
 
-def _product(x, kernel):
-  """[..., D] times [D, E]."""
-  # `@` would form the gradient of `kernel` for each step of a sequence, 32 GiB
-  # at the published sizes, and add these up.
-  return tf.tensordot(x, kernel, 1)
+def _dense(weights: Weights, scope: str, x: tf.Tensor) -> tf.Tensor:
+  return lstm.product(x, weights[scope + 'kernel']) + weights[scope + 'bias']
 
 
-def _dense(weights, scope, x):
-  return _product(x, weights[scope + 'kernel']) + weights[scope + 'bias']
-
-
-def _initial_states(weights, scope, x):
-  """[(c, h)] of each layer from an embedding, as Magenta lays them out."""
+def _initial_states(weights: Weights, scope: str, x: tf.Tensor) -> list[_State]:
+  """(c, h) of each layer from an embedding, as Magenta lays them out."""
   state = tf.tanh(_dense(weights, scope, x))
   core = scope.startswith(_CORE)
-  sizes = []
+  sizes: list[int] = []
   while True:
     cell = f'multi_rnn_cell/cell_{len(sizes)}' if core else f'cell_{len(sizes)}'
     name = (_CORE if core else _CONDUCTOR) + cell + '/lstm_cell/bias'
@@ -357,92 +380,3 @@ def _initial_states(weights, scope, x):
     sizes.append(weights[name].shape[0] // 4)
   parts = tf.split(state, [s for size in sizes for s in (size, size)], axis=-1)
   return list(zip(parts[::2], parts[1::2]))
-
-
-@tf.custom_gradient
-def _token_rows(kernel, tokens):
-  """Rows of `kernel` [90, D] for `tokens` [T, B]; zeros for token -1."""
-
-  def gradient(rows):
-    # One product, where the gradient of a gather adds row by row.
-    one_hot = tf.one_hot(tokens, melody.NUM_TOKENS, dtype=kernel.dtype)
-    return tf.tensordot(one_hot, rows, [[0, 1], [0, 1]]), None
-
-  return tf.gather(tf.pad(kernel, [[1, 0], [0, 0]]), tokens + 1), gradient
-
-
-def _cell(gates, c):
-  """One step of Magenta's LSTMBlockCell from its summed gates."""
-  # sigmoid(x) = tanh(x / 2) / 2 + 1 / 2: one tanh over all gates takes a
-  # fraction of the time of four activations of a part each.
-  units = c.shape[-1]
-  half = np.repeat([0.5, 1.0, 0.5, 0.5], units)
-  bias = np.repeat([0.0, 0.0, FORGET_BIAS, 0.0], units)
-  activated = tf.tanh(half * (gates + bias)) * half + (1.0 - half)
-  i, j, f, o = tf.split(activated, 4, axis=-1)
-  c = f * c + i * j
-  tanh_c = tf.tanh(c)
-  return i, j, f, o, c, tanh_c, o * tanh_c
-
-
-@tf.custom_gradient
-def _lstm(gates, kernel, c0, h0):
-  """An LSTM layer over a whole sequence, its input products already made.
-
-  Args:
-    gates: [T, B, 4H] products of the inputs with their kernel, plus bias.
-    kernel: [H, 4H] recurrent kernel; gate order i, c, f, o.
-    c0: [B, H] first cell state.
-    h0: [B, H] first output.
-
-  Returns:
-    [T, B, H] outputs.
-  """
-  steps = gates.shape[0]
-
-  def arrays(count):
-    return [tf.TensorArray(gates.dtype, steps) for _ in range(count)]
-
-  def forward(t, c, h, written):
-    values = _cell(gates[t] + h @ kernel, c)
-    written = [a.write(t, v) for a, v in zip(written, values)]
-    return t + 1, values[4], values[6], written
-
-  *_, written = tf.while_loop(
-    lambda t, *_: t < steps,
-    forward,
-    (0, c0, h0, arrays(7)),
-    maximum_iterations=steps,
-  )
-  i, j, f, o, c, tanh_c, h = (a.stack() for a in written)
-
-  def gradient(dh):
-    # Every factor that does not depend on later steps, for all steps at once.
-    before = tf.concat([c0[None], c[:-1]], axis=0)
-    by_o = tanh_c * o * (1.0 - o)
-    by_c = o * (1.0 - tanh_c * tanh_c)
-    by_i = j * i * (1.0 - i)
-    by_j = i * (1.0 - j * j)
-    by_f = before * f * (1.0 - f)
-    transposed = tf.transpose(kernel)
-
-    def backward(t, dc, dh_later, array):
-      total = dh[t] + dh_later
-      dc += total * by_c[t]
-      dgates = tf.concat(
-        [dc * by_i[t], dc * by_j[t], dc * by_f[t], total * by_o[t]], axis=-1
-      )
-      return t - 1, dc * f[t], dgates @ transposed, array.write(t, dgates)
-
-    _, dc, dh_first, array = tf.while_loop(
-      lambda t, *_: t >= 0,
-      backward,
-      (steps - 1, tf.zeros_like(c0), tf.zeros_like(h0), arrays(1)[0]),
-      maximum_iterations=steps,
-    )
-    dgates = array.stack()
-    outputs_before = tf.concat([h0[None], h[:-1]], axis=0)
-    dkernel = tf.einsum('tbh,tbg->hg', outputs_before, dgates)
-    return dgates, dkernel, dc, dh_first
-
-  return h, gradient

@@ -1,19 +1,30 @@
 """The posterior of many melodies, batch by batch."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
+
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import hierdec
 
 
-def encode(weights, tokens, batch_size=32, progress=None):
+def encode(
+  weights: hierdec.Weights,
+  tokens: melody.Tokens,
+  batch_size: int = 32,
+  progress: Callable[[Iterable[int], str], Iterable[int]] | None = None,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
   """Posterior of melodies in batches.
 
   Args:
-    weights: dictionary of Magenta's variables.
-    tokens: [N, 256] int tokens.
+    weights: mapping of Magenta's variables.
+    tokens: [N, 256] tokens, N at least 1.
     batch_size: melodies at once.
-    progress: wraps the iterable of batches as `tqdm` does, or None.
+    progress: wraps the iterable of batches, given what is done, as `tqdm` does;
+      None for no bar.
 
   Returns:
     `(mean, deviation)`, [N, Z] float32 arrays.
@@ -31,11 +42,10 @@ def encode(weights, tokens, batch_size=32, progress=None):
   firsts = range(0, len(padded), batch_size)
   parts = [
     run(tf.constant(padded[i : i + batch_size], tf.int32))
-    for i in (
-      progress(firsts, 'listening to real tunes') if progress else firsts
-    )
+    for i in (progress(firsts, 'encoding real tunes') if progress else firsts)
   ]
-  return tuple(
+  mean, deviation = (
     np.concatenate([part[k].numpy() for part in parts])[: len(tokens)]
     for k in range(2)
   )
+  return mean, deviation

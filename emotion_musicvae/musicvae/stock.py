@@ -3,10 +3,14 @@
 The only module that imports Magenta.
 """
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 import copy
 import functools
 import tempfile
 import types
+from typing import Any
+from typing import TypeAlias
 import warnings
 
 from emotion_musicvae.support.errors import UserError
@@ -32,18 +36,22 @@ except ModuleNotFoundError as e:
   ) from None
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow.compat.v1 as tf
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 
+# Of a melody: what `numpy.random.default_rng` takes.
+Seed: TypeAlias = int | Sequence[int]
 
-def magenta_config(base, hparams):
+
+def magenta_config(base: str, hparams: Mapping[str, Any]) -> configs.Config:
   """Magenta's Config of an entry of its CONFIG_MAP, with other sizes.
 
   Args:
     base: name in CONFIG_MAP, `hierdec-mel_16bar`.
-    hparams: dictionary of hyperparameters over Magenta's own.
+    hparams: mapping of hyperparameters over Magenta's own.
 
   Returns:
     A fresh `configs.Config`.
@@ -53,7 +61,7 @@ def magenta_config(base, hparams):
   return config
 
 
-def melodies(sequence, whole=False):
+def melodies(sequence: Any, whole: bool = False) -> list[npt.NDArray[np.uint8]]:
   """Every melody of a NoteSequence, as Magenta's 16-bar converter finds them.
 
   Of each instrument but the drums the top line, in each part of the sequence
@@ -89,7 +97,9 @@ class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
   a draw from their softmax, so that only where randomness comes from differs.
   """
 
-  def build(self, hparams, output_depth, is_training=True):
+  def build(
+    self, hparams: Any, output_depth: int, is_training: bool = True
+  ) -> None:
     super().build(hparams, output_depth, is_training)
     # Not a saved variable: the checkpoint knows nothing of it.
     self.noise = tf.get_variable(
@@ -102,19 +112,21 @@ class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
     )
     self._bar = -1
 
-  def _decode(self, z, helper, input_shape, max_length=None):
+  def _decode(
+    self, z: Any, helper: Any, input_shape: Any, max_length: Any = None
+  ) -> Any:
     # The bars are built one after the other, and each runs its own loop.
     self._bar += 1
     draw = helper._sample_fn
 
-    def draw_at(time, outputs, state):
+    def draw_at(time: Any, outputs: Any, state: Any) -> Any:
       self._step = self._bar * melody.STEPS_PER_BAR + time
       return draw(time, outputs, state)
 
     helper._sample_fn = draw_at
     return super()._decode(z, helper, input_shape, max_length)
 
-  def _sample(self, rnn_output, temperature=1.0):
+  def _sample(self, rnn_output: Any, temperature: float = 1.0) -> Any:
     noisy = rnn_output / temperature + self.noise[:, self._step]
     return tf.one_hot(tf.argmax(noisy, axis=-1), noisy.shape[-1])
 
@@ -122,7 +134,7 @@ class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
 class _Untrained(base_model.MusicVAE):
   """Magenta's MusicVAE, which asks a checkpoint for weights and no step."""
 
-  def build(self, *args, **kwargs):
+  def build(self, *args: Any, **kwargs: Any) -> None:
     super().build(*args, **kwargs)
     # Only training reads it; restoring would fail where it is not there.
     step = tf.train.get_or_create_global_step()
@@ -132,7 +144,7 @@ class _Untrained(base_model.MusicVAE):
 class _Decoding(_Untrained):
   """Without the half of its graph that encodes."""
 
-  def encode(self, *args):
+  def encode(self, *args: Any) -> types.SimpleNamespace:
     del args
     return types.SimpleNamespace(
       loc=None, scale=types.SimpleNamespace(diag=None), sample=lambda: None
@@ -142,7 +154,7 @@ class _Decoding(_Untrained):
 class _Encoding(_Untrained):
   """Without the half of its graph that decodes."""
 
-  def sample(self, *args, **kwargs):
+  def sample(self, *args: Any, **kwargs: Any) -> tuple[None, None]:
     del args, kwargs
     return None, None
 
@@ -153,15 +165,21 @@ class StockModel:
   Args:
     config: from `magenta_config`.
     checkpoint: prefix of a Magenta-format checkpoint.
-    weights: dictionary of Magenta's variables in it.
+    weights: mapping of Magenta's variables in it.
     batch_size: melodies that are decoded at once.
   """
 
-  def __init__(self, config, checkpoint, weights, batch_size):
+  def __init__(
+    self,
+    config: configs.Config,
+    checkpoint: str,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    batch_size: int,
+  ):
     self.batch_size = batch_size
     self._config = config
     self._converter = config.data_converter
-    self._decoder = self._trained(_Decoding, checkpoint)
+    self._decoder = self._build(_Decoding, checkpoint)
     # The checkpoint may be gone, unpacked as it was, by the time they are used.
     self._encoder_weights = {
       name: value
@@ -175,12 +193,14 @@ class StockModel:
       self._set_noise = tf.assign(self._core.noise, self._noise)
 
   @functools.cached_property
-  def _encoder(self):
+  def _encoder(self) -> trained_model.TrainedModel:
     with tempfile.TemporaryDirectory() as folder:
       prefix = checkpoints.write(folder, 0, self._encoder_weights)
-      return self._trained(_Encoding, prefix)
+      return self._build(_Encoding, prefix)
 
-  def _trained(self, half, checkpoint):
+  def _build(
+    self, half: type[_Untrained], checkpoint: str
+  ) -> trained_model.TrainedModel:
     model = half(
       lstm_models.BidirectionalLstmEncoder(),
       lstm_models.HierarchicalLstmDecoder(
@@ -198,14 +218,19 @@ class StockModel:
         checkpoint_dir_or_path=checkpoint,
       )
 
-  def decode(self, z, temperature, seeds):
-    """Sings latent vectors.
+  def decode(
+    self,
+    z: npt.NDArray[np.floating[Any]],
+    temperature: npt.ArrayLike,
+    seeds: Sequence[Seed],
+  ) -> npt.NDArray[np.uint8]:
+    """Decodes latent vectors to melodies.
 
     Args:
       z: [N, Z] latent vectors.
       temperature: softmax temperature above 0, or N of them.
-      seeds: N sequences of integers, one per melody; a melody depends on its
-        own latent vector and seed only.
+      seeds: N seeds, one per melody, each an integer or a sequence of integers;
+        a melody depends on its own latent vector and seed only.
 
     Returns:
       [N, 256] uint8 tokens.
@@ -227,22 +252,38 @@ class StockModel:
       tokens.append(np.argmax(one_hot, axis=-1))
     return np.concatenate(tokens).astype(np.uint8)
 
-  def encode(self, tokens):
-    """Posterior of [N, 256] tokens: `(mean, deviation)`, each [N, Z]."""
+  def encode(
+    self, tokens: melody.Tokens
+  ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The posterior of melodies.
+
+    Args:
+      tokens: [N, 256] tokens.
+
+    Returns:
+      `(mean, deviation)` of the diagonal normal posterior, each [N, Z].
+    """
     one_hot = np.eye(melody.NUM_TOKENS, dtype=np.float32)[tokens]
     _, mean, deviation = self._encoder.encode_tensors(
       list(one_hot), [melody.NUM_STEPS] * len(tokens)
     )
     return mean, deviation
 
-  def note_sequences(self, tokens):
-    """[N, 256] tokens as NoteSequences at 120 quarter notes a minute."""
+  def note_sequences(self, tokens: melody.Tokens) -> list[Any]:
+    """Melodies as NoteSequences.
+
+    Args:
+      tokens: [N, T] tokens.
+
+    Returns:
+      List of N `note_seq.NoteSequence` at 120 quarter notes a minute.
+    """
     one_hot = np.eye(melody.NUM_TOKENS, dtype=bool)[tokens]
     return self._converter.from_tensors(one_hot)
 
 
-def versions():
-  """Versions of what decides the result, by package name."""
+def versions() -> dict[str, str]:
+  """Versions of the packages that decide the result, by their names."""
   import importlib.metadata  # pylint: disable=g-import-not-at-top
 
   names = ('magenta', 'note-seq', 'numpy', 'tensorflow')

@@ -15,7 +15,7 @@ holds them still (`held_still`), as every latch is set by them.
 import numpy as np
 
 from emotion_musicvae.music import melody
-from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import lstm
 
 NUM_CLOCKS = melody.NUM_BARS
 # The next clock starts when the one before it has come this far.
@@ -168,7 +168,7 @@ def _listen(weights, scope, rng):
   kernel[onsets, _INPUT, trace] += 3.0
   kernel[onsets, _CONTENT, trace] += 1.5
   memory = np.exp(rng.uniform(np.log(0.7), np.log(12.0), units - traces))
-  bias[_FORGET, trace] = np.log(memory) - hierdec.FORGET_BIAS
+  bias[_FORGET, trace] = np.log(memory) - lstm.FORGET_BIAS
 
 
 def _hold(weights, direction, time, pace):
@@ -191,7 +191,7 @@ def _hold(weights, direction, time, pace):
   gain = _LATCH_SLOPE / np.interp(moment, steps, pace)
   kernel[clocks, _FORGET] = gain
   kernel[clocks, _INPUT] = -gain
-  bias[_FORGET] = -gain * due - hierdec.FORGET_BIAS
+  bias[_FORGET] = -gain * due - lstm.FORGET_BIAS
   bias[_INPUT] = gain * due
   bias[_CONTENT] = 0.0
   bias[_OUTPUT] = 3.0
