@@ -5,7 +5,8 @@ annotations, so that the writers need nothing else.
 """
 
 import re
-import typing
+from typing import NamedTuple
+from typing import Protocol
 
 from note_seq import chord_symbols_lib
 from note_seq import chords_lib
@@ -26,30 +27,56 @@ _TONICS = {
 }
 
 
-class Note(typing.NamedTuple):
+class Emotion(Protocol):
+  """What is taken of a `catalogue.Emotion`, which says what these are."""
+
+  @property
+  def name(self) -> str: ...
+
+  @property
+  def alias(self) -> str: ...
+
+  @property
+  def mode(self) -> str: ...
+
+  @property
+  def chords(self) -> str: ...
+
+  @property
+  def qpm(self) -> float: ...
+
+  @property
+  def program(self) -> int: ...
+
+
+class Note(NamedTuple):
   """A note of the melody.
 
   Attributes:
     start: sixteenth step on which it begins, from 0.
     end: step on which it has ended.
     pitch: MIDI pitch.
-    fits: whether it is root, third or fifth of the chord it begins over; None
-      where there is no chord.
+    is_chord_tone: whether it is root, third or fifth of the chord it begins
+      over; None where there is no chord.
   """
 
   start: int
   end: int
   pitch: int
-  fits: bool | None
+  is_chord_tone: bool | None
 
 
-def arrange(sequence, emotion, num_bars=melody.NUM_BARS):
+def arrange(
+  sequence: music_pb2.NoteSequence,
+  emotion: Emotion,
+  num_bars: int = melody.NUM_BARS,
+) -> music_pb2.NoteSequence:
   """Gives a melody what an emotion says of it beside its notes.
 
   Args:
     sequence: NoteSequence of one voice in one tempo.
     emotion: `catalogue.Emotion`, for tempo, instrument, key and chords.
-    num_bars: how long it is; the chords repeat every 16 bars.
+    num_bars: length in 4/4 bars; the chords repeat every 16.
 
   Returns:
     A new NoteSequence: tempo, 4/4, key, instrument, the track's name, and a
@@ -85,8 +112,8 @@ def arrange(sequence, emotion, num_bars=melody.NUM_BARS):
   return result
 
 
-def accompanied(sequence):
-  """An arranged NoteSequence with its chords as a second, softer track."""
+def accompanied(sequence: music_pb2.NoteSequence) -> music_pb2.NoteSequence:
+  """A copy of an arranged NoteSequence with its chords as a softer track."""
   result = music_pb2.NoteSequence()
   result.CopyFrom(sequence)
   chords_lib.BasicChordRenderer(
@@ -96,7 +123,7 @@ def accompanied(sequence):
   return result
 
 
-def chords(sequence):
+def chords(sequence: music_pb2.NoteSequence) -> list[tuple[int, str]]:
   """Chords of an arranged NoteSequence, as `(step, symbol)` in their order."""
   return sorted(
     (_step(sequence, annotation.time), annotation.text)
@@ -105,7 +132,7 @@ def chords(sequence):
   )
 
 
-def notes(sequence):
+def notes(sequence: music_pb2.NoteSequence) -> list[Note]:
   """The melody of an arranged NoteSequence, as `Note` in their order."""
   changes = chords(sequence)
   result = []
@@ -114,20 +141,20 @@ def notes(sequence):
       continue
     start = _step(sequence, note.start_time)
     over = [symbol for step, symbol in changes if step <= start]
-    fits = None
+    is_chord_tone = None
     if over and over[-1] != harmony.NO_CHORD:
-      fits = bool(harmony.symbol_tones(over[-1])[note.pitch % 12])
+      is_chord_tone = bool(harmony.symbol_tones(over[-1])[note.pitch % 12])
     end = _step(sequence, note.end_time)
-    result.append(Note(start, end, note.pitch, fits))
+    result.append(Note(start, end, note.pitch, is_chord_tone))
   return sorted(result)
 
 
-def num_steps(sequence):
+def num_steps(sequence: music_pb2.NoteSequence) -> int:
   """Number of sixteenth steps of an arranged NoteSequence, whole bars."""
   return _step(sequence, sequence.total_time)
 
 
-def key(sequence):
+def key(sequence: music_pb2.NoteSequence) -> tuple[str, str] | None:
   """Its key as `(tonic, mode)`, as in ('Eb', 'minor'); None where it has none.
 
   The tonic is spelled as in the chords where it is the root of one.
@@ -140,10 +167,12 @@ def key(sequence):
     if symbol == harmony.NO_CHORD:
       continue
     if chord_symbols_lib.chord_symbol_root(symbol) == signature.key:
-      return re.match('[A-G][#b]*', symbol)[0], mode
+      root = re.match('[A-G][#b]*', symbol)
+      assert root
+      return root[0], mode
   return _TONICS[mode][signature.key], mode
 
 
-def _step(sequence, seconds):
+def _step(sequence: music_pb2.NoteSequence, seconds: float) -> int:
   quarters = seconds * sequence.tempos[0].qpm / 60.0
   return round(quarters * melody.STEPS_PER_QUARTER)

@@ -1,6 +1,7 @@
 """NoteSequences as sheet music, written by music21."""
 
 import re
+from typing import TYPE_CHECKING
 
 from music21 import clef
 from music21 import harmony as chord_symbols
@@ -21,12 +22,15 @@ from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 
+if TYPE_CHECKING:
+  import note_seq
+
 _BAR = melody.STEPS_PER_BAR
 # Sixteenths that one note can be written with: plain, dotted, double-dotted.
 _SINGLE = {1, 2, 3, 4, 6, 7, 8, 12, 14, 16}
 
 
-def musicxml(sequence, title):
+def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
   """The melody of an arranged NoteSequence as a lead sheet.
 
   Args:
@@ -41,8 +45,9 @@ def musicxml(sequence, title):
   num_bars = arrangement.num_steps(sequence) // _BAR
   bars = [stream.Measure(number=i + 1) for i in range(num_bars)]
   written_key = None
-  if arrangement.key(sequence):
-    tonic, mode = arrangement.key(sequence)
+  named_key = arrangement.key(sequence)
+  if named_key:
+    tonic, mode = named_key
     written_key = key.Key(tonic.replace('b', '-'), mode)
     bars[0].insert(0, written_key)
   bars[0].insert(0, meter.TimeSignature('4/4'))
@@ -51,12 +56,12 @@ def musicxml(sequence, title):
     (step, _chord_symbol(text)) for step, text in arrangement.chords(sequence)
   ]
   now = 0
-  for begun in arrangement.notes(sequence):
-    _write_rest(bars, now, begun.start)
-    over = [symbol for step, symbol in chords if step <= begun.start]
-    spelled = _spelled(begun.pitch, over[-1:], written_key)
-    _write_note(bars, begun.start, begun.end, spelled)
-    now = begun.end
+  for played in arrangement.notes(sequence):
+    _write_rest(bars, now, played.start)
+    over = [symbol for step, symbol in chords if step <= played.start]
+    spelled = _spelled(played.pitch, over[-1:], written_key)
+    _write_note(bars, played.start, played.end, spelled)
+    now = played.end
   _write_rest(bars, now, len(bars) * _BAR)
   bars[-1].rightBarline = 'final'
   part.append(bars)
@@ -75,7 +80,8 @@ def musicxml(sequence, title):
   return re.sub(rb'\s*<encoding-date>.*?</encoding-date>', b'', text)
 
 
-def _player(sequence):
+def _player(sequence: 'note_seq.NoteSequence') -> instrument.Instrument:
+  """The melody's instrument, which sounds as it is written."""
   # Not music21's own clarinets and horns, which would be written transposed.
   programs = {n.program for n in sequence.notes if not n.instrument}
   player = instrument.Instrument()
@@ -88,7 +94,9 @@ def _player(sequence):
   return player
 
 
-def _write_note(bars, start, end, spelled):
+def _write_note(
+  bars: list[stream.Measure], start: int, end: int, spelled: pitch.Pitch
+) -> None:
   """Writes a note, tied where a bar line or its length asks for it."""
   pieces = [
     piece for low, high in _by_bar(start, end) for piece in _writable(low, high)
@@ -102,7 +110,8 @@ def _write_note(bars, start, end, spelled):
     bars[low // _BAR].insert(low % _BAR / 4, written)
 
 
-def _write_rest(bars, start, end):
+def _write_rest(bars: list[stream.Measure], start: int, end: int) -> None:
+  """Writes rests from step to step, a whole bar as one."""
   for low, high in _by_bar(start, end):
     for begun, over in _writable(low, high):
       rest = note.Rest(quarterLength=(over - begun) / 4)
@@ -111,13 +120,13 @@ def _write_rest(bars, start, end):
       bars[begun // _BAR].insert(begun % _BAR / 4, rest)
 
 
-def _by_bar(start, end):
+def _by_bar(start: int, end: int) -> list[tuple[int, int]]:
   """A span of steps, cut at the bar lines."""
   cuts = [start, *range((start // _BAR + 1) * _BAR, end, _BAR), end]
   return list(zip(cuts, cuts[1:])) if start < end else []
 
 
-def _writable(start, end):
+def _writable(start: int, end: int) -> list[tuple[int, int]]:
   """A span within a bar as one note, or two that meet on a strong beat."""
   if end - start in _SINGLE:
     return [(start, end)]
@@ -128,19 +137,20 @@ def _writable(start, end):
   return [(start, cut), (cut, end)]
 
 
-def _chord_symbol(text):
+def _chord_symbol(text: str) -> chord_symbols.ChordSymbol:
+  """A chord symbol as music21 engraves it."""
   if text == harmony.NO_CHORD:
     return chord_symbols.NoChord(text)
-  root, kind, bass = re.fullmatch(
-    r'([A-G][#b]*)(.*?)(?:/([A-G][#b]*))?', text
-  ).groups()
+  parts = re.fullmatch(r'([A-G][#b]*)(.*?)(?:/([A-G][#b]*))?', text)
+  assert parts
+  root, kind, bass = parts.groups()
   root, bass = (name and name.replace('b', '-') for name in (root, bass))
-  wanted = {p % 12 for p in chord_symbols_lib.chord_symbol_pitches(text)}
+  pitch_classes = {p % 12 for p in chord_symbols_lib.chord_symbol_pitches(text)}
   try:
     symbol = chord_symbols.ChordSymbol(
       root + kind + (f'/{bass}' if bass else '')
     )
-    if wanted == {p.pitchClass for p in symbol.pitches}:
+    if pitch_classes == {p.pitchClass for p in symbol.pitches}:
       return symbol
   except ValueError:
     pass
@@ -150,7 +160,11 @@ def _chord_symbol(text):
   )
 
 
-def _spelled(midi_pitch, chords, written_key):
+def _spelled(
+  midi_pitch: int,
+  chords: list[chord_symbols.ChordSymbol],
+  written_key: key.Key | None,
+) -> pitch.Pitch:
   """A pitch named as in its chord, or as its key would have it."""
   named = pitch.Pitch(midi=midi_pitch)
   for tone in (tone for symbol in chords for tone in symbol.pitches):
@@ -167,7 +181,8 @@ def _spelled(midi_pitch, chords, written_key):
   raise AssertionError('twelve fifths have every pitch class')
 
 
-def _in_octave(name, midi_pitch):
+def _in_octave(name: str, midi_pitch: int) -> pitch.Pitch:
+  """A pitch of this name that sounds at a MIDI pitch."""
   named = pitch.Pitch(name, octave=4)
   named.octave += round((midi_pitch - named.ps) / 12)
   return named

@@ -1,12 +1,25 @@
-"""Pictures, drawn by matplotlib without a screen."""
+"""Piano rolls, drawn by matplotlib without a screen.
 
+What other pictures of melodies are drawn with is public: `draw_notes`,
+`draw_bar_lines`, `readable` and `save`.
+"""
+
+from collections.abc import Mapping
+from typing import BinaryIO
+from typing import TYPE_CHECKING
+
+from matplotlib import axes
 from matplotlib import figure
 from matplotlib import font_manager
 from matplotlib import ft2font
 import numpy as np
+import numpy.typing as npt
 
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import melody
+
+if TYPE_CHECKING:
+  import note_seq
 
 _DPI = 100
 # Comes with matplotlib and has a box for every letter.
@@ -14,14 +27,14 @@ _BOXES = 'Last Resort'
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 _NAMES = {0: 'C', 4: 'E', 7: 'G'}
 # Of a measure: its name, and where its scale begins and ends.
-_GAUGES = {
+_GAUGES: dict[str, tuple[str, float, float]] = {
   'mean_pitch': ('mean pitch (MIDI)', 48, 84),
-  'onsets_per_bar': ('onsets a bar', 0, 16),
+  'onsets_per_bar': ('onsets a bar', 0, melody.STEPS_PER_BAR),
   'chord_tone_rate': ('chord-tone rate', 0, 1),
 }
 
 
-def readable(name, instead):
+def readable(name: str, instead: str) -> tuple[str, str | None]:
   """The font that has every letter of a name, and what to write with it.
 
   Args:
@@ -29,7 +42,8 @@ def readable(name, instead):
     instead: text to fall back to where no installed font has its letters.
 
   Returns:
-    `(text, family)`: the name or what stands for it, and a font's name.
+    `(text, family)`: the name or what stands for it, and a font's name; None
+    for the default font.
   """
   fonts = font_manager.fontManager.ttflist
   default = font_manager.findfont(font_manager.FontProperties())
@@ -48,38 +62,51 @@ def readable(name, instead):
   return instead, None
 
 
-def melody_picture(path, title, sequence, measured, reference):
+def melody_picture(
+  path: str | BinaryIO,
+  title: tuple[str, str],
+  sequence: 'note_seq.NoteSequence',
+  measured: Mapping[str, float],
+  reference: Mapping[str, float],
+) -> None:
   """Draws one melody: its notes, its chords, and how it meets its targets.
 
   Args:
-    path: PNG file to write, or an object to write it to.
+    path: PNG file to write, or a file that is open for writing.
     title: `(name, instead)`, see `readable`.
     sequence: NoteSequence from `arrangement.arrange`.
-    measured: dictionary of what it measures, see `api.measure`.
-    reference: dictionary of what was asked for, under the same names.
+    measured: what it measures, by name; see `api.measure`.
+    reference: what was asked for, under the same names.
   """
   width = 14 * max(arrangement.num_steps(sequence) / melody.NUM_STEPS, 1)
   image = figure.Figure(figsize=(width, 6), layout='constrained')
-  roll, gauges = image.subfigures(2, 1, height_ratios=(4.2, 1))
-  name, family = readable(*title)
+  roll, gauges = image.subfigures(
+    2, 1, squeeze=False, height_ratios=(4.2, 1)
+  ).ravel()
+  text, family = readable(*title)
   heading = [f'{sequence.tempos[0].qpm:g} quarter notes a minute']
-  if arrangement.key(sequence):
-    heading.insert(0, ' '.join(arrangement.key(sequence)))
-  roll.suptitle(f'{name}: {", ".join(heading)}', family=family)
+  key = arrangement.key(sequence)
+  if key:
+    heading.insert(0, ' '.join(key))
+  roll.suptitle(f'{text}: {", ".join(heading)}', family=family)
   _draw_roll(roll.subplots(), sequence, reference.get('mean_pitch'))
   panels = gauges.subplots(1, len(reference), squeeze=False)[0]
-  for panel, (term, wanted) in zip(panels, reference.items()):
-    _draw_gauge(panel, term, wanted, measured[term])
+  for panel, (name, target) in zip(panels, reference.items()):
+    _draw_gauge(panel, name, target, measured[name])
   save(image, path)
 
 
-def _draw_roll(panel, sequence, wanted_pitch):
+def _draw_roll(
+  panel: axes.Axes,
+  sequence: 'note_seq.NoteSequence',
+  target_pitch: float | None,
+) -> None:
   notes = arrangement.notes(sequence)
   spans = np.array([note[:3] for note in notes], int).reshape(-1, 3)
   starts, ends, pitches = spans.T
   # Where there is no chord, no note is foreign to it.
-  belongs = np.array([note.fits is not False for note in notes], bool)
-  draw_notes(panel, starts, ends, pitches, belongs)
+  in_chord = [note.is_chord_tone is not False for note in notes]
+  draw_notes(panel, starts, ends, pitches, np.array(in_chord, bool))
   draw_bar_lines(panel, arrangement.num_steps(sequence))
   # At least two octaves, so that a calm melody looks calm.
   middle = (pitches.min() + pitches.max()) / 2 if notes else 60
@@ -91,8 +118,8 @@ def _draw_roll(panel, sequence, wanted_pitch):
       panel.axhspan(pitch - 0.5, pitch + 0.5, color='0.95', zorder=-1)
   shown = [p for p in range(low, high + 1) if p % 12 in (0, 4, 7)]
   panel.set_yticks(shown, [f'{_NAMES[p % 12]}{p // 12 - 1}' for p in shown])
-  if wanted_pitch is not None:
-    panel.axhline(wanted_pitch, color='black', linestyle='--', linewidth=1)
+  if target_pitch is not None:
+    panel.axhline(target_pitch, color='black', linestyle='--', linewidth=1)
   for step, symbol in arrangement.chords(sequence):
     panel.text(
       step, 1.01, f' {symbol}', transform=panel.get_xaxis_transform(), size=13
@@ -102,25 +129,41 @@ def _draw_roll(panel, sequence, wanted_pitch):
   )
 
 
-def _draw_gauge(panel, term, wanted, measured):
+def _draw_gauge(
+  panel: axes.Axes, name: str, target: float, measured: float
+) -> None:
   """Draws what was measured as a bar and what was asked for as a mark."""
-  label, low, high = _GAUGES.get(term, (term.replace('_', ' '), 0, 2 * wanted))
+  label, low, high = _GAUGES.get(name, (name.replace('_', ' '), 0, 2 * target))
   panel.barh(0, np.nan_to_num(measured - low), 0.5, low, color='C0')
-  panel.plot([wanted, wanted], [-0.45, 0.45], color='black', linewidth=3)
+  panel.plot([target, target], [-0.45, 0.45], color='black', linewidth=3)
   panel.set_xlim(low, high)
   panel.set_ylim(-0.6, 0.6)
   panel.set_yticks([])
   panel.spines[['top', 'left', 'right']].set_visible(False)
   shown = 'none' if np.isnan(measured) else f'{measured:.3g}'
   panel.set_title(
-    f'{label}: {shown} (asked for {wanted:.3g})',
+    f'{label}: {shown} (asked for {target:.3g})',
     fontsize='medium',
   )
 
 
-def draw_notes(panel, starts, ends, pitches, belongs):
-  """Draws notes: [N] steps, MIDI pitches, whether they are chord tones."""
-  for group, colour in ((belongs, 'C0'), (~belongs, 'C3')):
+def draw_notes(
+  panel: axes.Axes,
+  starts: npt.NDArray[np.int64],
+  ends: npt.NDArray[np.int64],
+  pitches: npt.NDArray[np.int64],
+  in_chord: npt.NDArray[np.bool_],
+) -> None:
+  """Draws the notes of a piano roll, chord tones blue and others red.
+
+  Args:
+    panel: the axes to draw on, steps by MIDI pitches.
+    starts: [N] steps on which notes begin.
+    ends: [N] steps on which they have ended.
+    pitches: [N] MIDI pitches.
+    in_chord: [N] whether they are chord tones.
+  """
+  for group, colour in ((in_chord, 'C0'), (~in_chord, 'C3')):
     panel.barh(
       pitches[group],
       (ends - starts)[group],
@@ -132,13 +175,21 @@ def draw_notes(panel, starts, ends, pitches, belongs):
     )
 
 
-def draw_bar_lines(panel, num_steps):
+def draw_bar_lines(panel: axes.Axes, num_steps: int) -> None:
+  """Draws and numbers the bar lines of a piano roll of this many steps."""
   bars = range(0, num_steps, melody.STEPS_PER_BAR)
   for step in bars:
     panel.axvline(step, color='grey', linewidth=0.5, zorder=0)
   panel.set_xlim(0, num_steps)
-  panel.set_xticks(bars, range(1, len(bars) + 1), ha='left')
+  numbers = [str(bar) for bar in range(1, len(bars) + 1)]
+  panel.set_xticks(bars, numbers, ha='left')
 
 
-def save(image, path):
+def save(image: figure.Figure, path: str | BinaryIO) -> None:
+  """Writes a picture as a PNG, the same bytes whenever it is the same.
+
+  Args:
+    image: the picture.
+    path: PNG file to write, or a file that is open for writing.
+  """
   image.savefig(path, dpi=_DPI, metadata={'Software': None})

@@ -1,12 +1,19 @@
 """A run as one HTML page that plays, shows and hands out its melodies."""
 
 import base64
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
 import pretty_midi
 
 from emotion_musicvae.files import arrangement
+
+if TYPE_CHECKING:
+  from emotion_musicvae.files import writers
 
 _MODES = {'major': '장조', 'minor': '단조'}
 # Of a measure: its name in Korean and English, and its digits.
@@ -28,20 +35,25 @@ _TYPES = {
 }
 
 
-def page(melodies, files, record, stem):
+def page(
+  melodies: Sequence['writers.Melody'],
+  files: Sequence[Mapping[str, bytes]],
+  record: Mapping[str, Any],
+  stem: str,
+) -> bytes:
   """One page for a whole run, which needs nothing beside it.
 
   Args:
     melodies: sequence of `api.Melody`.
-    files: for each of them, dictionary of extension (`mid`, `mp3`, `musicxml`)
+    files: for each of them, mapping of extension (`mid`, `mp3`, `musicxml`)
       to content, bytes: what the page plays and offers to download. `mp3` is
       among them.
-    record: dictionary of the request, of which seed, temperature and intensity
+    record: mapping of the request, of which seed, temperature and intensity
       are shown.
     stem: what the names of the downloads begin with.
 
   Returns:
-    HTML in UTF-8: bytes.
+    HTML in UTF-8.
   """
   environment = jinja2.Environment(
     loader=jinja2.PackageLoader('emotion_musicvae.files'),
@@ -66,15 +78,18 @@ def page(melodies, files, record, stem):
   return text.encode('utf-8')
 
 
-def _card(melody, contents, stem):
+def _card(
+  melody: 'writers.Melody', contents: Mapping[str, bytes], stem: str
+) -> dict[str, Any]:
   """What the template shows of a melody, and `data`, what its script plays."""
   sequence = melody.note_sequence
   program = next((n.program for n in sequence.notes if not n.instrument), 0)
   instrument = pretty_midi.program_to_instrument_name(program)
   qpm = f'{sequence.tempos[0].qpm:g}'
   facts = [(f'♩ = {qpm}', f'♩ = {qpm}'), (instrument, instrument)]
-  if arrangement.key(sequence):
-    tonic, mode = arrangement.key(sequence)
+  key = arrangement.key(sequence)
+  if key:
+    tonic, mode = key
     facts.insert(0, (f'{tonic} {_MODES[mode]}', f'{tonic} {mode}'))
   return {
     'korean': melody.emotion.name,

@@ -4,15 +4,27 @@ Every writer is imported where it is used, so that one that is not installed is
 only missed by who asked for it.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
 import datetime
 import importlib.util
 import io
 import json
 import os
+from typing import Any
+from typing import Protocol
+from typing import TYPE_CHECKING
 
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support.errors import UserError
+
+if TYPE_CHECKING:
+  import note_seq
+
+  from emotion_musicvae.files import arrangement
 
 # Formats, and what to give pip for those that take more than the package does.
 # tinysoundfont asks for pyaudio to play aloud, which needs PortAudio to build.
@@ -27,7 +39,30 @@ FORMATS = {
 _EMBEDDED = ('mid', 'mp3', 'musicxml')
 
 
-def check_formats(formats, argument='output_formats', able=tuple(FORMATS)):
+class Melody(Protocol):
+  """What is written of an `api.Melody`, which says what these are."""
+
+  @property
+  def emotion(self) -> 'arrangement.Emotion': ...
+
+  @property
+  def note_sequence(self) -> 'note_seq.NoteSequence': ...
+
+  @property
+  def measured(self) -> Mapping[str, float]: ...
+
+  @property
+  def reference(self) -> Mapping[str, float]: ...
+
+  def record(self) -> dict[str, Any]:
+    """What it is and measures, as plain values for a JSON."""
+
+
+def check_formats(
+  formats: Sequence[str],
+  argument: str = 'output_formats',
+  able: Sequence[str] = tuple(FORMATS),
+) -> None:
   """Refuses formats that are unknown or whose writer is not installed.
 
   Args:
@@ -55,7 +90,7 @@ def check_formats(formats, argument='output_formats', able=tuple(FORMATS)):
         )
 
 
-def check_directory(path):
+def check_directory(path: str | os.PathLike[str]) -> None:
   """Makes an output folder and sees that it can be written to.
 
   What killed processes began there is ended.
@@ -67,7 +102,14 @@ def check_directory(path):
   atomic.recover(path)
 
 
-def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
+def write_run(
+  output_dir: str | os.PathLike[str],
+  config: str,
+  emotion: str,
+  melodies: Sequence[Melody],
+  record: Mapping[str, Any],
+  formats: Sequence[str] = ('mid',),
+) -> tuple[list[list[str]], list[str]]:
   """Writes a file per melody and format, and one JSON beside them.
 
   Names follow Magenta's: `<config>_<emotion>_<time>-000-of-003.mid`. The time
@@ -79,7 +121,7 @@ def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
     config: name of the model configuration.
     emotion: name for the files.
     melodies: sequence of `api.Melody`.
-    record: dictionary for the JSON; the names of the files and what each melody
+    record: mapping for the JSON; the names of the files and what each melody
       measures are added to it.
     formats: names out of `FORMATS`, see `check_formats`.
 
@@ -91,8 +133,10 @@ def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
     UserError: the disk is full or the folder went away; nothing is left.
   """
   prefix = f'{config}_{emotion}'
-  entries, embedded, others = [], [], []
-  with _together(output_dir, prefix) as (stem, write):
+  entries: list[dict[str, Any]] = []
+  embedded: list[dict[str, bytes]] = []
+  others: list[str] = []
+  with _writing(output_dir, prefix) as (stem, write):
     for i, melody in enumerate(melodies):
       files = contents(melody, formats)
       own = f'{stem}-{i:03d}-of-{len(melodies):03d}'
@@ -113,14 +157,14 @@ def write_run(output_dir, config, emotion, melodies, record, formats=('mid',)):
     text = json.dumps(record, ensure_ascii=False, indent=2) + '\n'
     others = [*others, write(f'{stem}.json', text.encode('utf-8'))]
 
-  def paths(names):
+  def paths(names: list[str]) -> list[str]:
     return [os.path.join(output_dir, name) for name in names]
 
   return [paths(entry['files']) for entry in entries], paths(others)
 
 
-def contents(melody, formats):
-  """What is written of a melody.
+def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
+  """The files of a melody.
 
   Args:
     melody: `api.Melody`.
@@ -164,7 +208,7 @@ def contents(melody, formats):
   return files
 
 
-def midi(sequence):
+def midi(sequence: 'note_seq.NoteSequence') -> bytes:
   """A NoteSequence as a MIDI file, its chord symbols as text events."""
   from note_seq import midi_io
   import pretty_midi
@@ -180,16 +224,18 @@ def midi(sequence):
 
 
 @contextlib.contextmanager
-def _together(output_dir, prefix):
+def _writing(
+  output_dir: str | os.PathLike[str], prefix: str
+) -> Iterator[tuple[str, Callable[[str, bytes], str]]]:
   """Gives a stem for names, and a function that writes a file of a name.
 
   The function returns the name. The files appear in the folder together, at
   the end. Where anything fails, none does.
   """
   try:
-    with _claimed(output_dir, prefix) as (stem, folder):
+    with _free_stem(output_dir, prefix) as (stem, folder):
 
-      def write(name, content):
+      def write(name: str, content: bytes) -> str:
         with open(os.path.join(folder, name), 'wb') as f:
           f.write(content)
         return name
@@ -204,7 +250,9 @@ def _together(output_dir, prefix):
 
 
 @contextlib.contextmanager
-def _claimed(output_dir, prefix):
+def _free_stem(
+  output_dir: str | os.PathLike[str], prefix: str
+) -> Iterator[tuple[str, str]]:
   """Gives a stem that no file has, and the folder to write in."""
   time = datetime.datetime.now()
   while True:
