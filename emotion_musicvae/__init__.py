@@ -19,8 +19,9 @@ _HOMES = {
   'EmotionMusicVAE': 'api',
   'Melody': 'api',
   'UserError': 'support.errors',
+  'load_song': 'files.songs',
 }
-__all__ = ['Emotion', 'EmotionMusicVAE', 'Melody', 'UserError']
+__all__ = ['Emotion', 'EmotionMusicVAE', 'Melody', 'UserError', 'load_song']
 
 
 def __getattr__(name):

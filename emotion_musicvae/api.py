@@ -529,7 +529,7 @@ class EmotionMusicVAE:
   def _start(self, song, start_bar, shift):
     """The `_Start` of the user's melody, `shift` semitones below it."""
     if not isinstance(song, songs.Song):
-      song = songs.load(song)
+      song = songs.load_song(song)
     (start,) = self._of_songs([(song.starting(start_bar), shift)])
     return start
 

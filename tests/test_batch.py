@@ -22,7 +22,7 @@ from emotion_musicvae.batch import pipeline
 from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
-from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
 from emotion_musicvae.files import writers
 from emotion_musicvae.support.errors import UserError
 
@@ -148,14 +148,14 @@ def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
 def songs_of_ones_own(tmp_path_factory):
   """Folder of a MIDI file of 16 bars, and one of 40 at another tempo."""
   folder = tmp_path_factory.mktemp('songs')
-  tunes = references.load_melodies()
+  windows = references.load_melodies()
   for name, tokens, qpm in (
-    ('short', tunes[0], 90),
-    ('long', np.concatenate([*tunes[1:3], tunes[3][:128]]), 70),
+    ('short', windows[0], 90),
+    ('long', np.concatenate([*windows[1:3], windows[3][:128]]), 70),
   ):
     sequence = note_seq.NoteSequence(ticks_per_quarter=220)
     sequence.tempos.add(qpm=qpm)
-    for start, length, pitch in readers.tune_from_tokens(name, tokens).notes:
+    for start, length, pitch in tunes.from_tokens(name, tokens).notes:
       sequence.notes.add(
         pitch=int(pitch),
         velocity=80,

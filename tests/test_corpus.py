@@ -12,7 +12,7 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
 
-def test_a_short_tune_is_sung_again_until_the_window_is_full():
+def test_a_short_tune_is_looped_to_16_bars():
   notes = np.array([[t, 1.0, 60 + t] for t in range(8)], np.float32)
   (window,) = corpus.tune_windows(tunes.Tune('scale', notes, 8.0))
   assert window.shape == (256,)
@@ -81,10 +81,10 @@ def test_nothing_held_out_has_a_variant_on_the_training_side():
 
 def test_the_bundled_corpus_reads_one_collection_nearly_whole():
   path = next(p for p in corpus.folk_files() if 'book2' in p)
-  tunes, refusals = readers.read(path)
-  failed = [r for r in refusals if r.reason == readers.UNREADABLE]
-  assert len(tunes) > 100
-  assert len(failed) <= 0.02 * len(tunes)
+  found, refusals = readers.read(path)
+  failed = [r for r in refusals if r.reason == tunes.UNREADABLE]
+  assert len(found) > 100
+  assert len(failed) <= 0.02 * len(found)
 
 
 def test_rare_densities_are_drawn_more_often():

@@ -179,7 +179,7 @@ def test_ones_own_melody_is_read_once_for_many(tmp_path, monkeypatch):
   for item in items[:3]:
     np.testing.assert_array_equal(item.song.tokens, first.song.tokens)
     assert item.song.tokens.dtype == np.uint8
-    assert (item.song.qpm, item.song.account) == (120, first.song.account)
+    assert (item.song.qpm, item.song.report) == (120, first.song.report)
 
 
 @pytest.mark.parametrize(

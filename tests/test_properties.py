@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from emotion_musicvae.emotions import catalogue
-from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
@@ -202,7 +202,7 @@ def test_a_tune_cut_into_a_window_is_the_tune(row):
   row = _without_idle_offs(row)
   row[-1] = melody.NOTE_OFF  # A verse closes before it is sung again.
   row = _without_idle_offs(row)
-  tune = readers.tune_from_tokens('x', row)
+  tune = tunes.from_tokens('x', row)
   (window,) = corpus.tune_windows(tune)
   np.testing.assert_array_equal(window, row)
 

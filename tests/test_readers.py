@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.pretraining import corpus
@@ -32,9 +33,9 @@ def reel(tmp_path_factory):
   path = tmp_path_factory.mktemp('abc') / 'reel.abc'
   waltz = REEL.replace('X:7', 'X:8').replace('C|', '3/4')
   path.write_text(REEL + '\n' + waltz)
-  tunes, refusals = readers.read(str(path))
-  assert [refusal.reason for refusal in refusals] == [readers.NOT_DUPLE]
-  (tune,) = tunes
+  found, refusals = readers.read(str(path))
+  assert [refusal.reason for refusal in refusals] == [tunes.NOT_QUADRUPLE]
+  (tune,) = found
   return tune
 
 
@@ -132,10 +133,10 @@ def test_a_tfrecord_gives_the_tunes_of_its_sequences(tmp_path):
   with tf.io.TFRecordWriter(path) as writer:
     for sequence in sequences:
       writer.write(sequence.SerializeToString())
-  tunes, refusals = readers.read(path)
+  found, refusals = readers.read(path)
   assert not refusals
-  assert len({tune.name for tune in tunes}) == 2
-  for tune, sequence in zip(tunes, sequences):
+  assert len({tune.name for tune in found}) == 2
+  for tune, sequence in zip(found, sequences):
     (expected,), _ = _midi(sequence, tmp_path / 'one.mid')
     np.testing.assert_array_equal(tune.notes, expected.notes)
 
@@ -163,14 +164,14 @@ def test_only_the_passage_in_four_four_is_taken(tmp_path):
 @pytest.mark.parametrize(
   ('sequence', 'reason'),
   [
-    (_sequence(8, metre=(3, 4)), readers.NOT_DUPLE),
-    (_sequence(8, drums=True), readers.DRUMS_ONLY),
-    (_sequence(0), readers.NO_NOTES),
+    (_sequence(8, metre=(3, 4)), tunes.NOT_QUADRUPLE),
+    (_sequence(8, drums=True), tunes.DRUMS_ONLY),
+    (_sequence(0), tunes.NO_NOTES),
   ],
 )
 def test_a_piece_without_a_tune_says_why(tmp_path, sequence, reason):
-  tunes, (refusal,) = _midi(sequence, tmp_path / 'piece.mid')
-  assert not tunes
+  found, (refusal,) = _midi(sequence, tmp_path / 'piece.mid')
+  assert not found
   assert refusal.reason == reason
 
 
@@ -211,9 +212,9 @@ def test_an_accidental_lasts_to_the_bar_line(tmp_path):
 def test_a_damaged_file_is_named_and_not_fatal(tmp_path, ending):
   path = tmp_path / f'broken.{ending}'
   path.write_bytes(b'MThd\0\0\0\6 and no more')
-  tunes, (refusal,) = readers.read(str(path))
-  assert not tunes
-  assert refusal.reason == readers.UNREADABLE
+  found, (refusal,) = readers.read(str(path))
+  assert not found
+  assert refusal.reason == tunes.UNREADABLE
   assert f'broken.{ending}' in refusal.name
   assert refusal.detail
 

@@ -65,12 +65,12 @@ def test_a_tune_comes_back_from_midi_as_it_was(tune, stock_model, tmp_path):
     note.end_time *= 120 / 90
   sequence.total_time *= 120 / 90
   sequence.tempos[0].qpm = 90
-  song = songs.load(_file(tmp_path, sequence))
+  song = songs.load_song(_file(tmp_path, sequence))
   windows, steps = song.windows()
   np.testing.assert_array_equal(windows, [tune])
   assert steps == 256
   assert song.qpm == 90
-  assert song.account == (
+  assert song.report == (
     'song.mid: took track 1 (Acoustic Grand Piano), bars 1 to 16, 90 quarter '
     'notes a minute; left out: nothing.'
   )
@@ -85,7 +85,7 @@ def test_whatever_magenta_writes_is_read(stock_model, random_tokens, tmp_path):
     row[rng.random(256) < 0.95] = melody.NOTE_OFF
   rows = rows[(rows >= melody.FIRST_ONSET).any(axis=1)]
   for row, sequence in zip(rows, stock_model.note_sequences(rows)):
-    song = songs.load(_file(tmp_path, sequence))
+    song = songs.load_song(_file(tmp_path, sequence))
     (window,), _ = song.windows()
     sounds = np.cumsum(row >= melody.FIRST_ONSET) > 0
     last = int(np.flatnonzero(row >= melody.FIRST_ONSET)[-1])
@@ -102,16 +102,16 @@ def test_the_melody_is_the_track_named_so_or_the_highest(tmp_path):
   bell = ('Bell', 9, _line([8], 100))  # High, but hardly there.
   drums = ('Kit', -1, _line(range(1, 9), 38))
   path = _file(tmp_path, _score(bass, flute, bell, drums))
-  song = songs.load(path)
-  assert "took track 2 'Flute' (Flute), bars 1 to 8, 90" in song.account
-  assert "left out: track 1 'Bass' (Electric Bass (finger))" in song.account
-  assert "track 4 'Kit' (drums)" in song.account
+  song = songs.load_song(path)
+  assert "took track 2 'Flute' (Flute), bars 1 to 8, 90" in song.report
+  assert "left out: track 1 'Bass' (Electric Bass (finger))" in song.report
+  assert "track 4 'Kit' (drums)" in song.report
   named = _score(('Lead vocal', 52, _line(range(1, 9), 60)), flute)
-  assert "took track 1 'Lead vocal'" in songs.load(named).account
-  assert "took track 1 'Bass'" in songs.load(path, track=1).account
+  assert "took track 1 'Lead vocal'" in songs.load_song(named).report
+  assert "took track 1 'Bass'" in songs.load_song(path, track=1).report
   for track, message in ((9, 'tracks 1 to 4, got 9'), (4, 'no note in 4/4')):
     with pytest.raises(UserError, match=f'track: .*{message}'):
-      songs.load(path, track=track)
+      songs.load_song(path, track=track)
 
 
 def test_a_korean_name_is_read_in_either_encoding(tmp_path):
@@ -123,28 +123,28 @@ def test_a_korean_name_is_read_in_either_encoding(tmp_path):
       if message.type == 'track_name':
         message.name = '보컬'.encode(encoding).decode('latin-1')
     midi.save(path)
-    assert "took track 2 '보컬'" in songs.load(path).account
+    assert "took track 2 '보컬'" in songs.load_song(path).report
 
 
 def test_bars_keep_their_numbers_and_rests(tmp_path):
   # An empty bar at the start, a silence of three bars, and a chord.
   notes = [*_line([2, 3]), *_line([7, 8]), (8, 0.0, 1.0, 60), (8, 3.5, 0.5, 20)]
-  song = songs.load(_file(tmp_path, _score(('', 0, notes))))
+  song = songs.load_song(_file(tmp_path, _score(('', 0, notes))))
   assert _first_pitches(song.tokens)[[1, 2, 6, 7]].tolist() == [74, 75, 79, 80]
   assert not (song.tokens.reshape(8, 16)[[0, 3, 4, 5]] >= 2).any()
-  assert '(4 of them without a note)' in song.account
-  assert '1 note starting with or under another' in song.account
-  assert '1 note outside MIDI 21 to 108' in song.account
+  assert '(4 of them without a note)' in song.report
+  assert '1 note starting with or under another' in song.report
+  assert '1 note outside MIDI 21 to 108' in song.report
   (window,), _ = song.windows(start_bar=7)
   assert _first_pitches(window).tolist() == [79, 80] * 8
 
 
 def test_a_short_melody_is_sung_again_and_a_long_one_cut_in_windows():
-  four = songs.load(_score(('', 0, _line(range(1, 5)))))
+  four = songs.load_song(_score(('', 0, _line(range(1, 5)))))
   (window,), steps = four.windows()
   assert steps == 256
   assert _first_pitches(window).tolist() == [73, 74, 75, 76] * 4
-  forty = songs.load(_score(('', 0, _line(range(1, 41)))))
+  forty = songs.load_song(_score(('', 0, _line(range(1, 41)))))
   windows, steps = forty.windows()
   assert steps == 640
   played = [72 + bar % 12 for bar in [*range(1, 41), *range(1, 9)]]
@@ -160,23 +160,23 @@ def test_a_short_melody_is_sung_again_and_a_long_one_cut_in_windows():
 
 def test_a_phrase_that_ends_early_keeps_its_last_bar():
   # 15 bars and a rest are 16 bars; 2 are 2.
-  assert songs.load(_score(('', 0, _line(range(1, 16))))).last_bar == 16
-  assert songs.load(_score(('', 0, _line([1, 2])))).last_bar == 2
+  assert songs.load_song(_score(('', 0, _line(range(1, 16))))).last_bar == 16
+  assert songs.load_song(_score(('', 0, _line([1, 2])))).last_bar == 2
 
 
 def test_two_four_is_four_four_and_three_four_is_refused():
   march = [
     (bar, beat, 1.0, 60 + bar) for bar in range(1, 17) for beat in (0, 1)
   ]
-  song = songs.load(_score(('', 0, march), metre=(2, 4)))
+  song = songs.load_song(_score(('', 0, march), metre=(2, 4)))
   assert len(song.tokens) == 8 * 16
   waltz = [(bar, beat, 1.0, 60) for bar in range(1, 17) for beat in (0, 1, 2)]
   with pytest.raises(
     UserError,
     match=r'^song: the NoteSequence: not in 4/4 \(3/4\); the model '
-    'sings 4/4 only, so name a melody in 4/4$',
+    'plays 4/4 only, so name a melody in 4/4$',
   ):
-    songs.load(_score(('', 0, waltz), metre=(3, 4)))
+    songs.load_song(_score(('', 0, waltz), metre=(3, 4)))
 
 
 def test_of_several_metres_the_part_in_four_four_is_taken():
@@ -184,19 +184,19 @@ def test_of_several_metres_the_part_in_four_four_is_taken():
   bar = 240 / 90
   sequence.time_signatures.add(time=4 * bar, numerator=3, denominator=4)
   sequence.time_signatures.add(time=7 * bar, numerator=4, denominator=4)
-  song = songs.load(sequence)
+  song = songs.load_song(sequence)
   # Four bars in 4/4, four in 3/4 that take as long as three, five in 4/4.
   assert (song.first_bar, song.last_bar) == (9, 16)
-  assert 'left out: 4 bars in 4/4, 4 bars in 3/4' in song.account
+  assert 'left out: 4 bars in 4/4, 4 bars in 3/4' in song.report
   assert _first_pitches(song.tokens)[0] == 72 + 8
 
 
 def test_notation_is_read_as_well(tmp_path):
   path = tmp_path / 'tune.abc'
   path.write_text('X:1\nT:Tune\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|]\n')
-  song = songs.load(str(path))
+  song = songs.load_song(str(path))
   assert _first_pitches(song.tokens).tolist() == [60, 67, 72, 65]
-  assert song.account == (
+  assert song.report == (
     'tune.abc: took part 1, bars 1 to 4; left out: nothing.'
   )
 
@@ -253,7 +253,7 @@ def test_a_file_without_a_melody_ends_in_one_line(tmp_path, kind):
   path = str(tmp_path / 'song.mid')
   write(path)
   with pytest.raises(UserError) as error:
-    songs.load(path, argument='to_song')
+    songs.load_song(path, argument='to_song')
   said = str(error.value)
   assert said.startswith(f'to_song: {path!r}')
   assert message in said

@@ -114,7 +114,7 @@ def test_what_is_written_is_read_again_with_the_same_tokens(model, tmp_path):
   for emotion in ('intense', 'mysterious', 'gloomy'):
     for one in model.generate(emotion, 8, temperature=1.0, seed=2):
       note_seq.note_sequence_to_midi_file(one.note_sequence, path)
-      (window,), steps = songs.load(path).windows()
+      (window,), steps = songs.load_song(path).windows()
       np.testing.assert_array_equal(window, _heard(one.tokens))
       assert steps == 256
 

@@ -2,7 +2,7 @@
 
 python tools/corpus_coverage.py
 
-Prints how many tunes in duple metre each collection has, how many of them are
+Prints how many tunes in 4/4 each collection has, how many of them are
 read and give windows, and which share of the windows that training draws lies
 in each field of mean pitch and onsets a bar.
 """
@@ -11,7 +11,7 @@ from absl import app
 import numpy as np
 import tqdm
 
-from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.pretraining import trainer
@@ -28,13 +28,13 @@ def main(argv):
   hparams = configuration.build(
     configuration.CorpusHparams, entry['corpus'], CONFIG
   )
-  tunes, refusals = corpus.read_files(corpus.folk_files(), tqdm.tqdm)
-  print('\n| collection | in duple metre | read | with windows | |')
+  found, refusals = corpus.read_files(corpus.folk_files(), tqdm.tqdm)
+  print('\n| collection | in 4/4 | read | with windows | |')
   print('| --- | ---: | ---: | ---: | ---: |')
   for collection in corpus.FOLK_COLLECTIONS:
-    ours = [t for t in tunes if t.name.startswith(collection + '/')]
+    ours = [t for t in found if t.name.startswith(collection + '/')]
     failed = sum(
-      r.reason == readers.UNREADABLE and r.name.startswith(collection + '/')
+      r.reason == tunes.UNREADABLE and r.name.startswith(collection + '/')
       for r in refusals
     )
     cut = sum(any(map(len, corpus.split_windows([t], hparams))) for t in ours)
@@ -43,7 +43,7 @@ def main(argv):
       f'| {collection} | {total} | {len(ours)} | {cut} | {cut / total:.1%} |'
     )
 
-  train, _ = corpus.split_windows(tunes, hparams)
+  train, _ = corpus.split_windows(found, hparams)
   drawn = trainer.Windows.balanced(train, hparams.density_balance).batch(
     20000, hparams.mean_pitch, seed=0, step=0
   )

@@ -104,9 +104,9 @@ def _song(data):
   with tempfile.NamedTemporaryFile(suffix=ending) as f:
     f.write(data)
     f.flush()
-    song = songs.load(f.name)
+    song = songs.load_song(f.name)
   windows, steps = song.windows()
-  assert song.account
+  assert song.report
   assert 256 <= steps <= windows.size
 
 

@@ -415,7 +415,7 @@ class Sing(beam.DoFn):
         'seed': item.seed,
         'temperature': item.temperature,
         'intensity': item.intensity,
-        'input': item.song and item.song.account,
+        'input': item.song and item.song.report,
         'start_bar': item.song and item.song.first_bar,
         **melody.record(),
       }

@@ -223,7 +223,7 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
 
   @functools.lru_cache(maxsize=256)
   def song(path, track, start_bar):
-    return songs.load(path, track, 'input_midi').starting(start_bar)
+    return songs.load_song(path, start_bar, track, 'input_midi')
 
   def own(fields, number):
     path = fields.get('input_midi')

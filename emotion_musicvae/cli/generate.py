@@ -224,7 +224,7 @@ def main():
   from emotion_musicvae.steering import actor_critic
 
   song, to_song = (
-    path and songs.load(path, track, flag)
+    path and songs.load_song(path, track=track, argument=flag)
     for path, track, flag in (
       (FLAGS.input_midi, FLAGS.track, 'input_midi'),
       (FLAGS.input_midi_2, None, 'input_midi_2'),
@@ -236,7 +236,7 @@ def main():
     rows *= api.DRAWS_PER_OUTPUT
   for s in inputs:
     rows *= len(s.windows(FLAGS.start_bar)[0])
-    print(s.account)
+    print(s.report)
   model = api.EmotionMusicVAE.from_pretrained(
     FLAGS.config,
     FLAGS.checkpoint_file,
@@ -274,7 +274,7 @@ def main():
       'mode': FLAGS.mode,
       'emotion': emotion and dataclasses.asdict(emotion),
       'to_emotion': to_emotion and dataclasses.asdict(to_emotion),
-      'inputs': [s.account for s in inputs],
+      'inputs': [s.report for s in inputs],
       'start_bar': FLAGS.start_bar,
       'seed': seed,
       'temperature': FLAGS.temperature,

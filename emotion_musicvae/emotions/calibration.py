@@ -12,7 +12,9 @@ import numpy as np
 import yaml
 
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import performances
 from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
@@ -100,12 +102,12 @@ def measure_file(job):
     job: `(path, with_opening)`, whether its opening is wanted for chords.
 
   Returns:
-    `(measured, refusals)`: lists of `Measured` and of `readers.Refusal`.
+    `(measured, refusals)`: lists of `Measured` and of `tunes.Refusal`.
   """
   path, with_opening = job
   measured, refusals = [], []
   for piece in readers.pieces(path):
-    if isinstance(piece, readers.Refusal):
+    if isinstance(piece, tunes.Refusal):
       refusals.append(piece)
     else:
       measured.append(measure(piece, with_opening))
@@ -113,7 +115,7 @@ def measure_file(job):
 
 
 def measure(piece, with_opening=True):
-  """Measures one `readers.Piece`: a `Measured`."""
+  """Measures one `tunes.Piece`: a `Measured`."""
   notes = np.concatenate([tune.notes for tune in piece.tunes])
   bars = sum(tune.quarters for tune in piece.tunes) / 4
   windows = [corpus.tune_windows(tune, hop_bars=16) for tune in piece.tunes]
@@ -188,7 +190,7 @@ def _opening(piece, tonic):
     }
     if metres - {(4, 4)}:
       return None
-    sequence = readers.at_one_tempo(piece.sequence)
+    sequence = performances.at_one_tempo(piece.sequence)
     bars = (sequence.tempos[0].qpm if sequence.tempos else 120.0) / 240.0
     played = [n for n in sequence.notes if not n.is_drum]
     onsets = np.array([n.start_time for n in played]) * bars
@@ -263,7 +265,7 @@ def calibrate(labelled, progress):
 
   Returns:
     `(references, refusals)`: list of `Reference`, the shipped emotions first
-    and in their order, the others by name; and of `readers.Refusal`.
+    and in their order, the others by name; and of `tunes.Refusal`.
   """
   seen = collections.Counter()
   jobs = []

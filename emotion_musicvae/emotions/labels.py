@@ -13,6 +13,7 @@ import unicodedata
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import readers
+from emotion_musicvae.files import tunes
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
@@ -38,7 +39,7 @@ class Labels:
 
   Attributes:
     files: dictionary of path to label, in a fixed order.
-    refusals: list of `readers.Refusal` of what was left out.
+    refusals: list of `tunes.Refusal` of what was left out.
     notes: list of sentences on what a user might not expect.
   """
 
@@ -75,7 +76,7 @@ class Labels:
     self.files[path] = label
 
   def refuse(self, name, reason):
-    self.refusals.append(readers.Refusal(name, reason))
+    self.refusals.append(tunes.Refusal(name, reason))
 
   def _one_spelling(self, label):
     """One name for what is written in several ways; the shipped one if any."""

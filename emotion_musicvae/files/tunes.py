@@ -1,10 +1,29 @@
-"""One melody as notes, as readers give it, and as tokens."""
+"""Tunes as readers give them: as notes, with their pieces, and as tokens."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from emotion_musicvae.music import melody
+
+if TYPE_CHECKING:
+  import note_seq
+
+MAX_BARS = 4096  # over two hours; a damaged file may claim weeks
+MAX_NOTES = 50_000  # ten seconds of reading
+
+# Of four quarters, or of what fills bars of four.
+METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
+
+# Why a piece gives no tune.
+UNREADABLE = 'cannot be read'
+TOO_LARGE = 'too large'
+TOO_LONG = 'too long'
+NO_NOTES = 'without notes from MIDI 21 to 108'
+DRUMS_ONLY = 'drums only'
+NOT_QUADRUPLE = 'not in 4/4'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +39,86 @@ class Tune:
   """
 
   name: str
-  notes: np.ndarray
+  notes: npt.NDArray[np.float32]
   quarters: float
 
 
-def verse_tokens(tune, slowdown=1):
-  """One verse of a tune as melody tokens, its pick-up wrapped to the end.
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+  """A piece that gives no tune.
+
+  Attributes:
+    name: the piece, as in `Tune`.
+    reason: `UNREADABLE`, `TOO_LARGE`, `TOO_LONG`, `NO_NOTES`, `DRUMS_ONLY` or
+      `NOT_QUADRUPLE`.
+    detail: what was met where it cannot be read, how much is too much, or the
+      metres.
+  """
+
+  name: str
+  reason: str
+  detail: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+  """A piece of music and the tunes in it.
+
+  Attributes:
+    name: as in `Tune`.
+    tunes: at least one `Tune`.
+    sequence: the `note_seq.NoteSequence` with all its voices where it comes
+      from MIDI or a TFRecord; None where it comes from notation.
+  """
+
+  name: str
+  tunes: tuple[Tune, ...]
+  sequence: 'note_seq.NoteSequence | None' = None
+
+
+def too_long(name: str, notes: int, quarters: float) -> Refusal | None:
+  """The `Refusal` of more music than a piece has, or None.
+
+  Args:
+    name: the piece.
+    notes: how many notes it has.
+    quarters: its length in quarter notes.
+  """
+  if notes > MAX_NOTES:
+    return Refusal(name, TOO_LONG, f'more than {MAX_NOTES:,} notes')
+  if not quarters <= melody.BEATS_PER_BAR * MAX_BARS:
+    return Refusal(name, TOO_LONG, f'more than {MAX_BARS:,} bars')
+  return None
+
+
+def unreadable(name: str, error: Exception) -> Refusal:
+  """The `Refusal` of a piece that a parser could not read."""
+  detail = f'{type(error).__name__}: {error}'.removesuffix(': ')
+  return Refusal(name, UNREADABLE, detail)
+
+
+def from_tokens(name: str, tokens: melody.Tokens) -> Tune:
+  """Tokens as a tune that is as long as they are.
+
+  Args:
+    name: of its piece.
+    tokens: [S] tokens.
+  """
+  notes = melody.notes(tokens)
+  columns = [
+    notes.onset / melody.STEPS_PER_QUARTER,
+    notes.length / melody.STEPS_PER_QUARTER,
+    notes.pitch,
+  ]
+  return Tune(
+    name,
+    np.stack(columns, axis=1).astype(np.float32),
+    len(tokens) / melody.STEPS_PER_QUARTER,
+  )
+
+
+def verse_tokens(tune: Tune, slowdown: float = 1) -> npt.NDArray[np.uint8]:
+  """One verse of a tune as tokens, its pick-up wrapped to the end.
 
   Args:
     tune: a `Tune` with pitches from 21 to 108.
@@ -50,10 +143,20 @@ def verse_tokens(tune, slowdown=1):
   return grid
 
 
-def note_steps(tune, slowdown):
-  """[N] sixteenths that the notes of a tune begin on, and that they end on."""
-  onsets = tune.notes[:, 0] * slowdown * melody.STEPS_PER_QUARTER
-  ends = onsets + tune.notes[:, 1] * slowdown * melody.STEPS_PER_QUARTER
-  starts = np.floor(onsets + 0.5).astype(int)
+def note_steps(
+  tune: Tune, slowdown: float = 1
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+  """The steps that the notes of a tune begin and end on.
+
+  Args:
+    tune: a `Tune`.
+    slowdown: factor on all times.
+
+  Returns:
+    `(starts, ends)`, [N] each, nearest sixteenths; a note has at least one.
+  """
+  starts = tune.notes[:, 0] * slowdown * melody.STEPS_PER_QUARTER
+  ends = starts + tune.notes[:, 1] * slowdown * melody.STEPS_PER_QUARTER
+  starts = np.floor(starts + 0.5).astype(int)
   stops = np.maximum(np.floor(ends + 0.5).astype(int), starts + 1)
   return starts, stops

@@ -1,5 +1,8 @@
 """Magenta-format checkpoints: found, checked, read and written."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import errno
 import gzip
@@ -10,9 +13,12 @@ import re
 import shutil
 import tarfile
 import tempfile
+from typing import Any
+from typing import TypeAlias
 import zlib
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from emotion_musicvae.musicvae import downloads
@@ -25,6 +31,7 @@ _OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1')
 HEAD = 'auxiliary/'  # variables that training needs and the model does not
 _NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
 
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 # 704 MB of weights, three times that with an optimizer, and some room.
 _MAX_UNPACKED_BYTES = 4 * 2**30
@@ -32,26 +39,38 @@ _MAX_MEMBERS = 1000
 _CHECKPOINT_FILE = re.compile(r'(.+)\.(index|data-\d{5}-of-\d{5})$')
 
 
-def bundled(config, name='model.ckpt'):
-  """Prefix of a checkpoint that the package carries, or None."""
+def bundled(config: str, name: str = 'model.ckpt') -> str | None:
+  """Prefix of a checkpoint that the package carries.
+
+  Args:
+    config: name of the model configuration.
+    name: `model.ckpt` for the base model, `actor.ckpt` for its actor.
+
+  Returns:
+    The prefix, or None where it carries none.
+  """
   root = importlib.resources.files('emotion_musicvae')
   prefix = os.path.join(str(root), 'models', config, name)
   return prefix if os.path.exists(prefix + '.index') else None
 
 
-def cache_dir():
+def cache_dir() -> str:
   """Folder for what was trained on demand; $EMOTION_MUSICVAE_CACHE moves it."""
   default = os.path.join('~', '.cache', 'emotion_musicvae')
   return os.path.expanduser(os.environ.get('EMOTION_MUSICVAE_CACHE') or default)
 
 
-def actor_dir(fingerprint):
-  """Run folder of the actor of the base model with this fingerprint."""
+def actor_dir(fingerprint: str) -> str:
+  """Run folder, in the cache, of the actor of a base model.
+
+  Args:
+    fingerprint: of the base model, see `fingerprint`.
+  """
   return os.path.join(cache_dir(), 'actors', fingerprint[:16])
 
 
 @contextlib.contextmanager
-def claimed(folder, argument):
+def claimed(folder: str, argument: str) -> Iterator[None]:
   """Keeps other processes from work in a folder while the body runs.
 
   Args:
@@ -62,7 +81,7 @@ def claimed(folder, argument):
     UserError: the folder cannot be written to.
   """
 
-  def taken():
+  def taken() -> None:
     print(f'Another process is at work in {folder}; waiting for it.')
 
   atomic.make_dir(folder, argument)
@@ -71,7 +90,12 @@ def claimed(folder, argument):
 
 
 @contextlib.contextmanager
-def located(config, checkpoint_file=None, run_dir=None, progress=None):
+def located(
+  config: str,
+  checkpoint_file: str | None = None,
+  run_dir: str | None = None,
+  progress: Callable[..., Any] | None = None,
+) -> Iterator[str]:
   """Finds the base model's checkpoint; fetches and unpacks it where need be.
 
   Args:
@@ -101,7 +125,7 @@ def located(config, checkpoint_file=None, run_dir=None, progress=None):
     yield prefix
 
 
-def _published(config, progress):
+def _published(config: str, progress: Callable[..., Any] | None) -> str:
   """Prefix of what a configuration is published as, fetched if need be.
 
   It is kept unpacked, once it has been read from end to end and found whole.
@@ -120,7 +144,8 @@ def _published(config, progress):
     shutil.rmtree(content, ignore_errors=True)  # of a process that was killed
     os.mkdir(content)
     try:
-      load_model(_unpack(path, content), config)
+      unpacked = _unpack(path, content)
+      load_model(unpacked, config)
       os.rename(content, home)
     except _NoRoom:
       raise
@@ -135,14 +160,15 @@ def _published(config, progress):
     finally:
       shutil.rmtree(content, ignore_errors=True)
     os.remove(path)
-  return _in_folder(home)
+  return os.path.join(home, os.path.basename(unpacked))
 
 
 class _NoRoom(UserError):
   """The archive may well be good."""
 
 
-def _locate_file(path, folder):
+def _locate_file(path: str, folder: str) -> str:
+  """Prefix of what the user names; a tar is unpacked to `folder`."""
   if os.path.isdir(path):
     prefix = tf.train.latest_checkpoint(path) or _in_folder(path)
     if not prefix:
@@ -162,7 +188,8 @@ def _locate_file(path, folder):
   return _unpack(path, folder)
 
 
-def _in_folder(path):
+def _in_folder(path: str) -> str | None:
+  """Prefix of the first checkpoint in a folder, or None."""
   names = sorted(os.listdir(path)) if os.path.isdir(path) else []
   for name in names:
     if name.endswith('.index'):
@@ -170,7 +197,7 @@ def _in_folder(path):
   return None
 
 
-def _unpack(path, folder):
+def _unpack(path: str, folder: str) -> str:
   """Takes the files of one checkpoint out of a tar, and nothing else.
 
   They are written under their last name component. An archive that would reach
@@ -192,7 +219,9 @@ def _unpack(path, folder):
         if not match or member.isdir():
           continue
         target = os.path.join(folder, match.group(0))
-        with tar.extractfile(member) as source, open(target, 'xb') as sink:
+        source = tar.extractfile(member)
+        assert source  # It is a file.
+        with source, open(target, 'xb') as sink:
           shutil.copyfileobj(source, sink)
   except FileExistsError:
     raise UserError(
@@ -217,7 +246,7 @@ def _unpack(path, folder):
 
 
 @contextlib.contextmanager
-def _opened(path):
+def _opened(path: str) -> Iterator[tarfile.TarFile]:
   """A `TarFile` of a tar, packed by gzip or not.
 
   Raises:
@@ -236,12 +265,13 @@ def _opened(path):
       'checkpoint_file', f'cannot read {path!r} ({e.strerror})'
     ) from None
   with file:
-    stream = file
+    stream: Any = file
     if file.read(2) == b'\x1f\x8b':
       stream = gzip.GzipFile(fileobj=file)
     file.seek(0)
     try:
-      tar = tarfile.TarFile(fileobj=_Sips(stream, path))
+      sips: Any = _Sips(stream, path)
+      tar = tarfile.TarFile(fileobj=sips)
     except (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error):
       raise problem from None
     with tar:
@@ -257,24 +287,24 @@ class _Sips:
 
   _MAX_BYTES = 2**20
 
-  def __init__(self, file, path):
+  def __init__(self, file: Any, path: str):
     self.tell, self.seek, self._read = file.tell, file.seek, file.read
     self._path = path
 
-  def read(self, size):
+  def read(self, size: int) -> bytes:
     """Reads at most `size` bytes."""
     if not 0 <= size <= self._MAX_BYTES:
       raise _not_safe(self._path, 'a name in it is megabytes long')
     return self._read(size)
 
 
-def _not_safe(path, problem):
+def _not_safe(path: str, problem: str) -> UserError:
   return UserError(
     'checkpoint_file', f'{path!r} is not safe to unpack: {problem}'
   )
 
 
-def _unsafe(member):
+def _unsafe(member: tarfile.TarInfo) -> str | None:
   """What is wrong with a member of a tar, or None."""
   parts = member.name.replace('\\', '/').split('/')
   if '..' in parts or member.name.startswith('/'):
@@ -284,7 +314,11 @@ def _unsafe(member):
   return None
 
 
-def load_model(prefix, config, hparams=None):
+def load_model(
+  prefix: str,
+  config: str,
+  hparams: configuration.ModelHparams | None = None,
+) -> dict[str, npt.NDArray[np.float32]]:
   """Reads a base model and checks it against its configuration.
 
   Args:
@@ -333,15 +367,17 @@ def load_model(prefix, config, hparams=None):
   return weights
 
 
-def _first_line(error):
+def _first_line(error: Exception) -> str:
   return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _hparams(config):
+def _hparams(config: str) -> configuration.ModelHparams:
   return configuration.load_model_config(config)[1]
 
 
-def _mismatch(shapes, h):
+def _mismatch(
+  shapes: hierdec.Shapes, h: configuration.ModelHparams
+) -> str | None:
   """What first differs from the variables of these settings, or None."""
   expected = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
   for name, shape in sorted(expected.items()):
@@ -352,39 +388,55 @@ def _mismatch(shapes, h):
   return None
 
 
-def fingerprint(weights):
-  """Hexadecimal digest of a base model, the same for equal weights."""
+def fingerprint(weights: Mapping[str, npt.NDArray[Any]]) -> str:
+  """Hexadecimal SHA-256 of a base model, the same for equal weights.
+
+  Args:
+    weights: Magenta's variables by name.
+  """
   digest = hashlib.sha256()
   for name in sorted(weights):
     digest.update(name.encode())
-    digest.update(np.ascontiguousarray(weights[name]))
+    digest.update(np.ascontiguousarray(weights[name]).data)
   return digest.hexdigest()
 
 
-def latest(run_dir):
+def latest(run_dir: str) -> str | None:
   """Prefix of the newest checkpoint in `run_dir/train`, or None."""
   return tf.train.latest_checkpoint(os.path.join(run_dir, 'train'))
 
 
-def read(prefix, wanted=lambda name: True):
+def read(
+  prefix: str, is_read: Callable[[str], bool] = lambda name: True
+) -> Arrays:
   """Arrays of a checkpoint by name.
 
   Args:
     prefix: its prefix.
-    wanted: function of a name, whether to read it; all, optimizer and step
+    is_read: function of a name, whether to read it; all, optimizer and step
       included, if not given.
+
+  Raises:
+    tf.errors.OpError: it cannot be read.
   """
   reader = tf.train.load_checkpoint(prefix)
-  names = filter(wanted, reader.get_variable_to_shape_map())
+  names = filter(is_read, reader.get_variable_to_shape_map())
   return {name: reader.get_tensor(name) for name in names}
 
 
-def load_weights(prefix):
-  """The model's own variables: name to float32 array, nothing else."""
+def load_weights(prefix: str) -> dict[str, npt.NDArray[np.float32]]:
+  """The model's own variables by name, and no training state.
+
+  Args:
+    prefix: of a Magenta-format checkpoint.
+
+  Raises:
+    tf.errors.OpError: it cannot be read.
+  """
   return read(prefix, is_weight)
 
 
-def is_weight(name):
+def is_weight(name: str) -> bool:
   """Whether a checkpoint's entry is a model variable, not training state."""
   return not (
     name in _NOT_WEIGHTS
@@ -393,8 +445,16 @@ def is_weight(name):
   )
 
 
-def save(prefix, arrays):
-  """Writes arrays by name to the files of one checkpoint."""
+def save(prefix: str, arrays: Mapping[str, npt.ArrayLike]) -> None:
+  """Writes arrays by name to the files of one checkpoint.
+
+  Args:
+    prefix: of the files.
+    arrays: by name, as Magenta names them.
+
+  Raises:
+    tf.errors.OpError: they cannot be written.
+  """
   names = sorted(arrays)
   tf.raw_ops.SaveV2(
     prefix=prefix,
@@ -404,7 +464,12 @@ def save(prefix, arrays):
   )
 
 
-def write(directory, step, arrays, keep=3):
+def write(
+  directory: str,
+  step: int,
+  arrays: Mapping[str, npt.ArrayLike],
+  keep: int = 3,
+) -> str:
   """Writes `model.ckpt-<step>` as Magenta's trainer does, whole or not at all.
 
   The data files appear under their names once complete, and the `checkpoint`
@@ -413,7 +478,7 @@ def write(directory, step, arrays, keep=3):
   Args:
     directory: the folder, made if missing.
     step: integer in the file's name, stored as `global_step` too.
-    arrays: dictionary of name to array.
+    arrays: mapping of name to array.
     keep: how many checkpoints to leave in the folder.
 
   Returns:

@@ -1,8 +1,10 @@
 """Fetches a published checkpoint once."""
 
+from collections.abc import Callable
 import os
 import shutil
 import time
+from typing import Any
 
 import requests
 
@@ -14,11 +16,16 @@ _ATTEMPTS = 5
 CHUNK_BYTES = 1 << 16
 
 
-def fetch(url, path, progress=None, pause=2.0):
+def fetch(
+  url: str,
+  path: str,
+  progress: Callable[..., Any] | None = None,
+  pause: float = 2.0,
+) -> None:
   """Downloads a file, unless it is there.
 
   What has arrived is kept beside `path` as `.part` until the file is whole, and
-  a download that breaks off goes on from there, now or next time. Proxies are
+  a download that breaks off is resumed there, now or next time. Proxies are
   taken from the environment (`https_proxy`). Two processes must not fetch to
   one path at once. There has to be room for what the file unpacks to, too.
 
@@ -39,7 +46,7 @@ def fetch(url, path, progress=None, pause=2.0):
     for attempt in range(_ATTEMPTS):
       time.sleep(pause * attempt)
       try:
-        _continue(url, path, progress)
+        _resume(url, path, progress)
         return
       except _BrokenOff as e:
         problem = e
@@ -51,10 +58,10 @@ def fetch(url, path, progress=None, pause=2.0):
 
 
 class _BrokenOff(Exception):
-  """The download may go on when tried again."""
+  """The download may be resumed when tried again."""
 
 
-def _unavailable(url, problem):
+def _unavailable(url: str, problem: Exception | str) -> UserError:
   return UserError(
     'checkpoint_file',
     f'cannot download {url} ({problem})',
@@ -62,7 +69,7 @@ def _unavailable(url, problem):
   )
 
 
-def _continue(url, path, progress):
+def _resume(url: str, path: str, progress: Callable[..., Any] | None) -> None:
   """Fetches what is missing of a file, and moves it to its name when whole.
 
   Raises:
@@ -110,7 +117,14 @@ def _continue(url, path, progress):
   os.replace(part, path)
 
 
-def _receive(response, part, have, missing, progress):
+def _receive(
+  response: requests.Response,
+  part: str,
+  have: int,
+  missing: int,
+  progress: Callable[..., Any] | None,
+) -> None:
+  """Appends what arrives to the part of the file that is there."""
   bar = None
   if progress:
     bar = progress(

@@ -27,7 +27,7 @@ try:
     from magenta.models.music_vae import lstm_models
     from magenta.models.music_vae import trained_model
 except ModuleNotFoundError as e:
-  if e.name.partition('.')[0] != 'magenta':
+  if (e.name or '').partition('.')[0] != 'magenta':
     raise
   raise UserError(
     '',

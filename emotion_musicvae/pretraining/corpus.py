@@ -102,7 +102,7 @@ def tune_windows(tune, slowdown=1, hop_bars=8):
   if len(np.unique(starts)) < 0.98 * len(starts):
     return np.zeros([0, melody.NUM_STEPS], np.uint8)
   pitches = tune.notes[:, 2].astype(int)
-  if pitches.min() < 21 or pitches.max() > 108:
+  if pitches.min() < melody.MIN_PITCH or pitches.max() > melody.MAX_PITCH:
     return np.zeros([0, melody.NUM_STEPS], np.uint8)
   grid = tunes.verse_tokens(tune, slowdown)
   verse = len(grid)
