@@ -89,7 +89,7 @@ def main():
   # Workers of one run share its folder, and only their chief writes there.
   with contextlib.ExitStack() as stack:
     if chief:
-      stack.enter_context(checkpoints.claimed(run_dir, 'run_dir'))
+      stack.enter_context(checkpoints.hold_dir(run_dir, 'run_dir'))
     learner = actor_critic.learner_for(
       weights, hparams, FLAGS.seed, run_dir, strategy, tqdm.tqdm
     )

@@ -4,23 +4,21 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 import contextlib
-import errno
-import gzip
 import hashlib
 import importlib.resources
+import logging
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 from typing import Any
 from typing import TypeAlias
-import zlib
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from emotion_musicvae.musicvae import archives
 from emotion_musicvae.musicvae import downloads
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.support import atomic
@@ -31,11 +29,10 @@ _OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1')
 HEAD = 'auxiliary/'  # variables that training needs and the model does not
 _NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
 
+_log = logging.getLogger(__name__)
+
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
-# 704 MB of weights, three times that with an optimizer, and some room.
-_MAX_UNPACKED_BYTES = 4 * 2**30
-_MAX_MEMBERS = 1000
 _CHECKPOINT_FILE = re.compile(r'(.+)\.(index|data-\d{5}-of-\d{5})$')
 
 
@@ -70,19 +67,19 @@ def actor_dir(fingerprint: str) -> str:
 
 
 @contextlib.contextmanager
-def claimed(folder: str, argument: str) -> Iterator[None]:
+def hold_dir(folder: str, argument: str) -> Iterator[None]:
   """Keeps other processes from work in a folder while the body runs.
 
   Args:
-    folder: made if missing. A process that dies leaves no claim on it.
-    argument: that names the folder, for an error.
+    folder: made if missing. A process that dies holds nothing.
+    argument: what to name the folder in an error.
 
   Raises:
     UserError: the folder cannot be written to.
   """
 
   def taken() -> None:
-    print(f'Another process is at work in {folder}; waiting for it.')
+    _log.warning('Another process is at work in %s; waiting for it.', folder)
 
   atomic.make_dir(folder, argument)
   with atomic.lock_dir(folder, taken):
@@ -135,7 +132,7 @@ def _published(config: str, progress: Callable[..., Any] | None) -> str:
   prefix = _in_folder(home)
   if prefix:
     return prefix
-  with claimed(os.path.dirname(home), 'cache_dir'):
+  with hold_dir(os.path.dirname(home), 'cache_dir'):
     prefix = _in_folder(home)
     if prefix:
       return prefix
@@ -147,7 +144,7 @@ def _published(config: str, progress: Callable[..., Any] | None) -> str:
       unpacked = _unpack(path, content)
       load_model(unpacked, config)
       os.rename(content, home)
-    except _NoRoom:
+    except archives.NoRoom:
       raise
     except UserError as e:
       os.remove(path)
@@ -161,10 +158,6 @@ def _published(config: str, progress: Callable[..., Any] | None) -> str:
       shutil.rmtree(content, ignore_errors=True)
     os.remove(path)
   return os.path.join(home, os.path.basename(unpacked))
-
-
-class _NoRoom(UserError):
-  """The archive may well be good."""
 
 
 def _locate_file(path: str, folder: str) -> str:
@@ -198,120 +191,12 @@ def _in_folder(path: str) -> str | None:
 
 
 def _unpack(path: str, folder: str) -> str:
-  """Takes the files of one checkpoint out of a tar, and nothing else.
-
-  They are written under their last name component. An archive that would reach
-  outside the folder, or has what no checkpoint has, is refused as a whole.
-  """
-  total = 0
-  try:
-    with _opened(path) as tar:
-      for count, member in enumerate(tar):
-        total += member.size
-        problem = _unsafe(member)
-        if total > _MAX_UNPACKED_BYTES:
-          problem = 'it unpacks to more than 4 GiB'
-        elif count >= _MAX_MEMBERS:
-          problem = f'it holds more than {_MAX_MEMBERS} members'
-        if problem:
-          raise _not_safe(path, problem)
-        match = _CHECKPOINT_FILE.match(os.path.basename(member.name))
-        if not match or member.isdir():
-          continue
-        target = os.path.join(folder, match.group(0))
-        source = tar.extractfile(member)
-        assert source  # It is a file.
-        with source, open(target, 'xb') as sink:
-          shutil.copyfileobj(source, sink)
-  except FileExistsError:
-    raise UserError(
-      'checkpoint_file', f'{path!r} holds more than one checkpoint'
-    ) from None
-  except (OSError, EOFError, tarfile.TarError, ValueError, zlib.error) as e:
-    if isinstance(e, UserError):
-      raise
-    if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EFBIG):
-      raise _NoRoom(
-        'checkpoint_file',
-        f'no room in {folder!r} to unpack {path!r}',
-        'set TMPDIR or `cache_dir` to a folder with room',
-      ) from None
-    raise UserError(
-      'checkpoint_file', f'{path!r} does not unpack ({e})'
-    ) from None
+  """Unpacks the one checkpoint of a tar; returns its prefix."""
+  archives.unpack(path, _CHECKPOINT_FILE, folder)
   prefix = _in_folder(folder)
   if not prefix:
     raise UserError('checkpoint_file', f'no checkpoint inside {path!r}')
   return prefix
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[tarfile.TarFile]:
-  """A `TarFile` of a tar, packed by gzip or not.
-
-  Raises:
-    UserError: it is none.
-  """
-  problem = UserError(
-    'checkpoint_file', f'{path!r} is neither a tar nor a checkpoint'
-  )
-  # A device would be read without end.
-  if not os.path.isfile(path):
-    raise problem
-  try:
-    file = open(path, 'rb')
-  except OSError as e:
-    raise UserError(
-      'checkpoint_file', f'cannot read {path!r} ({e.strerror})'
-    ) from None
-  with file:
-    stream: Any = file
-    if file.read(2) == b'\x1f\x8b':
-      stream = gzip.GzipFile(fileobj=file)
-    file.seek(0)
-    try:
-      sips: Any = _Sips(stream, path)
-      tar = tarfile.TarFile(fileobj=sips)
-    except (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error):
-      raise problem from None
-    with tar:
-      yield tar
-
-
-class _Sips:
-  """A tar that is read in small parts, or not at all.
-
-  A member's name may be as long as the archive says, and tarfile would take it
-  into memory.
-  """
-
-  _MAX_BYTES = 2**20
-
-  def __init__(self, file: Any, path: str):
-    self.tell, self.seek, self._read = file.tell, file.seek, file.read
-    self._path = path
-
-  def read(self, size: int) -> bytes:
-    """Reads at most `size` bytes."""
-    if not 0 <= size <= self._MAX_BYTES:
-      raise _not_safe(self._path, 'a name in it is megabytes long')
-    return self._read(size)
-
-
-def _not_safe(path: str, problem: str) -> UserError:
-  return UserError(
-    'checkpoint_file', f'{path!r} is not safe to unpack: {problem}'
-  )
-
-
-def _unsafe(member: tarfile.TarInfo) -> str | None:
-  """What is wrong with a member of a tar, or None."""
-  parts = member.name.replace('\\', '/').split('/')
-  if '..' in parts or member.name.startswith('/'):
-    return f'{member.name!r} reaches outside'
-  if not (member.isreg() or member.isdir()) or member.issparse():
-    return f'{member.name!r} is neither a file nor a folder'
-  return None
 
 
 def load_model(

@@ -594,7 +594,7 @@ def actor_for(config, weights, fingerprint, overrides=None, progress=None):
   actor = finished()
   if actor:
     return actor
-  with checkpoints.claimed(run_dir, 'cache_dir'):
+  with checkpoints.hold_dir(run_dir, 'cache_dir'):
     actor = finished()
     if actor:
       return actor
