@@ -280,10 +280,10 @@ def test_onsets_are_heard_where_notes_begin():
   emotion = catalogue.Emotion(name='x', program=0, qpm=90.0)
   sequence = arrangement.arrange(_sequence(notes), emotion)
   sound = audio.render(sequence).mean(axis=1)
-  heard = librosa.onset.onset_detect(y=sound, sr=44100, units='time')
-  wanted = starts * 15 / 90.0
-  assert np.abs(wanted[:, None] - heard).min(axis=1).max() < 0.03
-  assert len(heard) == pytest.approx(len(wanted), abs=1)
+  detected = librosa.onset.onset_detect(y=sound, sr=44100, units='time')
+  expected = starts * 15 / 90.0
+  assert np.abs(expected[:, None] - detected).min(axis=1).max() < 0.03
+  assert len(detected) == pytest.approx(len(expected), abs=1)
 
 
 def test_pitches_sound_as_written():

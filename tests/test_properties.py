@@ -153,21 +153,21 @@ def test_settings_written_down_are_read_back(values):
 @given(progressions())
 def test_a_progression_fills_sixteen_bars(text):
   assert len(harmony.bars(text)) == 16
-  fit, sounding = harmony.chord_tones(text)
-  assert fit.shape == (256, 12)
-  assert ((fit >= 0) & (fit <= 1)).all()
+  weights, mask = harmony.chord_tones(text)
+  assert weights.shape == (256, 12)
+  assert ((weights >= 0) & (weights <= 1)).all()
   # Root, third and fifth at most, and never no note at all.
-  assert set((fit > 0).sum(axis=1)) <= {2, 3}
-  assert (sounding == 1).all()
-  half = fit.reshape([32, 8, 12])
+  assert set((weights > 0).sum(axis=1)) <= {2, 3}
+  assert (mask == 1).all()
+  half = weights.reshape([32, 8, 12])
   assert (half == half[:, :1]).all()
 
 
 @given(SYMBOLS, st.integers(1, 11))
 def test_transposing_a_chord_turns_its_pitch_classes(symbol, semitones):
   moved = note_seq.transpose_chord_symbol(symbol, semitones)
-  fit, other = (harmony.chord_tones(s)[0][0] for s in (symbol, moved))
-  np.testing.assert_array_equal(np.roll(fit, semitones), other)
+  one, other = (harmony.chord_tones(s)[0][0] for s in (symbol, moved))
+  np.testing.assert_array_equal(np.roll(one, semitones), other)
 
 
 @given(tokens())
@@ -200,7 +200,7 @@ def test_transposing_keeps_rhythm_and_intervals(row, pitch):
 @given(tokens(every_bar=True))
 def test_a_tune_cut_into_a_window_is_the_tune(row):
   row = _without_idle_offs(row)
-  row[-1] = melody.NOTE_OFF  # A verse closes before it is sung again.
+  row[-1] = melody.NOTE_OFF  # A verse closes before it is repeated.
   row = _without_idle_offs(row)
   tune = tunes.from_tokens('x', row)
   (window,) = corpus.tune_windows(tune)

@@ -5,6 +5,7 @@ import note_seq
 import numpy as np
 import pytest
 
+import emotion_musicvae
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import songs
@@ -139,7 +140,7 @@ def test_bars_keep_their_numbers_and_rests(tmp_path):
   assert _first_pitches(window).tolist() == [79, 80] * 8
 
 
-def test_a_short_melody_is_sung_again_and_a_long_one_cut_in_windows():
+def test_a_short_melody_is_looped_and_a_long_one_cut_in_windows():
   four = songs.load_song(_score(('', 0, _line(range(1, 5)))))
   (window,), steps = four.windows()
   assert steps == 256
@@ -199,6 +200,22 @@ def test_notation_is_read_as_well(tmp_path):
   assert song.report == (
     'tune.abc: took part 1, bars 1 to 4; left out: nothing.'
   )
+
+
+def test_the_package_reads_a_song_and_says_what_it_took(tmp_path):
+  path = _file(tmp_path, _score(('Flute', 73, _line(range(1, 9)))))
+  song = emotion_musicvae.load_song(path, start_bar=3)
+  assert song.tokens.dtype == np.uint8
+  assert song.tokens.shape == (6 * 16,)
+  assert _first_pitches(song.tokens).tolist() == list(range(75, 81))
+  assert song.report.startswith(
+    "song.mid: took track 1 'Flute' (Flute), bars 1"
+  )
+  assert repr(song) == (
+    "<Song 'song': bars 3 to 8, 24 notes, 90 quarter notes a minute>"
+  )
+  with pytest.raises(UserError, match='^start_bar: .*bars 1 to 8, got 9'):
+    emotion_musicvae.load_song(path, start_bar=9)
 
 
 def _day_long(path):

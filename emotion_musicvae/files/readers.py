@@ -61,7 +61,7 @@ def pieces(path: str) -> Iterator[tunes.Piece | tunes.Refusal]:
     found_in = FORMATS[_ending(path)]
   except KeyError:
     raise UserError(
-      path, f'expected a file ending in {", ".join(FORMATS)}'
+      repr(path), f'expected a file ending in {", ".join(FORMATS)}'
     ) from None
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
@@ -72,7 +72,9 @@ def pieces(path: str) -> Iterator[tunes.Piece | tunes.Refusal]:
       yield from found
     except ModuleNotFoundError as e:
       raise UserError(
-        path, f'reading it takes {e.name}', f'type: pip install {e.name}'
+        repr(path),
+        f'reading it takes {e.name}',
+        f'type: pip install {e.name}',
       ) from None
     except UserError:
       raise

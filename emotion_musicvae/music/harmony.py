@@ -35,7 +35,7 @@ _SCALES = {
 
 @dataclasses.dataclass(frozen=True)
 class ToneWeights:
-  """How well a note fits its chord, from 0 (foreign) to 1 (fits wholly)."""
+  """What each tone of a chord counts, from 0 (foreign) to 1 (belongs)."""
 
   root: float = 1.0
   third: float = 1.0
@@ -84,7 +84,7 @@ def bars(progression: str) -> list[tuple[str, ...]]:
 def chord_tones(
   progression: str, weights: ToneWeights = ToneWeights()
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-  """How well each pitch class fits the chord at each step.
+  """How far each pitch class belongs to the chord at each step.
 
   Args:
     progression: see `bars`.
@@ -171,7 +171,7 @@ def key(progression: str, mode: str) -> int | None:
 def symbol_tones(
   symbol: str, weights: ToneWeights = ToneWeights()
 ) -> npt.NDArray[np.float32]:
-  """How well each pitch class fits a chord.
+  """How far each pitch class belongs to a chord.
 
   Args:
     symbol: chord symbol, as `Am` or `Bb7`; not `N.C.`.

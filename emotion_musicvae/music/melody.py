@@ -1,7 +1,7 @@
 """Melodies as tokens: the grid, its notes, and plain statistics of them.
 
-Tokens are Magenta's: 0 goes on (hold), 1 ends the note, i >= 2 begins a note at
-MIDI pitch i + 19. A melody has 256 steps, sixteenths of 16 bars in 4/4. This
+Tokens are Magenta's: 0 holds what sounds, 1 ends the note, i >= 2 begins a note
+at MIDI pitch i + 19. A melody has 256 steps, sixteenths of 16 bars in 4/4. This
 module owns every constant of that grid.
 """
 

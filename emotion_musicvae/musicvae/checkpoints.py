@@ -128,22 +128,22 @@ def _published(config: str, progress: Callable[..., Any] | None) -> str:
   It is kept unpacked, once it has been read from end to end and found whole.
   """
   url = configuration.load_model_config(config)[0]['url']
-  home = os.path.join(cache_dir(), 'checkpoints', config)
-  prefix = _in_folder(home)
+  kept = os.path.join(cache_dir(), 'checkpoints', config)
+  prefix = _in_folder(kept)
   if prefix:
     return prefix
-  with hold_dir(os.path.dirname(home), 'cache_dir'):
-    prefix = _in_folder(home)
+  with hold_dir(os.path.dirname(kept), 'cache_dir'):
+    prefix = _in_folder(kept)
     if prefix:
       return prefix
-    path, content = home + '.tar', home + '.unpacked'
+    path, content = kept + '.tar', kept + '.unpacked'
     downloads.fetch(url, path, progress)
     shutil.rmtree(content, ignore_errors=True)  # of a process that was killed
     os.mkdir(content)
     try:
       unpacked = _unpack(path, content)
       load_model(unpacked, config)
-      os.rename(content, home)
+      os.rename(content, kept)
     except archives.NoRoom:
       raise
     except UserError as e:
@@ -157,7 +157,7 @@ def _published(config: str, progress: Callable[..., Any] | None) -> str:
     finally:
       shutil.rmtree(content, ignore_errors=True)
     os.remove(path)
-  return os.path.join(home, os.path.basename(unpacked))
+  return os.path.join(kept, os.path.basename(unpacked))
 
 
 def _locate_file(path: str, folder: str) -> str:
@@ -380,7 +380,7 @@ def write(
     for name in tf.io.gfile.glob(prefix + '.*'):
       tf.io.gfile.remove(name)
     raise UserError(
-      directory, f'could not write a checkpoint ({_first_line(e)})'
+      repr(directory), f'could not write a checkpoint ({_first_line(e)})'
     ) from None
   state = tf.train.get_checkpoint_state(directory)
   paths = [
