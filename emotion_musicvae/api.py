@@ -25,10 +25,9 @@ from emotion_musicvae.steering import actor_critic
 from emotion_musicvae.steering import actors
 from emotion_musicvae.steering import refinement
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
-MAX_OUTPUTS = 100_000
-MAX_UPDATES = 1000
 DRAWS_PER_OUTPUT = 64  # at most, where melodies that miss are rejected
 MAX_ENCODED = 4096  # windows of 16 bars whose latent vectors are kept
 _QPM = 120.0  # of a melody in a file that does not say
@@ -283,7 +282,7 @@ class EmotionMusicVAE:
     Raises:
       UserError: an argument out of range, or a text without a feeling.
     """
-    _check(n, temperature, intensity, updates=updates)
+    _check(n, temperature, seed, intensity, updates=updates)
     if (emotion is None) == (text is None):
       raise UserError('emotion', 'give it or `text`, one of them')
     if text is not None:
@@ -376,7 +375,7 @@ class EmotionMusicVAE:
     Raises:
       UserError: an argument out of range, or no melody in the song.
     """
-    _check(n, temperature, intensity, updates=updates)
+    _check(n, temperature, seed, intensity, updates=updates)
     emotion = _emotion(emotion)
     (shift,) = _shifts([emotion], [intensity])
     start = self._start(song, start_bar, shift)
@@ -432,7 +431,7 @@ class EmotionMusicVAE:
     Raises:
       UserError: an argument out of range, or no melody in the song.
     """
-    _check(n, temperature, intensity, distance)
+    _check(n, temperature, seed, intensity, distance)
     emotion = _emotion(emotion)
     (shift,) = _shifts([emotion], [intensity])
     start = self._start(song, start_bar, shift)
@@ -489,9 +488,8 @@ class EmotionMusicVAE:
       UserError: an argument out of range, an end that is not named, or no
         melody in a song.
     """
-    _check(n, temperature, intensity)
-    if n < 2:
-      raise UserError('num_outputs', f'interpolation takes at least 2, got {n}')
+    _check(n, temperature, seed, intensity)
+    ranges.INTERPOLATED_OUTPUTS.check('n', n)
     if to_emotion is None and to_song is None:
       raise UserError('to_emotion', 'name where to end, or `to_song`')
     if emotion is None and song is None:
@@ -825,21 +823,18 @@ def _emotion(emotion):
   return catalogue.parse(emotion) if isinstance(emotion, str) else emotion
 
 
-def _check(n, temperature, intensity, distance=0.0, updates=0):
+def _check(n, temperature, seed, intensity, distance=0.0, updates=0):
   """Refuses arguments out of range.
 
   Raises:
     UserError: names the argument and the range.
   """
-  for argument, value, low, high in (
-    ('num_outputs', n, 1, MAX_OUTPUTS),
-    ('temperature', temperature, 0.01, 10),
-    ('intensity', intensity, 0, 1),
-    ('distance', distance, 0, 1),
-    ('updates', updates, 0, MAX_UPDATES),
-  ):
-    if not low <= value <= high:
-      raise UserError(argument, f'expected {low} to {high}, got {value}')
+  ranges.NUM_OUTPUTS.check('n', n)
+  ranges.TEMPERATURE.check('temperature', temperature)
+  ranges.SEED.check('seed', seed)
+  ranges.INTENSITY.check('intensity', intensity)
+  ranges.DISTANCE.check('distance', distance)
+  ranges.UPDATES.check('updates', updates)
 
 
 def _shifts(wanted, intensity):

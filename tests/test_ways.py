@@ -220,14 +220,15 @@ def test_rejection_ends_with_the_nearest(model, monkeypatch):
 def test_arguments_are_checked(model, tunes):
   song = _song(tunes[0])
   for call, message in (
-    (lambda: model.generate('gloomy', 0), '--num_outputs'),
-    (lambda: model.transform(song, 'gloomy', intensity=2.0), '--intensity'),
-    (lambda: model.transform(song, 'gloomy', start_bar=17), '--start_bar'),
-    (lambda: model.transform('absent.mid', 'gloomy'), '--input_midi'),
-    (lambda: model.variations(song, distance=-0.1), '--distance'),
+    (lambda: model.generate('gloomy', 0), '^n: expected 1 to 100000, got 0'),
+    (lambda: model.generate('gloomy', '3'), "^n: expected an integer.*'3'"),
+    (lambda: model.transform(song, 'gloomy', intensity=2.0), '^intensity: '),
+    (lambda: model.transform(song, 'gloomy', start_bar=17), '^start_bar: '),
+    (lambda: model.transform('absent.mid', 'gloomy'), '^song: '),
+    (lambda: model.variations(song, distance=-0.1), '^distance: '),
     (lambda: model.interpolate('gloomy'), 'name where to end'),
     (lambda: model.interpolate(to_emotion='gloomy'), 'where to begin'),
-    (lambda: model.interpolate('gloomy', 'clear', n=1), 'at least 2'),
+    (lambda: model.interpolate('gloomy', 'clear', n=1), '^n: expected 2 to '),
   ):
     with pytest.raises(UserError, match=message):
       call()

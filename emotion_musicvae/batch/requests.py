@@ -18,12 +18,12 @@ import numpy as np
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 # Windows of 16 bars in a shard, which most melodies are one of: the unit of
 # work, and all that a killed worker loses.
 SHARD_SIZE = 128
-MAX_COUNT = 10_000_000
 TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
 FIELDS = (
   'emotion',
@@ -228,7 +228,7 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
   def own(fields, number):
     path = fields.get('input_midi')
     track, start_bar = (
-      number(name, int, None, 1, MAX_COUNT) if name in fields else None
+      number(name, ranges.COUNT) if name in fields else None
       for name in ('track', 'start_bar')
     )
     if path is not None:
@@ -255,10 +255,10 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
       yield Request(
         line,
         emotion,
-        number('count', int, 1, 1, MAX_COUNT),
-        number('seed', int, _own_seed(seed, line), 0, 2**63 - 1),
-        number('temperature', float, temperature, 0.01, 10),
-        strength * number('intensity', float, intensity, 0, 1),
+        number('count', ranges.COUNT, 1),
+        number('seed', ranges.SEED, _own_seed(seed, line)),
+        number('temperature', ranges.TEMPERATURE, temperature),
+        strength * number('intensity', ranges.INTENSITY, intensity),
         parse_formats(fields['formats'], 'formats', tfrecord)
         if 'formats' in fields
         else formats,
@@ -375,20 +375,8 @@ def _refuse_unknown(names, argument=''):
       )
 
 
-def _number(fields, name, kind, default, low, high):
-  value = fields.get(name, default)
-  try:
-    number = kind(value)
-    # 2.5 is no count.
-    fits = low <= number <= high and number == float(value)
-  except (ValueError, OverflowError):
-    fits = False
-  if not fits:
-    word = {int: 'an integer', float: 'a number'}[kind]
-    raise UserError(
-      name, f'expected {word} from {low} to {high}, got {value!r}'
-    )
-  return number
+def _number(fields, name, able, default=None):
+  return able.parse(name, fields.get(name, default))
 
 
 def _own_seed(seed, line):

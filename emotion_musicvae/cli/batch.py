@@ -27,6 +27,7 @@ from emotion_musicvae.batch import requests
 from emotion_musicvae.cli import command
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -163,18 +164,18 @@ def _check_flags():
   if FLAGS.emotions:
     if FLAGS.num_outputs is None:
       raise UserError('num_outputs', 'say how many melodies of each emotion')
-    command.check_range('num_outputs', FLAGS.num_outputs, 1, requests.MAX_COUNT)
+    ranges.COUNT.check('num_outputs', FLAGS.num_outputs)
   if not FLAGS.output_dir:
     raise UserError('output_dir', 'name a folder')
   if FLAGS.manifest not in ('jsonl', 'parquet'):
     raise UserError(
       'manifest', f'expected jsonl or parquet, got {FLAGS.manifest!r}'
     )
-  command.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
-  command.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
-  command.check_range('seed', FLAGS.seed, 0, 2**63 - 1)
+  ranges.TEMPERATURE.check('temperature', FLAGS.temperature)
+  ranges.INTENSITY.check('intensity', FLAGS.intensity)
+  ranges.SEED.check('seed', FLAGS.seed)
   if FLAGS.max_errors is not None:
-    command.check_range('max_errors', FLAGS.max_errors, 0, 10**12)
+    ranges.MAX_ERRORS.check('max_errors', FLAGS.max_errors)
   return requests.parse_formats(
     FLAGS.output_formats, '--output_formats', FLAGS.output_tfrecord
   )

@@ -12,6 +12,7 @@ from absl import flags
 from emotion_musicvae.cli import command
 from emotion_musicvae.emotions import labels
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -47,7 +48,7 @@ _SHOWN = 10  # pieces that are left out are named on the screen up to so many
 
 
 def main():
-  command.check_range('min_melodies', FLAGS.min_melodies, 1, 10**6)
+  ranges.MIN_MELODIES.check('min_melodies', FLAGS.min_melodies)
   command.set_log(FLAGS.log)
   outputs = _outputs(FLAGS.output_file)
   if FLAGS.labels_file:

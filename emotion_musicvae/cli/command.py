@@ -86,16 +86,6 @@ def _hush():
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def check_range(flag, value, low, high):
-  """Refuses a flag's value outside `low` to `high`.
-
-  Raises:
-    UserError: names the flag and the range.
-  """
-  if not low <= value <= high:
-    raise UserError(flag, f'expected {low} to {high}, got {value}')
-
-
 def check_strategy(name):
   """Refuses what is no strategy of `distribution`.
 

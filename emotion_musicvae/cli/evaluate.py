@@ -12,6 +12,7 @@ from emotion_musicvae.cli import command
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -62,12 +63,12 @@ flags.DEFINE_string(
 
 
 def main():
-  command.check_range('num_outputs', FLAGS.num_outputs, 2, 100_000)
-  command.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
+  ranges.MEASURED_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
+  ranges.BATCH_SIZE.check('max_batch_size', FLAGS.max_batch_size)
   if FLAGS.num_steps is not None:
-    command.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
-  temperatures = _numbers('temperatures', float, 0.01, 10.0)
-  seeds = _numbers('seeds', int, 0, 2**31 - 1)
+    ranges.NUM_STEPS.check('num_steps', FLAGS.num_steps)
+  temperatures = _numbers('temperatures', ranges.TEMPERATURE)
+  seeds = _numbers('seeds', ranges.TRAINING_SEED)
   names = _arms()
   configuration.load_model_config(FLAGS.config)
   command.set_log(FLAGS.log)
@@ -172,17 +173,17 @@ def _write(path, result, bench, samples):
     report.write(folder, result, bench, samples)
 
 
-def _numbers(flag, kind, low, high):
+def _numbers(flag, able):
   """The numbers of a flag that lists them."""
   numbers = []
   for text in FLAGS[flag].value:
     try:
-      numbers.append(kind(text))
+      numbers.append(able.kind(text))
     except ValueError:
       raise UserError(
         flag, f'expected numbers separated by commas, got {text!r}'
       ) from None
-    command.check_range(flag, numbers[-1], low, high)
+    able.check(flag, numbers[-1])
   if not numbers:
     raise UserError(flag, 'expected at least one number')
   return numbers

@@ -18,6 +18,7 @@ from emotion_musicvae.emotions import recognition
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -182,14 +183,14 @@ def main():
     to_emotion = catalogue.parse(FLAGS.to_emotion, known)
     for line in catalogue.readings(FLAGS.to_emotion, known):
       print(line)
-  command.check_range('num_outputs', FLAGS.num_outputs, 1, 100_000)
-  command.check_range('intensity', FLAGS.intensity, 0.0, 1.0)
-  command.check_range('updates', FLAGS.updates, 0, 1000)
-  command.check_range('max_batch_size', FLAGS.max_batch_size, 1, 1024)
-  command.check_range('temperature', FLAGS.temperature, 0.01, 10.0)
-  command.check_range('distance', FLAGS.distance, 0.0, 1.0)
+  ranges.NUM_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
+  ranges.INTENSITY.check('intensity', FLAGS.intensity)
+  ranges.UPDATES.check('updates', FLAGS.updates)
+  ranges.BATCH_SIZE.check('max_batch_size', FLAGS.max_batch_size)
+  ranges.TEMPERATURE.check('temperature', FLAGS.temperature)
+  ranges.DISTANCE.check('distance', FLAGS.distance)
   seed = secrets.randbelow(2**31) if FLAGS.seed is None else FLAGS.seed
-  command.check_range('seed', seed, 0, 2**63 - 1)
+  ranges.SEED.check('seed', seed)
   writers.check_formats(FLAGS.output_formats)
   if FLAGS.accompaniment not in ('chords', 'none'):
     raise UserError(
@@ -363,10 +364,10 @@ def adjusted(emotion):
   if FLAGS.target:
     emotion = catalogue.with_targets(emotion, FLAGS.target)
   if FLAGS.qpm is not None:
-    command.check_range('qpm', FLAGS.qpm, 10.0, 400.0)
+    ranges.QPM.check('qpm', FLAGS.qpm)
     emotion = dataclasses.replace(emotion, qpm=FLAGS.qpm)
   if FLAGS.program is not None:
-    command.check_range('program', FLAGS.program, 0, 127)
+    ranges.PROGRAM.check('program', FLAGS.program)
     emotion = dataclasses.replace(emotion, program=FLAGS.program)
   return emotion
 
@@ -404,7 +405,7 @@ def check_mode():
         'mode=interpolate',
         'name where to end, with --to_emotion or --input_midi_2',
       )
-    command.check_range('num_outputs', FLAGS.num_outputs, 2, 100_000)
+    ranges.INTERPOLATED_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
   for flag in ('input_midi', 'input_midi_2'):
     if FLAGS[flag].value is not None:
       readers.check_file(FLAGS[flag].value, flag)

@@ -16,6 +16,7 @@ from absl import flags
 
 from emotion_musicvae.cli import command
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -74,9 +75,9 @@ def main():
     raise UserError(
       'run_dir', 'name a folder for the checkpoints, as in --run_dir=run'
     )
-  command.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
-  command.check_range('eval_every', FLAGS.eval_every, 1, 10**9)
-  command.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
+  ranges.NUM_STEPS.check('num_steps', FLAGS.num_steps)
+  ranges.NUM_STEPS.check('eval_every', FLAGS.eval_every)
+  ranges.TRAINING_SEED.check('seed', FLAGS.seed)
   command.check_folder('run_dir', FLAGS.run_dir)
   command.check_strategy(FLAGS.distribution_strategy)
   command.set_log(FLAGS.log)

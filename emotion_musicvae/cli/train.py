@@ -9,6 +9,7 @@ from absl import flags
 
 from emotion_musicvae.cli import command
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -56,8 +57,8 @@ def main():
   )
   num_steps = FLAGS.num_steps or num_steps
   if FLAGS.num_steps is not None:
-    command.check_range('num_steps', FLAGS.num_steps, 1, 10**9)
-  command.check_range('seed', FLAGS.seed, 0, 2**31 - 1)
+    ranges.NUM_STEPS.check('num_steps', FLAGS.num_steps)
+  ranges.TRAINING_SEED.check('seed', FLAGS.seed)
   command.check_strategy(FLAGS.distribution_strategy)
   command.set_log(FLAGS.log)
   if FLAGS.run_dir:

@@ -11,6 +11,7 @@ import unicodedata
 from emotion_musicvae.emotions import recognition
 from emotion_musicvae.emotions.lexicon import vocabulary
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 
@@ -96,16 +97,17 @@ def check(emotion, where):
   Raises:
     UserError: names the value and its range.
   """
-  ranges = {
-    'mean_pitch': (21, 108),
-    'onsets_per_bar': (0.1, 16),
-    'qpm': (10, 400),
-    'program': (0, 127),
-  }
-  for name, (low, high) in ranges.items():
+  for name, able in (
+    ('mean_pitch', ranges.MEAN_PITCH),
+    ('onsets_per_bar', ranges.ONSETS_PER_BAR),
+    ('qpm', ranges.QPM),
+    ('program', ranges.PROGRAM),
+  ):
     value = getattr(emotion, name)
-    if not low <= value <= high:
-      raise UserError(where, f'{name} {value:g}, expected {low} to {high}')
+    if not able.low <= value <= able.high:
+      raise UserError(
+        where, f'{name} {value:g}, expected {able.low} to {able.high}'
+      )
   if emotion.mode not in ('major', 'minor'):
     raise UserError(where, f'mode {emotion.mode!r}, expected major or minor')
 
@@ -218,9 +220,8 @@ def from_place(valence, arousal, emotions=None):
     UserError: a number out of range, or emotions that are none of the nine.
   """
   emotions = load() if emotions is None else emotions
-  for name, value in (('valence', valence), ('arousal', arousal)):
-    if not -1 <= value <= 1:
-      raise UserError(name, f'expected -1 to 1, got {value:g}')
+  ranges.VALENCE.check('valence', valence)
+  ranges.AROUSAL.check('arousal', arousal)
   mixture = _weighted(recognition.place(valence, arousal), emotions)
   if not mixture:
     raise UserError(
