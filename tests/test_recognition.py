@@ -399,4 +399,4 @@ def test_requests_may_give_a_text():
   assert strong.emotion.alias == half.emotion.alias
   assert 0.3 < half.intensity < 0.5 < strong.intensity <= 1
   assert none.reason.startswith('text: no feeling was recognized')
-  assert 'leave out' in both.reason
+  assert 'leave it out' in both.reason

@@ -135,7 +135,7 @@ def parse(text, emotions=None):
   parts, weights = _parts(text)
   if weights is None:
     return find(text, emotions)
-  shares = collections.defaultdict(float)
+  shares: dict[Emotion, float] = collections.defaultdict(float)
   for part, weight in zip(parts, weights):
     mixture, _ = _meant(part, emotions)
     for emotion, share in mixture.items():
