@@ -28,8 +28,8 @@ import mido
 import numpy as np
 import yaml
 
-from emotion_musicvae.cli import command
 from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.support import quiet
 
 _SIZES = 'z_size=12,enc_rnn_size=[24,16],dec_rnn_size=[20,28],batch_size=4'
 _LEARNER = (
@@ -64,7 +64,7 @@ def _music(folder):
 def _load():
   """Imports what the commands do; TensorFlow may run nothing before a fork."""
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
-  command.load_tensorflow = lambda: None
+  quiet.load_tensorflow = lambda: None
   for name in ('music21', 'tqdm'):
     importlib.import_module(name)
   for name in ('calibration', 'generation', 'plots', 'pretraining'):

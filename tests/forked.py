@@ -18,11 +18,11 @@ import traceback
 
 def main():
   # What the commands load one by one.
-  from emotion_musicvae.cli import command
+  from emotion_musicvae.support import quiet
 
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   sys.argv = ['forked']
-  command.load_tensorflow = lambda: None
+  quiet.load_tensorflow = lambda: None
   importlib.import_module('music21')
   for name in (
     'emotions.calibration',

@@ -25,24 +25,24 @@ from absl import flags
 
 from emotion_musicvae.batch import requests
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
+shared_flags.define(
+  'actor_dir', 'checkpoint_file', 'config', 'emotions_file', 'run_dir'
+)
 flags.DEFINE_string('requests', None, 'File of requests, .jsonl or .csv.')
 flags.DEFINE_list(
   'emotions', None, 'Names of emotions, or all, in place of a file of requests.'
 )
 flags.DEFINE_integer(
   'num_outputs', None, 'With --emotions: how many melodies of each.'
-)
-flags.DEFINE_string(
-  'emotions_file',
-  None,
-  'YAML file of your own emotions, laid out as configs/emotions.yaml.',
 )
 flags.DEFINE_float('temperature', 0.5, 'Temperature of requests without one.')
 flags.DEFINE_float('intensity', 1.0, 'Intensity of requests without one.')
@@ -73,28 +73,6 @@ flags.DEFINE_string(
   "Options of Apache Beam's, as in '--runner=FlinkRunner "
   "--flink_master=host:8081'. One process on this machine if not given.",
 )
-flags.declare_key_flag('cache_dir')
-flags.DEFINE_string(
-  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
-)
-flags.DEFINE_string(
-  'checkpoint_file',
-  None,
-  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
-  'The bundled one if neither this nor --run_dir is given.',
-)
-flags.DEFINE_string(
-  'run_dir', None, 'Folder of a training run to take the checkpoint from.'
-)
-flags.DEFINE_string(
-  'actor_dir',
-  None,
-  'Run folder of emotion_musicvae_train to take the actor from, not the '
-  'one that belongs to the checkpoint.',
-)
-flags.DEFINE_string(
-  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
-)
 
 _SOME_FAILED = 3
 
@@ -111,7 +89,7 @@ def main():
   known = catalogue.load(FLAGS.emotions_file)
 
   with _rows(known) as rows:
-    command.load_tensorflow()
+    quiet.load_tensorflow()
 
     from emotion_musicvae.batch import pipeline
 

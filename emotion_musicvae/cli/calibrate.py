@@ -10,13 +10,16 @@ import tempfile
 from absl import flags
 
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import labels
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
+shared_flags.define()
 flags.DEFINE_string(
   'input_dir',
   None,
@@ -40,9 +43,6 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
   'min_melodies', 10, 'Labels with fewer melodies are marked as weak.'
 )
-flags.DEFINE_string(
-  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
-)
 
 _SHOWN = 10  # pieces that are left out are named on the screen up to so many
 
@@ -58,7 +58,7 @@ def main():
   else:
     raise UserError('input_dir', 'name a folder of labelled music')
 
-  command.load_tensorflow()
+  quiet.load_tensorflow()
 
   import tqdm
 

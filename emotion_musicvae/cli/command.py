@@ -1,7 +1,6 @@
 """The commands. What they share: flags and errors told in one line."""
 
 import contextlib
-import logging
 import os
 import re
 import sys
@@ -10,15 +9,9 @@ import tempfile
 from absl import app
 from absl import flags
 
+from emotion_musicvae._version import __version__
+from emotion_musicvae.support import quiet
 from emotion_musicvae.support.errors import UserError
-from emotion_musicvae.support.lazy import deferred
-
-flags.DEFINE_string(
-  'cache_dir',
-  None,
-  'Folder for downloaded checkpoints and actors trained on demand; '
-  '~/.cache/emotion_musicvae or $EMOTION_MUSICVAE_CACHE if not given.',
-)
 
 
 def run(module, main):
@@ -42,6 +35,10 @@ def run(module, main):
       rest = flags.FLAGS(argv)
     except flags.Error as e:
       _fail(e)
+    if flags.FLAGS.version:
+      with _told():
+        print(f'emotion_musicvae {__version__}')
+      sys.exit(0)
     if len(rest) > 1:
       _fail(f'unexpected {rest[1]!r}; every option is a flag, see --help')
     return rest
@@ -131,31 +128,7 @@ def set_log(level):
     raise UserError(
       'log', f'expected one of {", ".join(levels)}, got {level!r}'
     )
-  # TensorFlow's own C++ messages count from 0 (all) to 3 (fatal only).
-  os.environ['TF_CPP_MIN_LOG_LEVEL'] = str(min(levels.index(level), 3))
-  logging.getLogger('tensorflow').setLevel(getattr(logging, level))
-
-
-def load_tensorflow():
-  """Imports TensorFlow, quietly unless asked for more.
-
-  It prints lines on loading and on looking for a GPU that no setting of its own
-  holds back.
-  """
-  sys.stderr.flush()
-  stderr = os.dup(2)
-  with tempfile.TemporaryFile() as hidden:
-    if int(os.environ['TF_CPP_MIN_LOG_LEVEL']) >= 3:
-      os.dup2(hidden.fileno(), 2)
-    try:
-      # pylint: disable=g-import-not-at-top
-      with deferred('pandas'):  # Keras can be fed from it.
-        import tensorflow as tf
-
-      tf.config.list_physical_devices()
-    finally:
-      os.dup2(stderr, 2)
-      os.close(stderr)
+  quiet.set_log(level)
 
 
 # Arguments of the Python API that a command calls otherwise.

@@ -9,30 +9,17 @@ import tempfile
 from absl import flags
 
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
-flags.declare_key_flag('cache_dir')
-flags.DEFINE_string(
-  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
-)
-flags.DEFINE_string(
-  'checkpoint_file', None, 'Checkpoint of the base model, if not the bundled.'
-)
-flags.DEFINE_string(
-  'run_dir', None, 'Folder of a training run to take the checkpoint from.'
-)
-flags.DEFINE_string(
-  'actor_dir',
-  None,
-  'Run folder of emotion_musicvae_train to take the actor from, not the '
-  'one that belongs to the checkpoint.',
-)
+shared_flags.define('actor_dir', 'checkpoint_file', 'config', 'run_dir')
 flags.DEFINE_list(
   'arms',
   ['prior', 'ours'],
@@ -57,9 +44,6 @@ flags.DEFINE_string(
   None,
   'Folder for report.md, report.json and plots, besides the tables.',
 )
-flags.DEFINE_string(
-  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
-)
 
 
 def main():
@@ -75,7 +59,7 @@ def main():
   if FLAGS.output_dir:
     _check_new_folder(FLAGS.output_dir)
 
-  command.load_tensorflow()
+  quiet.load_tensorflow()
 
   import tqdm
 

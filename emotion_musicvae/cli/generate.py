@@ -13,16 +13,21 @@ import sys
 from absl import flags
 
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import recognition
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
+shared_flags.define(
+  'actor_dir', 'checkpoint_file', 'config', 'emotions_file', 'run_dir'
+)
 flags.DEFINE_string(
   'emotion',
   None,
@@ -45,11 +50,6 @@ flags.DEFINE_float(
 )
 flags.DEFINE_float(
   'arousal', None, 'How stirred, from -1 to 1; goes with --valence.'
-)
-flags.DEFINE_string(
-  'emotions_file',
-  None,
-  'YAML file of your own emotions, laid out as configs/emotions.yaml.',
 )
 flags.DEFINE_string(
   'target',
@@ -95,25 +95,6 @@ flags.DEFINE_bool(
   'Draw until every melody meets its targets, 64 times as many at most.',
 )
 flags.DEFINE_bool('list_emotions', False, 'List the emotions and stop.')
-flags.declare_key_flag('cache_dir')
-flags.DEFINE_string(
-  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
-)
-flags.DEFINE_string(
-  'checkpoint_file',
-  None,
-  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
-  'The bundled one if neither this nor --run_dir is given.',
-)
-flags.DEFINE_string(
-  'run_dir', None, 'Folder of a training run to take the checkpoint from.'
-)
-flags.DEFINE_string(
-  'actor_dir',
-  None,
-  'Run folder of emotion_musicvae_train to take the actor from, not the '
-  'one that belongs to the checkpoint.',
-)
 flags.DEFINE_integer('num_outputs', 3, 'How many melodies.')
 flags.DEFINE_float(
   'temperature', 0.5, 'Softmax temperature; lower is plainer, higher wilder.'
@@ -155,9 +136,6 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string(
   'hparams', '', 'Settings of the actor-critic, should it have to be trained.'
-)
-flags.DEFINE_string(
-  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
 )
 
 
@@ -214,7 +192,7 @@ def main():
   if recognized:
     print(recognition.describe(recognized))
 
-  command.load_tensorflow()
+  quiet.load_tensorflow()
 
   import tqdm
 

@@ -15,15 +15,15 @@ import time
 from absl import flags
 
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
-  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
-)
+shared_flags.define('config', 'distribution_strategy')
 flags.DEFINE_string(
   'run_dir', None, 'Folder of the run; checkpoints go to its train/.'
 )
@@ -53,15 +53,6 @@ flags.DEFINE_integer('seed', 0, 'Seed of weights, batches and noise.')
 flags.DEFINE_string(
   'hparams', '', 'Settings of model and corpus over the config: a=1,b=[2,3].'
 )
-flags.DEFINE_string(
-  'distribution_strategy',
-  'one_device',
-  'Where to train: one_device, mirrored (all GPUs of this machine) or '
-  'multi_worker_mirrored (all machines that TF_CONFIG names).',
-)
-flags.DEFINE_string(
-  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
-)
 
 # The two groups of settings and their classes; --hparams sets both.
 _GROUPS = {
@@ -88,7 +79,7 @@ def main():
   )
   files = _files(recipe)
 
-  command.load_tensorflow()
+  quiet.load_tensorflow()
 
   import tqdm
 

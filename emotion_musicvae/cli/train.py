@@ -8,22 +8,15 @@ import contextlib
 from absl import flags
 
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
-flags.declare_key_flag('cache_dir')
-flags.DEFINE_string(
-  'config', 'hierdec-mel_16bar_lite', 'Name of the model configuration.'
-)
-flags.DEFINE_string(
-  'checkpoint_file',
-  None,
-  'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its files. '
-  'The bundled one if neither this nor --base_run_dir is given.',
-)
+shared_flags.define('checkpoint_file', 'config', 'distribution_strategy')
 flags.DEFINE_string(
   'base_run_dir', None, 'Folder of a base training run, in place of it.'
 )
@@ -40,15 +33,6 @@ flags.DEFINE_integer('seed', 0, 'Seed of networks, conditions and noise.')
 flags.DEFINE_string(
   'hparams', '', 'Settings over configs/actor_critic.yaml: a=1,b=2.'
 )
-flags.DEFINE_string(
-  'distribution_strategy',
-  'one_device',
-  'Where to train: one_device, mirrored (all GPUs of this machine) or '
-  'multi_worker_mirrored (all machines that TF_CONFIG names).',
-)
-flags.DEFINE_string(
-  'log', 'ERROR', 'What to log: DEBUG, INFO, WARN, ERROR or FATAL.'
-)
 
 
 def main():
@@ -64,7 +48,7 @@ def main():
   if FLAGS.run_dir:
     command.check_folder('run_dir', FLAGS.run_dir)
 
-  command.load_tensorflow()
+  quiet.load_tensorflow()
 
   import tqdm
 

@@ -1,0 +1,75 @@
+"""Flags that several commands have, each defined here alone.
+
+A command says which it takes; those that mean another thing there, as the seed
+of a training, it defines itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from absl import flags
+
+# What is defined here belongs to the command that asks for it.
+flags.disclaim_key_flags()
+
+# Of every command.
+_COMMON = ('cache_dir', 'log', 'version')
+
+_FLAGS: dict[str, tuple[Callable[..., Any], Any, str]] = {
+  'actor_dir': (
+    flags.DEFINE_string,
+    None,
+    'Run folder of emotion_musicvae_train to take the actor from, not the '
+    'one that belongs to the checkpoint.',
+  ),
+  'cache_dir': (
+    flags.DEFINE_string,
+    None,
+    'Folder for downloaded checkpoints and actors trained on demand; '
+    '~/.cache/emotion_musicvae or $EMOTION_MUSICVAE_CACHE if not given.',
+  ),
+  'checkpoint_file': (
+    flags.DEFINE_string,
+    None,
+    'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its '
+    'files. The bundled one if none is named.',
+  ),
+  'config': (
+    flags.DEFINE_string,
+    'hierdec-mel_16bar_lite',
+    'Name of the model configuration.',
+  ),
+  'distribution_strategy': (
+    flags.DEFINE_string,
+    'one_device',
+    'Where to train: one_device, mirrored (all GPUs of this machine) or '
+    'multi_worker_mirrored (all machines that TF_CONFIG names).',
+  ),
+  'emotions_file': (
+    flags.DEFINE_string,
+    None,
+    'YAML file of your own emotions, laid out as configs/emotions.yaml.',
+  ),
+  'log': (
+    flags.DEFINE_string,
+    'ERROR',
+    'What to log: DEBUG, INFO, WARN, ERROR or FATAL.',
+  ),
+  'run_dir': (
+    flags.DEFINE_string,
+    None,
+    'Folder of a training run to take the checkpoint from.',
+  ),
+  'version': (flags.DEFINE_bool, False, 'Say the version and stop.'),
+}
+
+
+def define(*names: str) -> None:
+  """Defines flags of a command, and those that every command has.
+
+  Args:
+    *names: of flags above.
+  """
+  for name in (*names, *_COMMON):
+    kind, default, text = _FLAGS[name]
+    kind(name, default, text)

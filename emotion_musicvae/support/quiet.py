@@ -1,0 +1,64 @@
+"""TensorFlow, loaded without its chatter."""
+
+from collections.abc import Iterator
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+
+from emotion_musicvae.support.lazy import deferred
+
+# The package sets it to be quiet, unless the user's environment has it.
+_ENVIRONMENT = 'TF_CPP_MIN_LOG_LEVEL'
+_QUIET = 3  # TensorFlow's C++ messages count from 0 (all) to 3 (fatal only).
+
+
+def set_log(level: str) -> None:
+  """Sets what Magenta and TensorFlow log, before TensorFlow is loaded.
+
+  Args:
+    level: DEBUG, INFO, WARN, ERROR or FATAL.
+  """
+  levels = ('DEBUG', 'INFO', 'WARN')
+  number = levels.index(level) if level in levels else _QUIET
+  os.environ[_ENVIRONMENT] = str(number)
+  logging.getLogger('tensorflow').setLevel(getattr(logging, level))
+
+
+def load_tensorflow() -> None:
+  """Imports TensorFlow, quietly unless asked for more.
+
+  It prints lines on loading and on looking for a GPU that no setting of its own
+  holds back.
+  """
+  quiet = os.environ.get(_ENVIRONMENT, '') == str(_QUIET)
+  with _hidden_stderr() if quiet else contextlib.nullcontext():
+    # pylint: disable=g-import-not-at-top
+    with deferred('pandas'):  # Keras can be fed from it.
+      import tensorflow as tf
+
+    tf.config.list_physical_devices()
+  # At a prompt and in a notebook it sets itself to tell everything.
+  logger = logging.getLogger('tensorflow')
+  if quiet and logger.level < logging.ERROR:
+    logger.setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _hidden_stderr() -> Iterator[None]:
+  """Keeps what C++ code prints from the process's standard error."""
+  if sys.stderr:
+    sys.stderr.flush()
+  try:
+    stderr = os.dup(2)
+  except OSError:  # It is closed.
+    yield
+    return
+  with tempfile.TemporaryFile() as hidden:
+    os.dup2(hidden.fileno(), 2)
+    try:
+      yield
+    finally:
+      os.dup2(stderr, 2)
+      os.close(stderr)
