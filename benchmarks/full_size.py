@@ -65,7 +65,7 @@ def load_tensorflow():
   for module, name in (
     ('musicvae.downloads', 'fetch'), ('musicvae.checkpoints', '_unpack'),
     ('musicvae.checkpoints', 'load_model'), ('musicvae.posterior', 'encode'),
-    ('steering.actor_critic', 'train')):
+    ('steering.training', 'train')):
     timed(module, name)
 cli.load_tensorflow = load_tensorflow
 command = importlib.import_module('emotion_musicvae.cli.{command}')
@@ -101,7 +101,7 @@ import numpy as np
 import emotion_musicvae
 from emotion_musicvae.emotions import catalogue, references
 from emotion_musicvae.musicvae import checkpoints, stock
-from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.steering import learner as learners
 from emotion_musicvae.support import configuration
 from magenta.models.music_vae import trained_model
 entry, _ = configuration.load_model_config('hierdec-mel_16bar')
@@ -111,9 +111,8 @@ weights = checkpoints.load_weights({prefix!r})
 z = np.random.default_rng(0).standard_normal([32, 512]).astype('f')
 theirs = trained_model.TrainedModel(
   stock.magenta_config(entry['base'], entry['hparams']), 32, {prefix!r})
-learner = actor_critic.ActorCritic(
-  weights, (z, np.ones_like(z)),
-  actor_critic.ConditionSampler(catalogue.load(), h), h, 0)
+learner = learners.make(
+  weights, (z, np.ones_like(z)), catalogue.load(), h, 0)
 def seconds(function):
   start = time.monotonic()
   function()

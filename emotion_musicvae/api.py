@@ -21,9 +21,9 @@ from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import stock
-from emotion_musicvae.steering import actor_critic
 from emotion_musicvae.steering import actors
 from emotion_musicvae.steering import refinement
+from emotion_musicvae.steering import training
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -196,6 +196,7 @@ class EmotionMusicVAE:
     actor_dir=None,
     hparams=None,
     progress=None,
+    train_actor=False,
   ):
     """Loads a base model and the actor that was trained for it.
 
@@ -209,10 +210,13 @@ class EmotionMusicVAE:
       max_batch_size: melodies that the decoder sings at once.
       actor_dir: run folder of `emotion_musicvae_train` to take the actor from,
         in place of the one that was trained for this checkpoint by default.
-      hparams: dictionary of settings over `configs/actor_critic.yaml`, for the
-        case that no actor was trained for this checkpoint yet.
+      hparams: dictionary of settings over `configs/actor_critic.yaml` for
+        `train_actor`.
       progress: makes the progress bar of a training or a download, as `tqdm`
         does.
+      train_actor: train an actor first where there is none for this checkpoint.
+        That takes up to an hour; it is kept in the cache folder, and resumed
+        where it was interrupted.
 
     Returns:
       An `EmotionMusicVAE`.
@@ -220,6 +224,7 @@ class EmotionMusicVAE:
     Raises:
       UserError: a checkpoint that is missing, unreadable or of another
         configuration, or an actor of another checkpoint.
+      actors.NoActorError: none was trained for this checkpoint.
     """
     with checkpoints.located(
       config, checkpoint_file, run_dir, progress
@@ -227,11 +232,13 @@ class EmotionMusicVAE:
       weights = checkpoints.load_model(prefix, config)
       fingerprint = checkpoints.fingerprint(weights)
       if actor_dir:
-        actor = actors.actor_of(actor_dir, fingerprint)
-      else:
-        actor = actor_critic.actor_for(
+        actor = actors.of_run(actor_dir, fingerprint)
+      elif train_actor:
+        actor = training.find_or_train(
           config, weights, fingerprint, hparams, progress
         )
+      else:
+        actor = actors.find(config, fingerprint)
       return cls(config, prefix, weights, fingerprint, actor, max_batch_size)
 
   def description(self):
@@ -683,8 +690,8 @@ class EmotionMusicVAE:
     missed: list[Melody] = []
     most = n * DRAWS_PER_OUTPUT
     # Whole batches of the retraining, so that a draw is the same in any part.
-    size = -(-self._stock.batch_size // refinement.Retraining.BATCH)
-    size *= refinement.Retraining.BATCH
+    size = -(-self._stock.batch_size // refinement.Refinement.BATCH)
+    size *= refinement.Refinement.BATCH
     for first in range(0, most, size):
       for one in draw(range(first, min(first + size, most))):
         (missed if one.missed else found).append(one)
@@ -705,13 +712,13 @@ class EmotionMusicVAE:
         to the targets, and more of what it was. Some 0.015 CPU seconds each,
         and 10 seconds once.
       seed: integer seed of what is sung to learn from.
-      number: of the first vector, see `refinement.Retraining`.
+      number: of the first vector, see `refinement.Refinement`.
       progress: makes the progress bar of the retraining, as `tqdm` does.
     """
     moved = self._moved(z, condition.features())
     if not updates:
       return moved
-    return self._retraining(
+    return self._refinement(
       z, moved, condition, updates, seed, number, progress
     )
 
@@ -731,10 +738,10 @@ class EmotionMusicVAE:
     return np.concatenate(parts)[: len(z)]
 
   @functools.cached_property
-  def _retraining(self):
+  def _refinement(self):
     hparams, _ = configuration.load_learner(self._config)
-    return refinement.Retraining(
-      self._weights, hparams, **refinement.load_retraining()
+    return refinement.Refinement(
+      self._weights, hparams, **refinement.load_settings()
     )
 
   def decode(self, z, temperature, seed):

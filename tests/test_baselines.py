@@ -102,9 +102,9 @@ def test_latent_ascent_comes_nearer(bench, asked):
   assert np.median(after) < np.median(before)
 
 
-def test_retraining_comes_nearer_whoever_is_beside(bench, asked):
+def test_refinement_comes_nearer_whoever_is_beside(bench, asked):
   start, targets = asked
-  part = refinement.load_retraining()['part']
+  part = refinement.load_settings()['part']
   before = start + part * (bench.model.move(start, targets) - start)
   after = bench.model.move(start, targets, updates=12, seed=5)
   missed = [_missed(bench, z, targets) for z in (before, after)]

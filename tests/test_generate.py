@@ -11,7 +11,7 @@ import mido
 import pytest
 
 from emotion_musicvae.emotions import catalogue
-from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.steering import actors
 
 SEED = '--seed=11'
 
@@ -153,10 +153,10 @@ def test_a_melody_of_ones_own_is_accounted_for_and_moved(out, tmp_path):
 
 def test_targets_beyond_the_trained_range_are_warned_about():
   emotion = dataclasses.replace(catalogue.find('gloomy'), onsets_per_bar=1.5)
-  said = actor_critic.beyond_training(emotion)
+  said = actors.beyond_training(emotion)
   assert 'onsets_per_bar 1.5 lies outside' in said
   for emotion in catalogue.load():
-    assert not actor_critic.beyond_training(emotion)
+    assert not actors.beyond_training(emotion)
 
 
 def test_emotions_are_listed_with_their_aliases():

@@ -31,7 +31,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.pretraining import trainer
-from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.steering import learner as learners
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
 
@@ -51,16 +51,16 @@ def actor_and_critic(strategy):
     replay_batch_size=8,
   )
   rng = np.random.default_rng(0)
-  learner = actor_critic.ActorCritic(
+  learner = learners.make(
     WEIGHTS,
     tuple(rng.random([2, 16, 6], np.float32)),
-    actor_critic.ConditionSampler(catalogue.load(), hparams),
+    catalogue.load(),
     hparams,
     0,
     strategy,
   )
   scalars = [learner.step() for _ in range(UPDATES)]
-  return scalars, {k: np.asarray(v) for k, v in learner._state().items()}
+  return scalars, {k: np.asarray(v) for k, v in learner.state().items()}
 
 
 def base_model(strategy):

@@ -114,6 +114,7 @@ def main():
           'checkpoint_file': FLAGS.checkpoint_file,
           'run_dir': FLAGS.run_dir,
           'actor_dir': FLAGS.actor_dir,
+          'train_actor': True,
           'max_batch_size': pipeline.BATCH_SIZE,
         },
       )

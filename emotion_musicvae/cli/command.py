@@ -45,12 +45,23 @@ def run(module, main):
 
   def guarded(argv):
     del argv
+    show_messages()
     if flags.FLAGS.cache_dir:
       os.environ['EMOTION_MUSICVAE_CACHE'] = flags.FLAGS.cache_dir
     with _told():
       main()
 
   app.run(guarded, flags_parser=parse)
+
+
+def show_messages():
+  """Prints what the library logs, as it says it, on standard output."""
+  logger = logging.getLogger('emotion_musicvae')
+  handler = logging.StreamHandler(sys.stdout)
+  handler.setFormatter(logging.Formatter('%(message)s'))
+  logger.addHandler(handler)
+  logger.setLevel(logging.INFO)
+  logger.propagate = False
 
 
 @contextlib.contextmanager

@@ -82,6 +82,7 @@ def main():
       max_batch_size=FLAGS.max_batch_size,
       actor_dir=FLAGS.actor_dir,
       progress=tqdm.tqdm,
+      train_actor=True,
     )
   bench = benches.Bench(
     model,

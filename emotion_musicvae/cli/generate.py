@@ -200,7 +200,7 @@ def main():
   from emotion_musicvae.files import arrangement
   from emotion_musicvae.files import songs
   from emotion_musicvae.musicvae import stock
-  from emotion_musicvae.steering import actor_critic
+  from emotion_musicvae.steering import actors
 
   song, to_song = (
     path and songs.load_song(path, track=track, argument=flag)
@@ -224,9 +224,10 @@ def main():
     FLAGS.actor_dir,
     overrides,
     tqdm.tqdm,
+    train_actor=True,
   )
   for e in asked:
-    beyond = actor_critic.beyond_training(e)
+    beyond = actors.beyond_training(e)
     if beyond:
       print(f'Warning: {beyond}.', file=sys.stderr)
   melodies = compose(model, emotion, to_emotion, song, to_song, seed, intensity)

@@ -53,7 +53,7 @@ def main():
   import tqdm
 
   from emotion_musicvae.musicvae import checkpoints
-  from emotion_musicvae.steering import actor_critic
+  from emotion_musicvae.steering import training
   from emotion_musicvae.support import distribution
 
   strategy = distribution.strategy(FLAGS.distribution_strategy)
@@ -75,10 +75,10 @@ def main():
   with contextlib.ExitStack() as stack:
     if chief:
       stack.enter_context(checkpoints.hold_dir(run_dir, 'run_dir'))
-    learner = actor_critic.learner_for(
+    learner = training.make_learner(
       weights, hparams, FLAGS.seed, run_dir, strategy, tqdm.tqdm
     )
-    actor_critic.train(learner, run_dir, num_steps, tqdm.tqdm)
+    training.train(learner, run_dir, num_steps, tqdm.tqdm)
   if chief:
     print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
 

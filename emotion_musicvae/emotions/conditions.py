@@ -121,7 +121,9 @@ class Condition(typing.NamedTuple):
       )
     )
 
-  def take(self, rows: npt.ArrayLike | slice) -> Condition:
+  def take(
+    self, rows: Sequence[int] | npt.NDArray[np.int64] | slice
+  ) -> Condition:
     """The given rows, as an array indexes."""
     return Condition(*(values[rows] for values in self))
 

@@ -26,7 +26,7 @@ from emotion_musicvae.evaluation import bench as benches
 from emotion_musicvae.evaluation import latent_constraints
 from emotion_musicvae.evaluation import metrics
 from emotion_musicvae.music import melody
-from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.steering import learner as learners
 from emotion_musicvae.steering import refinement
 from emotion_musicvae.support import configuration
 
@@ -168,7 +168,7 @@ class LatentAscent:
   def __init__(self, bench: benches.Bench) -> None:
     s = bench.settings
     self._updates = s.ascent_updates
-    self._retraining = refinement.Retraining(
+    self._refine = refinement.Refinement(
       bench.weights,
       bench.hparams,
       part=0.0,
@@ -184,7 +184,7 @@ class LatentAscent:
     seed: int,
   ) -> melody.Floats:
     del temperature  # As ours, it learns at the temperature of the settings.
-    return self._retraining(start, start, condition, self._updates, seed)
+    return self._refine(start, start, condition, self._updates, seed)
 
 
 class Shipped:
@@ -320,19 +320,13 @@ def _learner(
   bench: benches.Bench,
   emotions: Sequence[catalogue.Emotion],
   overrides: Mapping[str, Any],
-) -> actor_critic.ActorCritic:
+) -> learners.ActorCriticLearner:
   hparams = dataclasses.replace(bench.hparams, **overrides)
-  return actor_critic.ActorCritic(
-    bench.weights,
-    bench.real,
-    actor_critic.ConditionSampler(emotions, hparams),
-    hparams,
-    bench.seed,
-  )
+  return learners.make(bench.weights, bench.real, emotions, hparams, bench.seed)
 
 
 def _train(
-  learner: actor_critic.ActorCritic, steps: Iterable[int]
+  learner: learners.ActorCriticLearner, steps: Iterable[int]
 ) -> dict[str, list[float]]:
   """Scalars of the steps by name."""
   curves: dict[str, list[float]] = {}

@@ -25,7 +25,7 @@ from emotion_musicvae.evaluation import baselines
 from emotion_musicvae.evaluation import bench as benches
 from emotion_musicvae.evaluation import metrics
 from emotion_musicvae.music import melody
-from emotion_musicvae.steering import actor_critic
+from emotion_musicvae.steering import sampling
 
 # How many melodies the cost of a training is shared by.
 SPREADS = (1, 100, 10_000)
@@ -331,7 +331,7 @@ def _unseen_hits(bench, baseline, temperature, n):
   )
   # In the canonical key, as the trained ones are, then taken to any key.
   rng = np.random.default_rng(5)
-  drawn = actor_critic.ConditionSampler(bench.emotions, hparams)(rng)
+  drawn = sampling.ConditionSampler(bench.emotions, hparams)(rng)
   unseen = drawn.with_chords_transposed(rng.integers(12, size=n))
   start = api.prior(5, n, bench.model.z_size)
   _, tokens = _decode(bench, baseline, start, unseen, temperature, 0)

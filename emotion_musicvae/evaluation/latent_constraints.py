@@ -13,8 +13,8 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.evaluation import bench as benches
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import posterior
-from emotion_musicvae.steering import actor_critic
 from emotion_musicvae.steering import networks
+from emotion_musicvae.steering import sampling
 
 _GRADIENT_PENALTY = 10.0
 
@@ -113,7 +113,7 @@ def _batches(bench, rng):
   tokens, condition = own_conditions(bench.tokens, bench.emotions)
   mean, deviation = posterior.encode(bench.weights, tokens)
   own = condition.features()
-  sampler = actor_critic.ConditionSampler(
+  sampler = sampling.ConditionSampler(
     bench.emotions, dataclasses.replace(bench.hparams, forecast_batch_size=size)
   )
 

@@ -1,17 +1,76 @@
-"""Trained actors: found, loaded, or trained for a base model that has none."""
+"""Trained actors: found, loaded, and what they are trained to reach."""
+
+from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
 
+from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.steering import networks
+from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
 FINGERPRINT = 'fingerprint'
 
 
-def load_actor(prefix):
+class NoActorError(UserError):
+  """No actor has been trained for a base model."""
+
+
+def find(config: str, fingerprint: str) -> networks.Actor:
+  """The actor that was trained for a base model.
+
+  Looked for beside the bundled model and in the cache folder, by the
+  fingerprint of the weights, so that an actor never meets another model.
+
+  Args:
+    config: name of the model configuration.
+    fingerprint: of the weights, from `checkpoints.fingerprint`.
+
+  Raises:
+    NoActorError: there is none, or its training has not ended.
+  """
+  prefix = checkpoints.bundled(config, 'actor.ckpt')
+  if prefix and fingerprint_of(prefix) == fingerprint:
+    return load(prefix)[0]
+  run_dir = checkpoints.actor_dir(fingerprint)
+  _, num_steps = configuration.load_learner(config)
+  prefix = checkpoints.latest(run_dir)
+  actor, steps = load(prefix) if prefix else (None, 0)
+  if actor is None or steps < num_steps:
+    raise NoActorError(
+      'checkpoint_file',
+      'no actor has been trained for this base model'
+      + (f' to the end ({steps} of {num_steps} steps)' if steps else ''),
+      'pass `train_actor=True` to train one, which takes up to an hour and is '
+      'done once',
+    )
+  return actor
+
+
+def of_run(run_dir: str, fingerprint: str) -> networks.Actor:
+  """The actor of a training run, however long it was trained.
+
+  Args:
+    run_dir: folder of the run.
+    fingerprint: of the base model that it must have been trained for.
+
+  Raises:
+    UserError: there is none, or it was trained for another base model.
+  """
+  prefix = checkpoints.latest(run_dir)
+  if not prefix:
+    raise UserError('actor_dir', f'no checkpoint in {run_dir!r}/train')
+  if fingerprint_of(prefix) != fingerprint:
+    raise UserError(
+      'actor_dir', f'the actor in {run_dir!r} belongs to another base model'
+    )
+  return load(prefix)[0]
+
+
+def load(prefix: str) -> tuple[networks.Actor, int]:
   """The actor of a checkpoint, and how many steps it was trained."""
   arrays = checkpoints.read(
     prefix,
@@ -30,7 +89,7 @@ def load_actor(prefix):
   return actor, int(arrays['global_step'])
 
 
-def fingerprint_of(prefix):
+def fingerprint_of(prefix: str) -> str:
   """Fingerprint of the base model that a checkpoint's actor was trained for.
 
   Raises:
@@ -42,21 +101,24 @@ def fingerprint_of(prefix):
   return reader.get_tensor(FINGERPRINT).decode()
 
 
-def actor_of(run_dir, fingerprint):
-  """The actor of a training run, however long it was trained.
-
-  Raises:
-    UserError: there is none, or it was trained for another base model.
-  """
-  prefix = checkpoints.latest(run_dir)
-  if not prefix:
-    raise UserError('actor_dir', f'no checkpoint in {run_dir!r}/train')
-  if fingerprint_of(prefix) != fingerprint:
-    raise UserError(
-      'actor_dir', f'the actor in {run_dir!r} belongs to another base model'
-    )
-  return load_actor(prefix)[0]
-
-
-def key(variable):
+def key(variable: tf.Variable) -> str:
+  """Name of a variable in a checkpoint."""
   return variable.name.removesuffix(':0')
+
+
+def beyond_training(emotion: catalogue.Emotion) -> str | None:
+  """Which target of an emotion lies outside what actors are trained for.
+
+  Any register is reached, by octaves.
+
+  Returns:
+    A sentence that names the target and the range; None when it lies inside.
+  """
+  hparams, _ = configuration.load_learner()
+  low, high = hparams.onsets_per_bar
+  if low <= emotion.onsets_per_bar <= high:
+    return None
+  return (
+    f'onsets_per_bar {emotion.onsets_per_bar:g} lies outside {low:g} to '
+    f'{high:g}, which the actor was trained to reach'
+  )

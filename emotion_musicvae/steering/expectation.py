@@ -4,14 +4,17 @@ What `music.melody` and `music.spectrogram` measure of finished tokens, here of
 the probabilities of tokens still to be drawn; equal on one-hot input.
 """
 
+from __future__ import annotations
+
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram as music_spectrogram
 
 
-def expected_onsets(probabilities):
+def expected_onsets(probabilities: tf.Tensor) -> tf.Tensor:
   """Expected number of notes that begin at each step and pitch.
 
   Args:
@@ -23,7 +26,9 @@ def expected_onsets(probabilities):
   return probabilities[:, :, melody.FIRST_ONSET :]
 
 
-def expected_sounding(probabilities, decay=None):
+def expected_sounding(
+  probabilities: tf.Tensor, decay: npt.NDArray[np.float32] | None = None
+) -> tf.Tensor:
   """Expected sounding notes, each fading from its onset on.
 
   A note sounds at its onset and through every hold after it. With one-hot
@@ -38,7 +43,8 @@ def expected_sounding(probabilities, decay=None):
     [B, 256, 88], at most 1 each.
   """
   holds = probabilities[:, :, melody.HOLD, None]
-  decay = np.ones(melody.NUM_PITCHES) if decay is None else decay
+  if decay is None:
+    decay = np.ones(melody.NUM_PITCHES, np.float32)
   kept = holds * tf.constant(decay, holds.dtype)
   return _carried(expected_onsets(probabilities), kept)
 
@@ -83,7 +89,7 @@ def _later(x, steps):
   return tf.pad(x[:, :-steps], [[0, 0], [steps, 0], [0, 0]])
 
 
-def expected_motion(probabilities):
+def expected_motion(probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """How each note is expected to follow the one before.
 
   Args:
@@ -108,7 +114,7 @@ def expected_motion(probabilities):
   )
 
 
-def per_pair(motion, onsets):
+def per_pair(motion: tf.Tensor, onsets: tf.Tensor) -> tf.Tensor:
   """Mean of what `expected_motion` adds up, over pairs of successive notes.
 
   Args:
@@ -123,12 +129,12 @@ def per_pair(motion, onsets):
   return tf.reduce_sum(motion, axis=1) / tf.maximum(pairs, 1.0)
 
 
-def one_hot(tokens):
+def one_hot(tokens: npt.ArrayLike) -> tf.Tensor:
   """[B, 256] tokens as [B, 256, 90] float32 probabilities."""
   return tf.one_hot(tokens, melody.NUM_TOKENS)
 
 
-def spectrogram(probabilities):
+def spectrogram(probabilities: tf.Tensor) -> tf.Tensor:
   """Expected energy of a melody by frame and mel band.
 
   Args:
@@ -143,7 +149,7 @@ def spectrogram(probabilities):
   return tf.einsum('btp,pf->btf', sounding, music_spectrogram.templates())
 
 
-def span_energy(probabilities, span_bars):
+def span_energy(probabilities: tf.Tensor, span_bars: int) -> tf.Tensor:
   """Mean spectrogram energy of a frame, span by span.
 
   Args:

@@ -4,17 +4,55 @@ Both take token probabilities [B, 256, 90] and return one value per melody, so
 that a one-hot input gives exactly what the decoded melody measures.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import typing
 
 import numpy as np
 import tensorflow as tf
 
+from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
 from emotion_musicvae.steering import expectation
 
 _EPSILON = 1e-6
 # Silence has a finite logarithm, far below any reference.
 ENERGY_FLOOR = 0.01
+
+
+class Predicted(typing.NamedTuple):
+  """What the critic predicts of melodies.
+
+  Attributes:
+    onsets: [B, 32, 12] notes that begin in each half bar, by pitch class.
+    mean_pitch: [B] MIDI.
+    repeats: [B] share of notes that repeat the one before.
+    interval: [B] mean interval from the note before, in semitones.
+    energy: [B, 16] spectrogram energy of a frame, by bar.
+    onsets_per_bar: [B].
+  """
+
+  onsets: tf.Tensor
+  mean_pitch: tf.Tensor
+  repeats: tf.Tensor
+  interval: tf.Tensor
+  energy: tf.Tensor
+  onsets_per_bar: tf.Tensor
+
+
+class Loss(typing.Protocol):
+  """Terms of what melodies cost, each under its name, [B], from 0."""
+
+  def __call__(
+    self, probabilities: tf.Tensor, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    """The terms of [B, 256, 90] token probabilities; differentiable."""
+
+  def of_predicted(
+    self, predicted: Predicted, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    """The same terms of what the critic predicts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +92,7 @@ class PitchLoss:
   free_interval: float = 3.0
   interval_scale: float = 1.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not 0 <= self.free_foreign <= 1:
       raise ValueError(
         f'free_foreign: expected a share in [0, 1], got {self.free_foreign}'
@@ -88,7 +126,9 @@ class PitchLoss:
         f'interval_scale: expected semitones above 0, got {self.interval_scale}'
       )
 
-  def __call__(self, probabilities, condition):
+  def __call__(
+    self, probabilities: tf.Tensor, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
     """Dictionary of `chord`, `register`, `motion` and `leaps`, each [B]."""
     _check(probabilities, condition)
     onsets = expectation.expected_onsets(probabilities)
@@ -129,30 +169,21 @@ class PitchLoss:
       'leaps': tf.square(leaping / self.interval_scale),
     }
 
-  def of_forecast(self, onsets, mean_pitch, repeats, interval, condition):
-    """The same of a forecast, notes taken as spread evenly over half bars.
-
-    Args:
-      onsets: [B, 32, 12] expected notes of each half bar, by pitch class.
-      mean_pitch: [B] MIDI.
-      repeats: [B] share of notes that repeat the one before.
-      interval: [B] mean interval from the note before, in semitones.
-      condition: `conditions.Condition`.
-
-    Returns:
-      Dictionary of `chord`, `register`, `motion` and `leaps`, each [B].
-    """
+  def of_predicted(
+    self, predicted: Predicted, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    """The same, notes taken as spread evenly over half bars."""
     half_bar = melody.STEPS_PER_BAR // 2
     weights = condition.chord_tone_weights[:, ::half_bar]
-    counted = onsets * condition.chord_mask[:, ::half_bar, None]
-    away = mean_pitch - condition.mean_pitch
+    counted = predicted.onsets * condition.chord_mask[:, ::half_bar, None]
+    away = predicted.mean_pitch - condition.mean_pitch
     foreign = tf.reduce_sum(counted * (1.0 - weights), axis=[1, 2]) / (
       tf.reduce_sum(counted, axis=[1, 2]) + _EPSILON
     )
     return {
       'chord': self._chord(foreign),
       'register': tf.square(away / self.register_scale),
-      **self._line(repeats, interval),
+      **self._line(predicted.repeats, predicted.interval),
     }
 
 
@@ -178,7 +209,7 @@ class DensityLoss:
   tolerance: float = 0.3
   rate_scale: float = 0.2
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.span_bars < 1 or melody.NUM_BARS % self.span_bars:
       raise ValueError(
         f'span_bars: expected a divisor of 16, got {self.span_bars}'
@@ -193,18 +224,31 @@ class DensityLoss:
         f'tolerance: expected a value of at least 0, got {self.tolerance}'
       )
 
-  def __call__(self, probabilities, condition):
+  def __call__(
+    self, probabilities: tf.Tensor, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
     """Dictionary of `density`, `evenness` and `rate`, each [B]."""
     _check(probabilities, condition)
     onsets = expectation.expected_onsets(probabilities)
-    return self.of_forecast(
+    return self._terms(
       expectation.span_energy(probabilities, self.span_bars),
       tf.reduce_sum(onsets, axis=[1, 2]) / melody.NUM_BARS,
       condition,
     )
 
-  def of_forecast(self, energy, onsets_per_bar, condition):
-    """The same of [B, spans] energies of a frame and [B] onsets a bar."""
+  def of_predicted(
+    self, predicted: Predicted, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    """The same of the energies of bars."""
+    energy = tf.reshape(
+      predicted.energy, [len(predicted.energy), -1, self.span_bars]
+    )
+    return self._terms(
+      tf.reduce_mean(energy, axis=2), predicted.onsets_per_bar, condition
+    )
+
+  def _terms(self, energy, onsets_per_bar, condition):
+    """The terms of [B, spans] energies of a frame and [B] onsets a bar."""
     reference = tf.math.log(condition.energy + ENERGY_FLOOR)
     spans = tf.math.log(energy + ENERGY_FLOOR) - reference[:, None]
     mean = tf.reduce_mean(energy, axis=1)

@@ -1,5 +1,8 @@
 """The actor and the critic."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 import typing
 
 import numpy as np
@@ -10,8 +13,8 @@ from emotion_musicvae.music import melody
 HIDDEN_LAYERS = 3
 
 
-class Music(typing.NamedTuple):
-  """What each bar of a melody measures, or is foreseen to.
+class Bars(typing.NamedTuple):
+  """What each bar of a melody is predicted to measure.
 
   Attributes:
     log_classes: [B, 16, 2, 12] log probability of a note's pitch class, by half
@@ -41,9 +44,15 @@ class Mlp(tf.Module):
     prefix: prefix of the variables' names.
   """
 
-  def __init__(self, sizes, rng, final_scale, prefix):
+  def __init__(
+    self,
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+    final_scale: float,
+    prefix: str,
+  ) -> None:
     super().__init__()
-    self._layers = []
+    self._layers: list[tuple[tf.Variable, tf.Variable]] = []
     for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:])):
       scale = np.sqrt(2.0 / fan_in)
       if i == len(sizes) - 2:
@@ -56,7 +65,8 @@ class Mlp(tf.Module):
         )
       )
 
-  def __call__(self, x):
+  def __call__(self, x: tf.Tensor) -> tf.Tensor:
+    """[..., first size] to [..., last size]."""
     for kernel, bias in self._layers[:-1]:
       x = tf.nn.swish(x @ kernel + bias)
     kernel, bias = self._layers[-1]
@@ -78,7 +88,13 @@ class Actor(tf.Module):
     rng: numpy Generator of the initial kernels.
   """
 
-  def __init__(self, z_size, condition_size, units, rng):
+  def __init__(
+    self,
+    z_size: int,
+    condition_size: int,
+    units: int,
+    rng: np.random.Generator,
+  ) -> None:
     super().__init__(name='actor')
     self._mlp = Mlp(
       [z_size + condition_size, *[units] * HIDDEN_LAYERS, 2 * z_size],
@@ -87,7 +103,7 @@ class Actor(tf.Module):
       prefix='actor',
     )
 
-  def __call__(self, z, features):
+  def __call__(self, z: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """[B, Z] latent vectors and [B, F] features to [B, Z] moved vectors."""
     out = self._mlp(tf.concat([z, features], axis=-1))
     gate, target = tf.split(out, 2, axis=-1)
@@ -100,15 +116,15 @@ class Actor(tf.Module):
 
 
 class Critic(tf.Module):
-  """Judges a latent vector twice: is it music, and what does it sound like.
+  """Predicts of a latent vector whether it is music, and what it measures.
 
-  The second judgement is a forecast of what the decoded melody measures, bar by
-  bar, apart from any condition; how well it meets one follows from the losses'
-  own formulas. So every melody that is decoded teaches the critic about every
-  condition at once, and its slope shows the way where the decoder's own
-  gradient is flat because a rhythm, once begun, goes on by itself.
+  The second is a prediction of what the decoded melody measures, bar by bar,
+  apart from any condition; how well it meets one follows from the losses' own
+  formulas. So every melody that is decoded teaches the critic about every
+  condition at once, and its gradient is of use where the decoder's own is flat
+  because a rhythm, once begun, continues by itself.
 
-  It listens to what the frozen conductor says for a bar, all that the decoder
+  Its input is what the frozen conductor says for a bar, all that the decoder
   itself will know of the bar but one token. So one small network serves all
   bars, and learns of each from all the others.
 
@@ -119,7 +135,13 @@ class Critic(tf.Module):
     rng: numpy Generator of the initial kernels.
   """
 
-  def __init__(self, z_size, embedding_size, units, rng):
+  def __init__(
+    self,
+    z_size: int,
+    embedding_size: int,
+    units: int,
+    rng: np.random.Generator,
+  ) -> None:
     super().__init__(name='critic')
     self._realism = Mlp([z_size, units, units, 1], rng, 0.1, 'critic/realism')
     self._music = Mlp(
@@ -129,7 +151,7 @@ class Critic(tf.Module):
       'critic/music',
     )
 
-  def realism(self, z):
+  def realism(self, z: tf.Tensor) -> tf.Tensor:
     """[B] logit that `z` comes from real music. Blind to the condition.
 
     A critic that saw the condition could tell real vectors by their not meeting
@@ -137,21 +159,21 @@ class Critic(tf.Module):
     """
     return self._realism(z)[:, 0]
 
-  def music(self, embeddings):
+  def predict(self, embeddings: tf.Tensor) -> Bars:
     """What each bar of a melody will measure.
 
     Args:
       embeddings: [16, B, E] from `hierdec.bar_embeddings`.
 
     Returns:
-      `Music` of logits and values, see there.
+      `Bars` of logits and values, see there.
     """
     out = tf.transpose(self._music(embeddings), [1, 0, 2])  # [B, 16, 30]
     classes, onsets, pitch, repeats, intervals, energy = tf.split(
       out, [24, 2, 1, 1, 1, 1], axis=2
     )
     shape = [-1, melody.NUM_BARS, 2, 12]
-    return Music(
+    return Bars(
       tf.nn.log_softmax(tf.reshape(classes, shape)),
       2.0 * tf.nn.softplus(onsets),
       66.0 + 6.0 * pitch[..., 0],

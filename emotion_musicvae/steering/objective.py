@@ -1,10 +1,23 @@
-"""What melodies cost, and how they are decoded to find out."""
+"""What melodies cost, as they are decoded and as the critic predicts them."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from emotion_musicvae.emotions import conditions
+from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.steering import expectation
 from emotion_musicvae.steering import losses
+from emotion_musicvae.steering import networks
+from emotion_musicvae.support import configuration
 
+# Names of the default losses' terms, each with a setting for its share.
 TERMS = (
   'chord',
   'register',
@@ -14,28 +27,50 @@ TERMS = (
   'evenness',
   'rate',
 )
+# Middle of the pitches, from which they are counted.
+_MIDDLE = 66.0
 
 
 class Objective:
-  """What melodies cost, and how they are sung to find out.
+  """What melodies cost, term by term, and how they are decoded to find out.
 
   Args:
-    weights: dictionary of Magenta's variables of the frozen base model.
-    hparams: `configuration.LearnerHparams`.
+    weights: Magenta's variables of the frozen base model, by name.
+    shares: weight of each term by its name.
+    temperature: softmax temperature at which melodies are decoded.
+    terms: losses that give the terms, each under its name; see `losses.Loss`.
   """
 
-  def __init__(self, weights, hparams):
+  def __init__(
+    self,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    shares: Mapping[str, float],
+    temperature: float,
+    terms: Sequence[losses.Loss] = (losses.PitchLoss(), losses.DensityLoss()),
+  ) -> None:
     self.weights = {k: tf.constant(v) for k, v in weights.items()}
-    self._hparams = hparams
-    self.pitch_loss = losses.PitchLoss()
-    self.density_loss = losses.DensityLoss()
+    self._shares = dict(shares)
+    self._temperature = temperature
+    self._losses = tuple(terms)
 
-  def sing(self, z, drawn):
-    """Melodies of [B, Z] latent vectors, as drawn and as expected.
+  @classmethod
+  def of(
+    cls,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    hparams: configuration.LearnerHparams,
+  ) -> Objective:
+    """The default losses in the shares of the settings."""
+    shares = {name: getattr(hparams, name) for name in TERMS}
+    return cls(weights, shares, hparams.temperature)
+
+  def decode(
+    self, z: tf.Tensor, uniform: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Melodies of latent vectors, as drawn and as expected.
 
     Args:
       z: [B, Z] latent vectors.
-      drawn: [B, 256] from `hierdec.uniform`.
+      uniform: [B, 256] from `hierdec.uniform`.
 
     Returns:
       `(tokens, probabilities)`: [B, 256] tokens, drawn with every bar begun as
@@ -43,36 +78,100 @@ class Objective:
       [B, 256, 90] probabilities of each token given those before it, through
       which the gradient goes back to `z`.
     """
-    temperature = self._hparams.temperature
     tokens = tf.stop_gradient(
-      hierdec.sample(self.weights, z, temperature, drawn, max_passes=1)
+      hierdec.sample(self.weights, z, self._temperature, uniform, max_passes=1)
     )
     logits = hierdec.teacher_forced_logits(self.weights, z, tokens)
-    return tokens, tf.nn.softmax(logits / temperature)
+    return tokens, tf.nn.softmax(logits / self._temperature)
 
-  def measure(self, probabilities, condition):
-    """[B, 7] losses in the order of TERMS.
+  def measure(
+    self, probabilities: tf.Tensor, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    """Each term, [B] by name.
 
     Args:
       probabilities: [B, 256, 90] float, rows summing to 1.
-      condition: `conditions.Condition` of B melodies.
+      condition: of B melodies.
     """
-    return stack(
-      {
-        **self.pitch_loss(probabilities, condition),
-        **self.density_loss(probabilities, condition),
-      }
+    return _merged(loss(probabilities, condition) for loss in self._losses)
+
+  def predict(
+    self,
+    critic: networks.Critic,
+    z: tf.Tensor,
+    condition: conditions.Condition,
+  ) -> dict[str, tf.Tensor]:
+    """Each term as the critic predicts it, [B] by name.
+
+    Args:
+      critic: what predicts each bar's measures.
+      z: [B, Z] latent vectors.
+      condition: of B melodies.
+    """
+    bars = critic.predict(hierdec.bar_embeddings(self.weights, z))
+    onsets = bars.onsets[..., None] * tf.exp(bars.log_classes)
+    number = tf.reduce_sum(bars.onsets, axis=2)  # [B, 16]
+    predicted = losses.Predicted(
+      tf.reshape(onsets, [len(z), 2 * melody.NUM_BARS, 12]),
+      tf.reduce_sum(number * bars.mean_pitch, axis=1)
+      / tf.reduce_sum(number, axis=1),
+      expectation.per_pair(bars.repeats, number),
+      expectation.per_pair(bars.intervals, number),
+      tf.exp(bars.log_energy),
+      tf.reduce_mean(number, axis=1),
+    )
+    return _merged(
+      loss.of_predicted(predicted, condition) for loss in self._losses
     )
 
-  def cost(self, terms):
-    """[B] weighted sum of [B, 7] losses."""
-    shares = tf.constant([getattr(self._hparams, name) for name in TERMS])
+  def cost(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """[B] weighted sum of [B] terms."""
+    shares = tf.constant(list(self._shares.values()))
+    stacked = tf.stack([terms[name] for name in self._shares], axis=1)
     # A melody far off must not outweigh the rest of the batch.
-    return tf.reduce_sum(shares * _soft(terms), axis=1)
+    return tf.reduce_sum(shares * _soft(stacked), axis=1)
+
+  def describe(
+    self, z: tf.Tensor, probabilities: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
+    """What the critic learns to predict of melodies, and from what.
+
+    Args:
+      z: [B, Z] latent vectors.
+      probabilities: [B, 256, 90] of what the decoder makes of them.
+
+    Returns:
+      Dictionary of [B, 16, ...] tensors, as `replay.Replay` holds them.
+    """
+    embeddings = hierdec.bar_embeddings(self.weights, z)  # [16, B, E]
+    onsets = expectation.expected_onsets(probabilities)  # [B, 256, 88]
+    pitch_class = tf.one_hot(melody.PITCHES.astype(np.int32) % 12, 12)
+    by_bar = [-1, melody.NUM_BARS, melody.STEPS_PER_BAR]
+    classes = tf.reshape(
+      onsets @ pitch_class,
+      [-1, melody.NUM_BARS, 2, melody.STEPS_PER_BAR // 2, 12],
+    )
+    number = tf.reduce_sum(  # [B, 16]
+      tf.reshape(onsets, [*by_bar, melody.NUM_PITCHES]), axis=[2, 3]
+    )
+    above = tf.reshape(onsets @ (melody.PITCHES[:, None] - _MIDDLE), by_bar)
+    repeats, intervals = (
+      tf.reduce_sum(tf.reshape(x, by_bar), axis=2)
+      for x in expectation.expected_motion(probabilities)
+    )
+    energy = expectation.span_energy(probabilities, 1)
+    return {
+      'embeddings': tf.transpose(embeddings, [1, 0, 2]),
+      'classes': tf.reduce_sum(classes, axis=3),  # [B, 16, 2, 12]
+      'mean_pitch': _MIDDLE + tf.reduce_sum(above, axis=2) / (number + 1e-6),
+      'repeats': repeats,
+      'intervals': intervals,
+      'log_energy': tf.math.log(energy + losses.ENERGY_FLOOR),
+    }
 
 
-def stack(terms):
-  return tf.stack([terms[name] for name in TERMS], axis=1)
+def _merged(parts):
+  return {name: term for part in parts for name, term in part.items()}
 
 
 def _soft(squared):

@@ -1,52 +1,75 @@
 """Refines latent vectors one by one by the decoder's own gradient."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+import typing
+
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from emotion_musicvae.emotions import conditions
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.steering import objective
 from emotion_musicvae.support import configuration
 
 
-class Retraining:
-  """Moves latent vectors on, each by itself, by what the decoder sings of it.
+class Refinement:
+  """Moves latent vectors on, each by itself, through the decoder.
 
   Adam on the vectors themselves, for the same losses as the actor's, by the
-  pathwise gradient. What it costs to go away from where a vector set out keeps
-  as much of that melody as the condition leaves.
+  pathwise gradient. A cost on the distance from where a vector started keeps as
+  much of that melody as the condition leaves.
 
   Args:
-    weights: dictionary of Magenta's variables of the frozen base model.
-    hparams: `configuration.LearnerHparams`.
-    part: of the way that the actor moved a vector, from where it goes on. The
+    weights: Magenta's variables of the frozen base model, by name.
+    hparams: settings of the losses.
+    part: share of the actor's move, in [0, 1], from which a vector starts. The
       actor knows one answer to a condition; on the way there lie as many as
       there are vectors.
-    distance: cost of the mean square of the way gone.
-    learning_rate: of Adam.
+    distance: cost of the mean square of the distance moved, from 0.
+    learning_rate: of Adam, above 0.
   """
 
-  # Of one size, so that nothing is compiled twice and no vector's way depends
+  # Of one size, so that nothing is compiled twice and no vector's path depends
   # on how many others there are.
   BATCH = 8
   _OUTSIDE = 5.0
 
-  def __init__(self, weights, hparams, part, distance, learning_rate):
-    self._objective = objective.Objective(weights, hparams)
+  def __init__(
+    self,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    hparams: configuration.LearnerHparams,
+    part: float,
+    distance: float,
+    learning_rate: float,
+  ) -> None:
+    self._objective = objective.Objective.of(weights, hparams)
     self._part = part
     self._distance = distance
     self._learning_rate = learning_rate
 
   def __call__(
-    self, start, moved, condition, updates, seed, number=0, progress=None
-  ):
-    """Latent vectors after a number of updates.
+    self,
+    start: npt.NDArray[np.float32],
+    moved: npt.NDArray[np.float32],
+    condition: conditions.Condition,
+    num_steps: int,
+    seed: int,
+    number: int = 0,
+    progress: Callable[[range], Iterable[int]] | None = None,
+  ) -> npt.NDArray[np.float32]:
+    """Latent vectors after a number of gradient steps.
 
     Args:
-      start: [N, Z] where the vectors set out.
+      start: [N, Z] where the vectors started.
       moved: [N, Z] where the actor moved them.
-      condition: `conditions.Condition` of N rows, in the canonical key.
-      updates: how many.
-      seed: integer; a row follows from it, its number and its own values alone.
+      condition: of N rows, in the canonical key.
+      num_steps: gradient steps on each.
+      seed: a row follows from it, its number and its own values alone.
       number: of the first row, a multiple of BATCH; the others count on.
       progress: wraps the iterable of batches as `tqdm` does, or None.
 
@@ -60,42 +83,42 @@ class Retraining:
     for first in progress(firsts) if progress else firsts:
       rows = np.arange(first, first + self.BATCH) % len(z)
       result.append(
-        self._climb(
+        self._refine(
           tf.constant(start[rows], tf.float32),
           tf.Variable(z[rows], dtype=tf.float32),
           tf.nest.map_structure(tf.constant, condition.take(rows)),
-          updates,
+          num_steps,
           [seed % 2**31, number + first],
         )
       )
     return np.concatenate(result)[: len(z)]
 
-  def _climb(self, start, z, condition, updates, seed):
+  def _refine(self, start, z, condition, num_steps, seed):
     optimizer = tf.keras.optimizers.Adam(self._learning_rate, 0.9, 0.99)
-    for k in range(updates):
-      drawn = tf.random.experimental.stateless_fold_in(seed, k)
-      slope = self._slope(start, z, condition, drawn)
-      optimizer.apply_gradients([(slope, z)])
+    for k in range(num_steps):
+      noise_seed = tf.random.experimental.stateless_fold_in(seed, k)
+      gradient = self._gradient(start, z, condition, noise_seed)
+      optimizer.apply_gradients([(gradient, z)])
     return z.numpy()
 
   @tf.function(jit_compile=True)
-  def _slope(self, start, z, condition, seed):
+  def _gradient(self, start, z, condition, seed):
     with tf.GradientTape() as tape:
       tape.watch(z)
-      drawn = hierdec.uniform(seed, len(z))
-      _, probabilities = self._objective.sing(z, drawn)
+      uniform = hierdec.uniform(seed, len(z))  # [B, 256]
+      _, probabilities = self._objective.decode(z, uniform)
       terms = self._objective.measure(probabilities, condition)
-      gone = tf.reduce_mean(tf.square(z - start), axis=1)
+      distance = tf.reduce_mean(tf.square(z - start), axis=1)  # [B]
       # Further out than the prior reaches, the melody is music no more.
       outside = tf.nn.relu(tf.reduce_mean(tf.square(z), axis=1) - 1.0)
       loss = tf.reduce_sum(
         self._objective.cost(terms)
-        + self._distance * gone
+        + self._distance * distance
         + self._OUTSIDE * outside
       )
     return tape.gradient(loss, z)
 
 
-def load_retraining():
-  """Settings of `Retraining` by name, of `configs/actor_critic.yaml`."""
-  return configuration.load_yaml('actor_critic')['retraining']
+def load_settings() -> dict[str, typing.Any]:
+  """Settings of `Refinement` by name, of `configs/actor_critic.yaml`."""
+  return configuration.load_yaml('actor_critic')['refinement']

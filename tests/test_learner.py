@@ -9,10 +9,12 @@ from emotion_musicvae.emotions import references
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import posterior
-from emotion_musicvae.steering import actor_critic
 from emotion_musicvae.steering import actors
 from emotion_musicvae.steering import expectation
+from emotion_musicvae.steering import learner as learners
 from emotion_musicvae.steering import objective
+from emotion_musicvae.steering import sampling
+from emotion_musicvae.steering import training
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
@@ -25,10 +27,9 @@ HPARAMS = configuration.LearnerHparams(
 def learner_of(small_weights):
   tokens = references.load_melodies()[:64]
   real = posterior.encode(small_weights, tokens)
-  sampler = actor_critic.ConditionSampler(catalogue.load(), HPARAMS)
 
   def make(seed=0, hparams=HPARAMS):
-    return actor_critic.ActorCritic(small_weights, real, sampler, hparams, seed)
+    return learners.make(small_weights, real, catalogue.load(), hparams, seed)
 
   return make
 
@@ -67,7 +68,7 @@ def test_both_networks_learn_and_every_term_is_logged(run):
   for scalars in run['scalars']:
     assert all(np.isfinite(v) for v in scalars.values())
     for term in objective.TERMS:
-      for way in ('measured', 'expected', 'foreseen'):
+      for way in ('measured', 'expected', 'predicted'):
         assert f'{way}/{term}' in scalars
 
 
@@ -81,7 +82,7 @@ def test_a_resumed_run_is_the_unbroken_run(learner_of, run):
 
 
 def test_the_saved_actor_is_the_trained_actor(run):
-  actor, steps = actors.load_actor(run['prefix'])
+  actor, steps = actors.load(run['prefix'])
   assert steps == 3
   assert actors.fingerprint_of(run['prefix']) == run['learner'].fingerprint
   for variable in actor.trainable_variables:
@@ -90,7 +91,7 @@ def test_the_saved_actor_is_the_trained_actor(run):
     )
 
 
-def test_the_critic_learns_to_foresee_what_melodies_measure(learner_of):
+def test_the_critic_learns_to_predict_what_melodies_measure(learner_of):
   """A decoder of random weights sings all pitches alike: not those."""
   hparams = dataclasses.replace(
     HPARAMS, critic_updates=8, critic_learning_rate=0.003, learning_rate=0.0
@@ -118,7 +119,7 @@ def test_an_actor_of_another_model_is_refused(learner_of, tmp_path):
   learner.save(str(tmp_path))
   learner.fingerprint = 'another'
   with pytest.raises(UserError, match='actor of another base model'):
-    actor_critic.train(learner, str(tmp_path), 2, None)
+    training.train(learner, str(tmp_path), 2, None)
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(
@@ -130,7 +131,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_state(
   with pytest.raises(
     FloatingPointError, match='actor/loss not finite .* last good state'
   ):
-    actor_critic.train(learner, str(tmp_path), 1, None)
+    training.train(learner, str(tmp_path), 1, None)
   assert checkpoints.latest(str(tmp_path)) == good
 
 
@@ -139,8 +140,8 @@ def test_energy_reference_is_what_real_melodies_measure():
   energy = references.EnergyReference(tokens[::2])
   other = tokens[1::2]
   measured = expectation.span_energy(expectation.one_hot(other), 16)[:, 0]
-  foreseen = energy(melody.mean_pitch(other), melody.onsets_per_bar(other))
-  error = np.abs(np.log(measured / foreseen))
+  predicted = energy(melody.mean_pitch(other), melody.onsets_per_bar(other))
+  error = np.abs(np.log(measured / predicted))
   assert np.median(error) < 0.05
   # More notes, more energy; higher notes fade faster.
   assert np.all(np.diff(energy(66.0, np.linspace(2.5, 11.5, 20))) > 0)
@@ -152,7 +153,7 @@ def test_free_conditions_mix_the_bars_of_the_emotions():
   hparams = dataclasses.replace(
     HPARAMS, emotion_share=0.0, forecast_batch_size=400
   )
-  condition = actor_critic.ConditionSampler(wanted, hparams)(
+  condition = sampling.ConditionSampler(wanted, hparams)(
     np.random.default_rng(0)
   )
   canonical, _ = conditions.Condition.of(wanted).in_canonical_key()
