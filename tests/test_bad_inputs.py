@@ -589,7 +589,11 @@ def test_ctrl_c_leaves_nothing_at_any_stage(run, tmp_path, where):
   ('module', 'flags', 'where'),
   [
     ('calibrate', [OUT, '--input_dir={scales}'], 'files.readers.pieces'),
-    ('calibrate', [OUT, '--input_dir={scales}'], 'emotions.calibration.report'),
+    (
+      'calibrate',
+      [OUT, '--input_dir={scales}'],
+      'emotions.calibration_report.report',
+    ),
     (
       'calibrate',
       [OUT, '--input_dir={scales}'],

@@ -63,6 +63,7 @@ def main():
   import tqdm
 
   from emotion_musicvae.emotions import calibration
+  from emotion_musicvae.emotions import calibration_report
   from emotion_musicvae.evaluation import figures
   from emotion_musicvae.pretraining import corpus
 
@@ -83,10 +84,10 @@ def main():
       f'Fewer than {FLAGS.min_melodies} melodies, little to go by: '
       + ', '.join(few)
     )
-  report = calibration.report(
+  report = calibration_report.report(
     references, refusals, found.notes, FLAGS.min_melodies
   )
-  text = calibration.yaml_text(references, FLAGS.min_melodies)
+  text = calibration_report.yaml_text(references, FLAGS.min_melodies)
 
   def draw(path):
     figures.pitch_against_density(path, references)

@@ -5,11 +5,18 @@ that a label's mean is one over pieces. Pieces are measured one file at a time;
 only their numbers are kept, and of a few the opening bars, for the chords.
 """
 
+from __future__ import annotations
+
 import collections
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
+import typing
 
 import numpy as np
-import yaml
+import numpy.typing as npt
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import performances
@@ -53,7 +60,7 @@ class Measured:
     degrees: [12] share of sounding time of each degree above the tonic.
     opening: [N, 3] notes of all voices in the first 16 bars: onset and end in
       bars, and pitch above the tonic; None where the metre is not 4/4, or
-      chords are not wanted of this piece.
+      no chords are inferred of this piece.
   """
 
   melodies: int
@@ -63,8 +70,8 @@ class Measured:
   qpm: float
   mode: str
   tonic: int
-  degrees: tuple
-  opening: np.ndarray | None
+  degrees: tuple[float, ...]
+  opening: npt.NDArray[np.float32] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,18 +95,20 @@ class Reference:
   files: int
   pieces: int
   melodies: int
-  summary: dict
+  summary: dict[str, tuple[float, ...]]
   major: float
-  degrees: np.ndarray
+  degrees: npt.NDArray[np.float64]
   chords_from: str
-  values: dict
+  values: dict[str, npt.NDArray[np.float64]]
 
 
-def measure_file(job):
+def measure_file(
+  job: tuple[str, bool],
+) -> tuple[list[Measured], list[tunes.Refusal]]:
   """Measures every piece of a file.
 
   Args:
-    job: `(path, with_opening)`, whether its opening is wanted for chords.
+    job: `(path, with_opening)`, whether chords are inferred of it.
 
   Returns:
     `(measured, refusals)`: lists of `Measured` and of `tunes.Refusal`.
@@ -114,8 +123,8 @@ def measure_file(job):
   return measured, refusals
 
 
-def measure(piece, with_opening=True):
-  """Measures one `tunes.Piece`: a `Measured`."""
+def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
+  """Measures one piece; its opening only where chords are inferred of it."""
   notes = np.concatenate([tune.notes for tune in piece.tunes])
   bars = sum(tune.quarters for tune in piece.tunes) / 4
   windows = [corpus.tune_windows(tune, hop_bars=16) for tune in piece.tunes]
@@ -140,7 +149,7 @@ def measure(piece, with_opening=True):
   )
 
 
-def key_of(profile):
+def key_of(profile: npt.ArrayLike) -> tuple[int, str]:
   """The key whose profile correlates best with a piece's.
 
   Args:
@@ -154,7 +163,7 @@ def key_of(profile):
     for mode, ideal in _KEY_PROFILES.items()
     for tonic in range(12)
   }
-  return max(fits, key=fits.get)
+  return max(fits, key=lambda key: fits[key])
 
 
 def _profile(sequence):
@@ -251,12 +260,14 @@ def _sections(openings):
   begun = np.zeros(len(bars), bool)
   for i, opening in enumerate(openings):
     begun[i * _CHORD_BARS + opening[:, 0].astype(int)] = True
-  bars = [chord if sung else None for chord, sung in zip(bars, begun)]
+  bars = [chord if has_onset else None for chord, has_onset in zip(bars, begun)]
   four = zip(bars[::4], bars[1::4], bars[2::4], bars[3::4])
   return [section for section in four if None not in section]
 
 
-def calibrate(labelled, progress):
+def calibrate(
+  labelled: Mapping[str, str], progress: Callable[..., typing.Any]
+) -> tuple[list[Reference], list[tunes.Refusal]]:
   """References of each label.
 
   Args:
@@ -285,8 +296,16 @@ def calibrate(labelled, progress):
   return [summarize(n, files[n], found[n]) for n in names], refusals
 
 
-def summarize(label, files, measured):
-  """The `Reference` of a label from the `Measured` of its pieces."""
+def summarize(
+  label: str, files: int, measured: Sequence[Measured]
+) -> Reference:
+  """The reference of a label.
+
+  Args:
+    label: its name.
+    files: how many files a melody came from.
+    measured: what its pieces measure, at least one.
+  """
   values = {
     name: np.array([getattr(m, name) for m in measured]) for name in MEASURES
   }
@@ -338,7 +357,9 @@ def _statistics(values):
   return tuple(map(float, (values.mean(), values.std(), *quartiles)))
 
 
-def nearest(emotion, candidates):
+def nearest(
+  emotion: catalogue.Emotion, candidates: Iterable[catalogue.Emotion]
+) -> catalogue.Emotion:
   """The candidate nearest in register, density and mode."""
 
   def distance(other):
@@ -365,110 +386,3 @@ def _progression(measured):
   return ' '.join(
     _TONICS[(root + tonic) % 12] + kind for root, kind in commonest
   )
-
-
-def separation(references, name):
-  """Share of a measure's variance between pieces that the labels account for.
-
-  Eta squared, of `mean_pitch` or `onsets_per_bar`: 0 where all labels are
-  alike, 1 where all pieces of a label are.
-  """
-  groups = [r.values[name] for r in references]
-  values = np.concatenate(groups)
-  total = np.sum(np.square(values - values.mean()))
-  within = sum(np.sum(np.square(g - g.mean())) for g in groups)
-  return float(1.0 - within / total) if total else 0.0
-
-
-def yaml_text(references, min_melodies):
-  """The references as a file that `catalogue.load` reads, with their origin.
-
-  Args:
-    references: list of `Reference`.
-    min_melodies: labels of fewer are marked.
-  """
-  lines = [
-    '# Reference values of emotions, which emotion_musicvae_calibrate measured',
-    '# on labelled music. Means over pieces; after +- their deviation, in',
-    '# brackets their quartiles. The energy is not read back: it is measured',
-    '# anew on real melodies of this pitch and density.',
-    'emotions:',
-  ]
-  for r in references:
-    lines.append(
-      f'  # {r.pieces} pieces, {r.melodies} melodies, {r.files} files; '
-      f'{r.major:.0%} in major.'
-    )
-    if r.melodies < min_melodies:
-      lines.append(f'  # Fewer than {min_melodies} melodies: little to go by.')
-    for name in MEASURES:
-      if not np.isnan(r.summary[name][0]):
-        lines.append(f'  # {name} {_spread(r.summary[name])}')
-    entry = dataclasses.asdict(r.emotion)
-    entry = {key: value for key, value in entry.items() if value != ''}
-    text = yaml.safe_dump(
-      [entry], allow_unicode=True, sort_keys=False, width=80
-    )
-    lines += ['  ' + line for line in text.splitlines()]
-  return '\n'.join(lines) + '\n'
-
-
-def _spread(statistics):
-  if np.isnan(statistics[0]):
-    return ''
-  mean, deviation, *quartiles = (f'{value:.2f}' for value in statistics)
-  return f'{mean} +- {deviation} [{" ".join(quartiles)}]'
-
-
-def report(references, refusals, notes, min_melodies):
-  """The whole of it in Markdown: table, separation, key profiles, left out."""
-  lines = [
-    '# References of labelled music',
-    '',
-    'Means over pieces +- standard deviation [quartiles].',
-    '',
-    '| label | files | pieces | melodies | mean pitch | onsets a bar | energy '
-    '| tempo | major | chords |',
-    '| --- |' + ' ---: |' * 8 + ' --- |',
-  ]
-  for r in references:
-    spreads = ' | '.join(_spread(r.summary[name]) for name in MEASURES)
-    few = ' (few)' if r.melodies < min_melodies else ''
-    lines.append(
-      f'| {_cell(r.emotion.name)} | {r.files} | {r.pieces} | '
-      f'{r.melodies}{few} | {spreads} | {r.major:.0%} | {r.emotion.chords}, '
-      f'{r.chords_from} |'
-    )
-  if len(references) > 1:
-    pitch, density = (
-      separation(references, name) for name in ('mean_pitch', 'onsets_per_bar')
-    )
-    lines += [
-      '',
-      f'The labels account for {pitch:.0%} of the variance of mean pitch '
-      f'between pieces and for {density:.0%} of that of onsets a bar.',
-    ]
-  lines += [
-    '',
-    'Share of sounding time of each degree above the tonic, in semitones:',
-    '',
-    '| label | ' + ' | '.join(map(str, range(12))) + ' |',
-    '| --- |' + ' ---: |' * 12,
-  ]
-  for r in references:
-    shares = ' | '.join(f'{share:.2f}' for share in r.degrees)
-    lines.append(f'| {_cell(r.emotion.name)} | {shares} |')
-  for title, rows in (
-    ('Noticed', notes),
-    (
-      'Left out',
-      [f'{r.name}: {r.reason} {r.detail}'.strip() for r in refusals],
-    ),
-  ):
-    if rows:
-      lines += ['', f'## {title}', ''] + [f'- {_cell(row)}' for row in rows]
-  return '\n'.join(lines) + '\n'
-
-
-def _cell(text):
-  return ' '.join(text.replace('|', '\\|').split())

@@ -1,6 +1,9 @@
 """The nine emotions: names, aliases and the targets they stand for."""
 
+from __future__ import annotations
+
 import collections
+from collections.abc import Sequence
 import dataclasses
 import difflib
 import math
@@ -42,7 +45,7 @@ class Emotion:
   basis: str = ''
 
 
-def load(path=None):
+def load(path: str | None = None) -> list[Emotion]:
   """The emotions of a file, in its order.
 
   Args:
@@ -87,7 +90,7 @@ def load(path=None):
   return found
 
 
-def check(emotion, where):
+def check(emotion: Emotion, where: str) -> None:
   """Refuses an emotion that no melody of the model can meet.
 
   Args:
@@ -112,7 +115,7 @@ def check(emotion, where):
     raise UserError(where, f'mode {emotion.mode!r}, expected major or minor')
 
 
-def parse(text, emotions=None):
+def parse(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:
   """The emotion that a user names, or the blend of several.
 
   A blend lies between its emotions in mean pitch, and in density and tempo on
@@ -143,7 +146,7 @@ def parse(text, emotions=None):
   return blend(list(shares), list(shares.values()))
 
 
-def readings(text, emotions=None):
+def readings(text: str, emotions: Sequence[Emotion] | None = None) -> list[str]:
   """What words for feelings in a `parse`d text were taken for, a line each.
 
   Args:
@@ -162,7 +165,11 @@ def readings(text, emotions=None):
   return lines
 
 
-def from_text(text, emotions=None, where='text'):
+def from_text(
+  text: str,
+  emotions: Sequence[Emotion] | None = None,
+  where: str = 'text',
+) -> tuple[Emotion, recognition.Recognition]:
   """The emotion that a text speaks of.
 
   Args:
@@ -205,7 +212,11 @@ def from_text(text, emotions=None, where='text'):
   )
 
 
-def from_place(valence, arousal, emotions=None):
+def from_place(
+  valence: float,
+  arousal: float,
+  emotions: Sequence[Emotion] | None = None,
+) -> Emotion:
   """The emotion at a place of valence and arousal.
 
   Args:
@@ -273,7 +284,7 @@ def _mapping(mixture, taken):
   return f'{taken} → {", ".join(shares)}'
 
 
-def blend(parts, weights):
+def blend(parts: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
   """An emotion between others, see `parse`.
 
   Args:
@@ -302,7 +313,7 @@ def blend(parts, weights):
   )
 
 
-def with_targets(emotion, text):
+def with_targets(emotion: Emotion, text: str) -> Emotion:
   """An emotion with some of its targets replaced.
 
   Args:
@@ -330,7 +341,7 @@ def with_targets(emotion, text):
   return dataclasses.replace(changed, basis=f'{emotion.basis}; {text}')
 
 
-def find(text, emotions=None):
+def find(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:
   """The emotion that a user names.
 
   Args:
@@ -391,7 +402,7 @@ def _meant(text, emotions):
   )
 
 
-def spelled(emotion, text):
+def spelled(emotion: Emotion, text: str) -> str:
   """An emotion's name for files: as the user typed it, in its own spelling.
 
   The alias where the file system's encoding has no Korean.
@@ -411,7 +422,7 @@ def spelled(emotion, text):
   return re.sub(r'[^\w.+-]', '-', name) or 'emotion'
 
 
-def normalize(text):
+def normalize(text: str) -> str:
   """Brings a name into the one form that names are compared in."""
   return unicodedata.normalize('NFC', _decoded(text)).strip().casefold()
 

@@ -5,6 +5,8 @@ EMOPIA's do (`Q1_….mid`), or from a CSV of paths with a label, or with valence
 and arousal as VGMIDI's has them.
 """
 
+from __future__ import annotations
+
 import bisect
 import csv
 import os
@@ -43,19 +45,19 @@ class Labels:
     notes: list of sentences on what a user might not expect.
   """
 
-  def __init__(self):
-    self.files = {}
-    self.refusals = []
-    self.notes = []
-    self._spellings = {}
+  def __init__(self) -> None:
+    self.files: dict[str, str] = {}
+    self.refusals: list[tunes.Refusal] = []
+    self.notes: list[str] = []
+    self._spellings: dict[str, str] = {}
     self._shipped = {
       catalogue.normalize(name): emotion.name
       for emotion in catalogue.load()
       for name in (emotion.name, emotion.alias)
     }
-    self._conflicting = set()
+    self._conflicting: set[str] = set()
 
-  def add(self, path, name, label):
+  def add(self, path: str, name: str, label: str) -> None:
     """Gives a file its label.
 
     Args:
@@ -75,7 +77,8 @@ class Labels:
       return
     self.files[path] = label
 
-  def refuse(self, name, reason):
+  def refuse(self, name: str, reason: str) -> None:
+    """Leaves a file out, for one of the reasons above."""
     self.refusals.append(tunes.Refusal(name, reason))
 
   def _one_spelling(self, label):
@@ -104,7 +107,7 @@ def _decoded(name):
     return raw.decode('cp949', 'backslashreplace')
 
 
-def from_folders(root):
+def from_folders(root: str) -> Labels:
   """Labels of the files under a folder.
 
   A file's label is the name of the folder in `root` that it lies in; where the
@@ -141,7 +144,9 @@ def from_folders(root):
   return labels
 
 
-def from_csv(csv_file, root, scale):
+def from_csv(
+  csv_file: str, root: str | None, scale: tuple[float, float]
+) -> Labels:
   """Labels of a CSV.
 
   With a header that names a path (also `file`, `midi`) and a label (also

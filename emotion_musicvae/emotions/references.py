@@ -5,16 +5,19 @@ energy music of a given density has, and where in the latent space real music
 lies.
 """
 
+from __future__ import annotations
+
 import functools
 import importlib.resources
 
 import numpy as np
+import numpy.typing as npt
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
 
 
-def load_melodies():
+def load_melodies() -> npt.NDArray[np.uint8]:
   """[N, 256] uint8 tokens of real tunes of many densities, all in one key.
 
   They are windows of the bundled model's training tunes; see BUILD_NOTES.md.
@@ -22,7 +25,7 @@ def load_melodies():
   return _melodies('tokens')
 
 
-def load_held_out():
+def load_held_out() -> npt.NDArray[np.uint8]:
   """[M, 256] uint8 tokens of real tunes that the bundled model never saw."""
   return _melodies('held_out')
 
@@ -34,7 +37,7 @@ def _melodies(name):
 
 
 @functools.cache
-def energy_reference():
+def energy_reference() -> EnergyReference:
   """The `EnergyReference` of the bundled melodies, measured once a process."""
   return EnergyReference(load_melodies())
 
@@ -52,7 +55,7 @@ class EnergyReference:
 
   _PITCHES = (54.0, 60.0, 66.0, 72.0, 78.0)
 
-  def __init__(self, tokens):
+  def __init__(self, tokens: melody.Tokens) -> None:
     rows, values = [], []
     for pitch in self._PITCHES:
       moved = melody.transpose_to(tokens, np.full(len(tokens), pitch))
@@ -75,8 +78,15 @@ class EnergyReference:
       axis=-1,
     )
 
-  def __call__(self, mean_pitch, onsets_per_bar):
-    """Reference energy of a frame, of the shape of the arguments."""
+  def __call__(
+    self, mean_pitch: npt.ArrayLike, onsets_per_bar: npt.ArrayLike
+  ) -> npt.NDArray[np.float64]:
+    """Reference energy of a frame, of the shape of the arguments.
+
+    Args:
+      mean_pitch: MIDI.
+      onsets_per_bar: above 0.
+    """
     return np.exp(
       self._features(mean_pitch, onsets_per_bar) @ self._coefficients
     )
