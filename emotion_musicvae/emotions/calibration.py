@@ -28,6 +28,9 @@ from emotion_musicvae.music import spectrogram
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.support import parallel
 
+if typing.TYPE_CHECKING:
+  import note_seq
+
 MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
 # Pieces of a label whose chords are inferred, bars of each, and the sections of
 # four bars that a suggestion needs at least.
@@ -166,7 +169,7 @@ def key_of(profile: npt.ArrayLike) -> tuple[int, str]:
   return max(fits, key=lambda key: fits[key])
 
 
-def _profile(sequence):
+def _profile(sequence: note_seq.NoteSequence) -> npt.NDArray[np.float64]:
   played = [n for n in sequence.notes if not n.is_drum]
   return np.bincount(
     [n.pitch % 12 for n in played],
@@ -175,7 +178,7 @@ def _profile(sequence):
   )
 
 
-def _mean_qpm(sequence):
+def _mean_qpm(sequence: note_seq.NoteSequence | None) -> float:
   """Quarter notes of a NoteSequence by its minutes; NaN where none is given."""
   if sequence is None or not sequence.tempos or sequence.total_time <= 0:
     return float('nan')
@@ -188,7 +191,7 @@ def _mean_qpm(sequence):
   return float(np.average([tempo.qpm for tempo in tempos], weights=lengths))
 
 
-def _opening(piece, tonic):
+def _opening(piece: tunes.Piece, tonic: int) -> npt.NDArray[np.float32] | None:
   """See `Measured.opening`."""
   if piece.sequence is None:
     notes = piece.tunes[0].notes / [4, 4, 1]
@@ -209,7 +212,9 @@ def _opening(piece, tonic):
   return rows[(onsets >= 0) & (onsets < _CHORD_BARS)]
 
 
-def _sections(openings):
+def _sections(
+  openings: Sequence[npt.NDArray[np.float32]],
+) -> list[tuple[tuple[int, str], ...]]:
   """Chords of each section of four bars, roots counted from the tonic.
 
   note_seq infers one chord a bar. All openings go through it as one sequence,
@@ -349,7 +354,7 @@ def summarize(
   )
 
 
-def _statistics(values):
+def _statistics(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
   values = values[np.isfinite(values)]
   if not len(values):
     return (float('nan'),) * 5
@@ -362,7 +367,7 @@ def nearest(
 ) -> catalogue.Emotion:
   """The candidate nearest in register, density and mode."""
 
-  def distance(other):
+  def distance(other: catalogue.Emotion) -> float:
     return (
       ((emotion.mean_pitch - other.mean_pitch) / 6.0) ** 2
       + (np.log(emotion.onsets_per_bar / other.onsets_per_bar) / 0.5) ** 2
@@ -372,7 +377,7 @@ def nearest(
   return min(candidates, key=distance)
 
 
-def _progression(measured):
+def _progression(measured: Sequence[Measured]) -> str:
   """The commonest four chords, in the commonest key; '' where too few."""
   openings = [m.opening for m in measured if m.opening is not None]
   sections = _sections(openings[:CHORD_PIECES])

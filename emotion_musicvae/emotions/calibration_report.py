@@ -60,7 +60,7 @@ def yaml_text(
   return '\n'.join(lines) + '\n'
 
 
-def _spread(statistics):
+def _spread(statistics: Sequence[float]) -> str:
   if np.isnan(statistics[0]):
     return ''
   mean, deviation, *quartiles = (f'{value:.2f}' for value in statistics)
@@ -131,5 +131,5 @@ def report(
   return '\n'.join(lines) + '\n'
 
 
-def _cell(text):
+def _cell(text: str) -> str:
   return ' '.join(text.replace('|', '\\|').split())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import difflib
@@ -243,7 +245,7 @@ def from_place(
   return _mixed(mixture)
 
 
-def _parts(text):
+def _parts(text: str) -> tuple[list[str], list[float] | None]:
   """Names in a text, and their weights; None for a single name without."""
   if ':' not in text and ',' not in text:
     return [text], None
@@ -266,20 +268,22 @@ def _parts(text):
   return parts, weights
 
 
-def _weighted(weights, emotions):
+def _weighted(
+  weights: Mapping[str, float], emotions: Sequence[Emotion]
+) -> dict[Emotion, float]:
   """Emotions by alias to what they weigh; those that there are not left out."""
   known = {normalize(e.alias): e for e in emotions}
   return {known[a]: w for a, w in weights.items() if a in known}
 
 
-def _mixed(mixture):
+def _mixed(mixture: Mapping[Emotion, float]) -> Emotion:
   """The emotion of one or several with their weights."""
   if len(mixture) == 1:
     return next(iter(mixture))
   return blend(list(mixture), list(mixture.values()))
 
 
-def _mapping(mixture, taken):
+def _mapping(mixture: Mapping[Emotion, float], taken: str) -> str:
   shares = (f'{e.name} ({e.alias}) {w:.2f}' for e, w in mixture.items())
   return f'{taken} → {", ".join(shares)}'
 
@@ -296,7 +300,11 @@ def blend(parts: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
   """
   total = sum(weights)
 
-  def between(name, scale, back):
+  def between(
+    name: str,
+    scale: Callable[[float], float],
+    back: Callable[[float], float],
+  ) -> float:
     values = [scale(getattr(part, name)) for part in parts]
     return round(back(sum(w * v for w, v in zip(weights, values)) / total), 6)
 
@@ -365,7 +373,9 @@ def find(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:
   return dataclasses.replace(emotion, basis=_mapping(mixture, taken))
 
 
-def _meant(text, emotions):
+def _meant(
+  text: str, emotions: Sequence[Emotion]
+) -> tuple[dict[Emotion, float], str]:
   """Emotions that a name or word means, and what a word was taken for.
 
   Returns:
@@ -427,7 +437,7 @@ def normalize(text: str) -> str:
   return unicodedata.normalize('NFC', _decoded(text)).strip().casefold()
 
 
-def _decoded(text):
+def _decoded(text: str) -> str:
   """Text of a shell in another locale than UTF-8, which decodes it wrongly."""
   try:
     raw = text.encode(sys.getfilesystemencoding(), 'surrogateescape')

@@ -8,6 +8,8 @@ and arousal as VGMIDI's has them.
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterator
+from collections.abc import Sequence
 import csv
 import os
 import re
@@ -81,7 +83,7 @@ class Labels:
     """Leaves a file out, for one of the reasons above."""
     self.refusals.append(tunes.Refusal(name, reason))
 
-  def _one_spelling(self, label):
+  def _one_spelling(self, label: str) -> str:
     """One name for what is written in several ways; the shipped one if any."""
     key = catalogue.normalize(label)
     first = self._spellings.setdefault(key, label)
@@ -98,7 +100,7 @@ class Labels:
     return self._shipped.get(key, unicodedata.normalize('NFC', first))
 
 
-def _decoded(name):
+def _decoded(name: str) -> str:
   """A folder's name that is not UTF-8, as CP949 where it is that."""
   try:
     return name.encode('utf-8', 'surrogateescape').decode('utf-8')
@@ -139,7 +141,9 @@ def from_folders(root: str) -> Labels:
   for path, quadrant in zip(files, quadrants):
     name = os.path.relpath(path, root)
     folder, separator, _ = name.partition(os.sep)
-    label = quadrant[1] if all(quadrants) else folder if separator else ''
+    label = folder if separator else ''
+    if quadrant and all(quadrants):
+      label = quadrant[1]
     labels.add(path, name, label)
   return labels
 
@@ -200,7 +204,7 @@ def from_csv(
   return labels
 
 
-def _rows(csv_file):
+def _rows(csv_file: str) -> list[tuple[int, list[str]]]:
   """`(line number, row)` of each row that is not empty."""
   try:
     with open(csv_file, 'rb') as f:
@@ -235,7 +239,9 @@ def _rows(csv_file):
     raise UserError('labels_file', f'{csv_file!r}: {e}') from None
 
 
-def _columns(csv_file, rows):
+def _columns(
+  csv_file: str, rows: list[tuple[int, list[str]]]
+) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
   """Which column holds what, and the rows below the header."""
   if not rows:
     raise UserError('labels_file', f'{csv_file!r} is empty')
@@ -259,7 +265,7 @@ def _columns(csv_file, rows):
   )
 
 
-def _existing(path):
+def _existing(path: str) -> str | None:
   """The path in whichever Unicode form the file system has it; or None."""
   for form in (None, 'NFC', 'NFD'):
     variant = unicodedata.normalize(form, path) if form else path
@@ -268,7 +274,9 @@ def _existing(path):
   return None
 
 
-def _places(ratings, middle):
+def _places(
+  ratings: Sequence[tuple[float, float]], middle: float
+) -> Iterator[str]:
   """Names of the emotions whose place pairs of valence and arousal take."""
   places = configuration.load_yaml('calibration')['places']
   quadrants = [

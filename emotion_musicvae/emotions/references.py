@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import typing
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ def load_held_out() -> npt.NDArray[np.uint8]:
   return _melodies('held_out')
 
 
-def _melodies(name):
+def _melodies(name: str) -> npt.NDArray[np.uint8]:
   path = importlib.resources.files('emotion_musicvae.emotions') / 'melodies.npz'
   with path.open('rb') as f, np.load(f, allow_pickle=False) as arrays:
     return arrays[name]
@@ -68,7 +69,9 @@ class EnergyReference:
     )
 
   @staticmethod
-  def _features(mean_pitch, onsets_per_bar):
+  def _features(
+    mean_pitch: npt.ArrayLike, onsets_per_bar: npt.ArrayLike
+  ) -> npt.NDArray[typing.Any]:
     pitch, density = np.broadcast_arrays(
       (np.asarray(mean_pitch) - 66.0) / 12.0,
       np.log(np.asarray(onsets_per_bar) / 6.0),

@@ -50,7 +50,7 @@ def expected_sounding(
 
 
 @tf.custom_gradient
-def _carried(begun, kept):
+def _carried(begun: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
   """What has begun and is kept from step to step: y[t] = x[t] + k[t] y[t-1].
 
   Its gradient is the same recurrence backwards in time, a fraction of the work
@@ -84,7 +84,7 @@ def _carried(begun, kept):
   return carried, gradient
 
 
-def _later(x, steps):
+def _later(x: tf.Tensor, steps: int) -> tf.Tensor:
   """[B, T, ...] moved `steps` later in time, zeros before."""
   return tf.pad(x[:, :-steps], [[0, 0], [steps, 0], [0, 0]])
 

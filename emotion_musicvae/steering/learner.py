@@ -150,17 +150,23 @@ class ActorCriticLearner:
     return distribution.mean(self.strategy, scalars)
 
   @tf.function
-  def _update_actor(self, *shares):
+  def _update_actor(self, *shares: typing.Any) -> list[typing.Any]:
     return self._update('actor', self.actor, self._actor_gradients, shares)
 
   @tf.function
-  def _update_critic(self, *shares):
+  def _update_critic(self, *shares: typing.Any) -> list[typing.Any]:
     return self._update('critic', self.critic, self._critic_gradients, shares)
 
-  def _update(self, name, module, gradients_of, shares):
+  def _update(
+    self,
+    name: str,
+    module: tf.Module,
+    gradients_of: Callable[..., tuple[typing.Any, ...]],
+    shares: tuple[typing.Any, ...],
+  ) -> list[typing.Any]:
     """Applies the first of what `gradients_of` gives; returns the others."""
 
-    def on_replica(*rows):
+    def on_replica(*rows: typing.Any) -> list[typing.Any]:
       gradients, *others = gradients_of(*rows)
       gradients = distribution.averaged(gradients)
       gradients, _ = tf.clip_by_global_norm(gradients, 1.0)
@@ -172,7 +178,7 @@ class ActorCriticLearner:
 
     return self.strategy.run(on_replica, shares)
 
-  def _fill_replay(self):
+  def _fill_replay(self) -> None:
     """Melodies of vectors as they are before the actor has moved any."""
     size = min(_FILLED_AT_ONCE, len(self._replay))
     for i in range(0, len(self._replay), size):
@@ -182,11 +188,19 @@ class ActorCriticLearner:
       self._replay.write(i, self._decode_and_describe(z, uniform))
 
   @tf.function(jit_compile=True)
-  def _decode_and_describe(self, z, uniform):
+  def _decode_and_describe(
+    self, z: tf.Tensor, uniform: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
     return self._objective.describe(z, self._objective.decode(z, uniform)[1])
 
   @tf.function(jit_compile=True)
-  def _actor_gradients(self, start, features, condition, uniform):
+  def _actor_gradients(
+    self,
+    start: tf.Tensor,
+    features: tf.Tensor,
+    condition: conditions.Condition,
+    uniform: tf.Tensor,
+  ) -> tuple[typing.Any, ...]:
     """`(gradients, z, described, scalars)`, z and the rest of B melodies.
 
     Args:
@@ -229,7 +243,14 @@ class ActorCriticLearner:
     return gradients, z, described, scalars
 
   @tf.function(jit_compile=True)
-  def _critic_gradients(self, batch, real, fake, mix, notes_per_melody):
+  def _critic_gradients(
+    self,
+    batch: Mapping[str, tf.Tensor],
+    real: tf.Tensor,
+    fake: tf.Tensor,
+    mix: tf.Tensor,
+    notes_per_melody: tf.Tensor,
+  ) -> tuple[typing.Any, ...]:
     """`(gradients, scalars)`.
 
     Args:
@@ -282,7 +303,9 @@ class ActorCriticLearner:
     terms |= {'accuracy': accuracy, 'gradient_penalty': penalty}
     return gradients, {f'critic/{name}': x for name, x in terms.items()}
 
-  def _gradient_penalty(self, real, fake, mix):
+  def _gradient_penalty(
+    self, real: tf.Tensor, fake: tf.Tensor, mix: tf.Tensor
+  ) -> tf.Tensor:
     """Squared distance of the realism logit's gradient from length 1."""
     between = mix * real + (1.0 - mix) * fake
     with tf.GradientTape() as tape:
@@ -415,5 +438,5 @@ def make_networks(
   return learned
 
 
-def _noise_seed(rng):
+def _noise_seed(rng: np.random.Generator) -> tf.Tensor:
   return tf.constant(rng.integers(2**31 - 1, size=2), tf.int32)

@@ -157,11 +157,13 @@ class PitchLoss:
       ),
     }
 
-  def _chord(self, foreign):
+  def _chord(self, foreign: tf.Tensor) -> tf.Tensor:
     beyond = tf.maximum(foreign - self.free_foreign, 0.0)
     return tf.square(beyond / self.foreign_scale)
 
-  def _line(self, repeats, interval):
+  def _line(
+    self, repeats: tf.Tensor, interval: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
     droning = tf.maximum(repeats - self.free_repeats, 0.0)
     leaping = tf.maximum(interval - self.free_interval, 0.0)
     return {
@@ -247,7 +249,12 @@ class DensityLoss:
       tf.reduce_mean(energy, axis=2), predicted.onsets_per_bar, condition
     )
 
-  def _terms(self, energy, onsets_per_bar, condition):
+  def _terms(
+    self,
+    energy: tf.Tensor,
+    onsets_per_bar: tf.Tensor,
+    condition: conditions.Condition,
+  ) -> dict[str, tf.Tensor]:
     """The terms of [B, spans] energies of a frame and [B] onsets a bar."""
     reference = tf.math.log(condition.energy + ENERGY_FLOOR)
     spans = tf.math.log(energy + ENERGY_FLOOR) - reference[:, None]
@@ -264,7 +271,7 @@ class DensityLoss:
     }
 
 
-def _check(probabilities, condition):
+def _check(probabilities: tf.Tensor, condition: conditions.Condition) -> None:
   batch = condition.mean_pitch.shape[0]
   for name, values, rest in (
     ('probabilities', probabilities, (melody.NUM_STEPS, melody.NUM_TOKENS)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 
@@ -170,10 +171,10 @@ class Objective:
     }
 
 
-def _merged(parts):
+def _merged(parts: Iterable[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
   return {name: term for part in parts for name, term in part.items()}
 
 
-def _soft(squared):
+def _soft(squared: tf.Tensor) -> tf.Tensor:
   """Squares near zero, growing like the distance further out."""
   return tf.sqrt(1.0 + squared) * 2.0 - 2.0

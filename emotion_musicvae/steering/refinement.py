@@ -93,7 +93,14 @@ class Refinement:
       )
     return np.concatenate(result)[: len(z)]
 
-  def _refine(self, start, z, condition, num_steps, seed):
+  def _refine(
+    self,
+    start: tf.Tensor,
+    z: tf.Variable,
+    condition: conditions.Condition,
+    num_steps: int,
+    seed: list[int],
+  ) -> npt.NDArray[np.float32]:
     optimizer = tf.keras.optimizers.Adam(self._learning_rate, 0.9, 0.99)
     for k in range(num_steps):
       noise_seed = tf.random.experimental.stateless_fold_in(seed, k)
@@ -102,7 +109,13 @@ class Refinement:
     return z.numpy()
 
   @tf.function(jit_compile=True)
-  def _gradient(self, start, z, condition, seed):
+  def _gradient(
+    self,
+    start: tf.Tensor,
+    z: tf.Variable,
+    condition: conditions.Condition,
+    seed: tf.Tensor,
+  ) -> tf.Tensor:
     with tf.GradientTape() as tape:
       tape.watch(z)
       uniform = hierdec.uniform(seed, len(z))  # [B, 256]
