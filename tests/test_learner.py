@@ -68,8 +68,8 @@ def test_both_networks_learn_and_every_term_is_logged(run):
   for scalars in run['scalars']:
     assert all(np.isfinite(v) for v in scalars.values())
     for term in objective.TERMS:
-      for way in ('measured', 'expected', 'predicted'):
-        assert f'{way}/{term}' in scalars
+      for kind in ('measured', 'expected', 'predicted'):
+        assert f'{kind}/{term}' in scalars
 
 
 def test_a_resumed_run_is_the_unbroken_run(learner_of, run):
@@ -92,7 +92,7 @@ def test_the_saved_actor_is_the_trained_actor(run):
 
 
 def test_the_critic_learns_to_predict_what_melodies_measure(learner_of):
-  """A decoder of random weights sings all pitches alike: not those."""
+  """A decoder of random weights plays all pitches alike: not those."""
   hparams = dataclasses.replace(
     HPARAMS, critic_updates=8, critic_learning_rate=0.003, learning_rate=0.0
   )
@@ -149,14 +149,14 @@ def test_energy_reference_is_what_real_melodies_measure():
 
 
 def test_free_conditions_mix_the_bars_of_the_emotions():
-  wanted = catalogue.load()
+  emotions = catalogue.load()
   hparams = dataclasses.replace(
     HPARAMS, emotion_share=0.0, forecast_batch_size=400
   )
-  condition = sampling.ConditionSampler(wanted, hparams)(
+  condition = sampling.ConditionSampler(emotions, hparams)(
     np.random.default_rng(0)
   )
-  canonical, _ = conditions.Condition.of(wanted).in_canonical_key()
+  canonical, _ = conditions.Condition.of(emotions).in_canonical_key()
   bars = {
     bar.tobytes() for bar in canonical.chord_tone_weights.reshape(-1, 16, 12)
   }

@@ -130,14 +130,16 @@ def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
   """Measures one piece; its opening only where chords are inferred of it."""
   notes = np.concatenate([tune.notes for tune in piece.tunes])
   bars = sum(tune.quarters for tune in piece.tunes) / 4
-  windows = [corpus.tune_windows(tune, hop_bars=16) for tune in piece.tunes]
-  windows = np.concatenate(windows)[:_ENERGY_WINDOWS]
+  windows = np.concatenate(
+    [corpus.tune_windows(tune, hop_bars=16) for tune in piece.tunes]
+  )[:_ENERGY_WINDOWS]
   energy = float('nan')
   if len(windows):
     energy = float(np.mean(spectrogram.energy(windows)))
-  profile = np.bincount(notes[:, 2].astype(int) % 12, notes[:, 1], minlength=12)
   if piece.sequence is not None:
     profile = _profile(piece.sequence)
+  else:
+    profile = _durations(notes[:, 2].astype(int), notes[:, 1])
   tonic, mode = key_of(profile)
   return Measured(
     len(piece.tunes),
@@ -171,11 +173,18 @@ def key_of(profile: npt.ArrayLike) -> tuple[int, str]:
 
 def _profile(sequence: note_seq.NoteSequence) -> npt.NDArray[np.float64]:
   played = [n for n in sequence.notes if not n.is_drum]
-  return np.bincount(
-    [n.pitch % 12 for n in played],
+  return _durations(
+    [n.pitch for n in played],
     [max(n.end_time - n.start_time, 1e-3) for n in played],
-    minlength=12,
   )
+
+
+def _durations(
+  pitches: npt.ArrayLike, durations: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+  """[12] sum of the durations of each pitch class."""
+  classes = np.asarray(pitches, int) % 12
+  return np.asarray(np.bincount(classes, durations, minlength=12), np.float64)
 
 
 def _mean_qpm(sequence: note_seq.NoteSequence | None) -> float:
@@ -250,7 +259,7 @@ def _sections(
     chord_inference.infer_chords_for_sequence(sequence, chords_per_bar=1)
   except chord_inference.EmptySequenceError:
     return []
-  bars = [None] * (len(openings) * _CHORD_BARS)
+  bars: list[tuple[int, str] | None] = [None] * (len(openings) * _CHORD_BARS)
   for annotation in sequence.text_annotations:
     # Written where the chord changes; it lasts until the next.
     first = annotation.quantized_step // melody.STEPS_PER_BAR
@@ -267,7 +276,11 @@ def _sections(
     begun[i * _CHORD_BARS + opening[:, 0].astype(int)] = True
   bars = [chord if has_onset else None for chord, has_onset in zip(bars, begun)]
   four = zip(bars[::4], bars[1::4], bars[2::4], bars[3::4])
-  return [section for section in four if None not in section]
+  return [
+    tuple(chord for chord in section if chord)
+    for section in four
+    if None not in section
+  ]
 
 
 def calibrate(
@@ -283,13 +296,14 @@ def calibrate(
     `(references, refusals)`: list of `Reference`, the shipped emotions first
     and in their order, the others by name; and of `tunes.Refusal`.
   """
-  seen = collections.Counter()
+  seen: collections.Counter[str] = collections.Counter()
   jobs = []
   for path, label in labelled.items():
     jobs.append((path, seen[label] < CHORD_PIECES))
     seen[label] += 1
-  found = {label: [] for label in seen}
-  files, refusals = collections.Counter(), []
+  found: dict[str, list[Measured]] = {label: [] for label in seen}
+  files: collections.Counter[str] = collections.Counter()
+  refusals: list[tunes.Refusal] = []
   results = parallel.in_parallel(measure_file, jobs, progress)
   for label, (measured, refused) in zip(labelled.values(), results):
     found[label] += measured

@@ -384,22 +384,22 @@ def _meant(
   Raises:
     UserError: as `find`.
   """
-  wanted = normalize(text)
+  name = normalize(text)
   for emotion in emotions:
-    if wanted in (normalize(emotion.name), normalize(emotion.alias)):
+    if name in (normalize(emotion.name), normalize(emotion.alias)):
       return {emotion: 1.0}, ''
-  weights, taken = recognition.interpret(wanted) or ({}, '')
+  weights, taken = recognition.interpret(name) or ({}, '')
   mixture = _weighted(weights, emotions)
   if mixture:
     return mixture, taken
   # Hangul syllables share few code points; their letters show who is near.
   letters = {
-    unicodedata.normalize('NFD', normalize(name)): emotion
+    unicodedata.normalize('NFD', normalize(own)): emotion
     for emotion in emotions
-    for name in (emotion.name, emotion.alias)
+    for own in (emotion.name, emotion.alias)
   }
   nearest = difflib.get_close_matches(
-    unicodedata.normalize('NFD', wanted), letters, n=1, cutoff=0.5
+    unicodedata.normalize('NFD', name), letters, n=1, cutoff=0.5
   )
   hint = ''
   if nearest:
@@ -407,7 +407,7 @@ def _meant(
     hint = f'; did you mean {emotion.name} ({emotion.alias})?'
   raise UserError(
     'emotion',
-    f'there is no emotion {wanted!r}{hint}',
+    f'there is no emotion {name!r}{hint}',
     '`list_emotions` lists them',
   )
 

@@ -64,7 +64,7 @@ def _carried(begun: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
     [B, T, P].
   """
 
-  def run(begun, kept, reverse):
+  def run(begun: tf.Tensor, kept: tf.Tensor, reverse: bool) -> tf.Tensor:
     begun, kept = (tf.transpose(x, [1, 0, 2]) for x in (begun, kept))
     carried = tf.scan(
       lambda before, x: x[0] + x[1] * before,
@@ -76,7 +76,7 @@ def _carried(begun: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
 
   carried = run(begun, kept, reverse=False)
 
-  def gradient(upstream):
+  def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     following = tf.pad(kept[:, 1:], [[0, 0], [0, 1], [0, 0]])
     to_begun = run(upstream, following, reverse=True)
     return to_begun, to_begun * _later(carried, 1)

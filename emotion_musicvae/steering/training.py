@@ -50,13 +50,14 @@ def make_learner(
   """
   prefix = checkpoints.latest(run_dir)
   known = checkpoints.read(prefix, learners.REAL.__contains__) if prefix else {}
-  if not known:
+  if known:
+    mean, deviation = (known[name] for name in learners.REAL)
+  else:
     tokens = references.load_melodies()[: hparams.real_melodies]
-    real = posterior.encode(weights, tokens, progress=progress)
-    known = dict(zip(learners.REAL, real))
+    mean, deviation = posterior.encode(weights, tokens, progress=progress)
   return learners.make(
     weights,
-    tuple(known[name] for name in learners.REAL),
+    (mean, deviation),
     catalogue.load(),
     hparams,
     seed,
