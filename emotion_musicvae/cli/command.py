@@ -1,6 +1,7 @@
 """The commands. What they share: flags and errors told in one line."""
 
 import contextlib
+import logging
 import os
 import re
 import sys
