@@ -597,7 +597,7 @@ def test_a_missing_package_is_named_at_once(
 ):
   monkeypatch.setitem(sys.modules, package, None)
   writers.check_formats(['mid', 'png'])
-  with pytest.raises(UserError, match=f'^--output_formats: {format_} .*') as e:
+  with pytest.raises(UserError, match=f'^output_formats: {format_} .*') as e:
     writers.check_formats(['mid', format_])
   assert str(e.value).endswith(f'type: {command}')
 

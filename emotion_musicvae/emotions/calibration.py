@@ -34,7 +34,7 @@ if typing.TYPE_CHECKING:
 MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
 # Pieces of a label whose chords are inferred, bars of each, and the sections of
 # four bars that a suggestion needs at least.
-CHORD_PIECES, _CHORD_BARS, _ENOUGH_SECTIONS = 24, 16, 8
+CHORD_PIECES, _CHORD_BARS, _ENOUGH_SECTIONS = 24, melody.NUM_BARS, 8
 _ENERGY_WINDOWS = 8  # of a piece, at most
 _TONICS = ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
 # How well each degree fits a key, from the tonic on, as listeners rated it
@@ -129,9 +129,12 @@ def measure_file(
 def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
   """Measures one piece; its opening only where chords are inferred of it."""
   notes = np.concatenate([tune.notes for tune in piece.tunes])
-  bars = sum(tune.quarters for tune in piece.tunes) / 4
+  bars = sum(tune.quarters for tune in piece.tunes) / melody.BEATS_PER_BAR
   windows = np.concatenate(
-    [corpus.tune_windows(tune, hop_bars=16) for tune in piece.tunes]
+    [
+      corpus.tune_windows(tune, hop_bars=melody.NUM_BARS)
+      for tune in piece.tunes
+    ]
   )[:_ENERGY_WINDOWS]
   energy = float('nan')
   if len(windows):
@@ -203,7 +206,7 @@ def _mean_qpm(sequence: note_seq.NoteSequence | None) -> float:
 def _opening(piece: tunes.Piece, tonic: int) -> npt.NDArray[np.float32] | None:
   """See `Measured.opening`."""
   if piece.sequence is None:
-    notes = piece.tunes[0].notes / [4, 4, 1]
+    notes = piece.tunes[0].notes / [*[melody.BEATS_PER_BAR] * 2, 1]
     onsets, ends, pitches = notes[:, 0], notes[:, :2].sum(axis=1), notes[:, 2]
   else:
     metres = {
@@ -251,7 +254,8 @@ def _sections(
         pitch=int(pitch),
         velocity=80,
         start_time=i * _CHORD_BARS + onset,
-        end_time=i * _CHORD_BARS + max(min(end, _CHORD_BARS), onset + 1 / 16),
+        end_time=i * _CHORD_BARS
+        + max(min(end, _CHORD_BARS), onset + 1 / melody.STEPS_PER_BAR),
       )
   sequence.total_time = len(openings) * _CHORD_BARS
   sequence = sequences_lib.quantize_note_sequence(sequence, 4)
