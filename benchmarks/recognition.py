@@ -6,13 +6,12 @@ python benchmarks/recognition.py --part development --wrong
 
 Prints, in Korean and in English, for a part of `benchmarks/data` (the fifth,
 which nothing was made on, or another; docs/recognition.md tells of them):
-coverage (of
-the sentences with a feeling, the share that is answered); of the answered, how
-often the main emotion comes first, how often one of the right ones does, and
-how often the quadrant of valence and arousal is right; and how often an answer
-is given where none was due. Beside it three baselines: the name nearest in
-letters to any word, the commonest emotion always, and the bare word list
-without the rules. Then seconds to load, and milliseconds a sentence.
+coverage (of the sentences with a feeling, the share that is answered); of the
+answered, how often the main emotion comes first, how often one of the right
+ones does, and how often the quadrant of valence and arousal is right; and how
+often an answer is given where none was due. Beside it three baselines: the name
+nearest in letters to any word, the commonest emotion always, and the bare word
+list without the rules. Then seconds to load, and milliseconds a sentence.
 """
 
 import argparse

@@ -22,17 +22,17 @@ from emotion_musicvae.emotions.lexicon import korean
 from emotion_musicvae.emotions.lexicon import vocabulary
 
 MAX_CHARACTERS = clauses.MAX_CHARACTERS
-_KNOWN = 0.3  # evidence from which on a feeling counts as recognized
-_KNOWN_OF_THINGS = 0.42  # the same in longer text that speaks of no one
-_LONG = 3
-_HINTED = 0.15  # the same of a word that is said to be one for a feeling
+# Evidence from which on a feeling counts as recognized; in text of more than
+# `_FEW` words that speaks of no one; and of a word that is said to name one.
+_KNOWN, _KNOWN_OF_THINGS, _HINTED = 0.3, 0.42, 0.15
+_FEW = 3
 _SCENE = 0.45  # what a place or the weather counts beside a word for a feeling
-_PREVAILS = 1.5
+_PREVAILS = 1.5  # power of the evidence that places are averaged by
 _ALONE = 0.25  # words below it tell of a feeling only by themselves
 _MOST = 3  # emotions of a blend
 _LEAST = 0.08  # share of one
-_ALIKE_NAMES = 0.78
-_ALIKE = 0.83  # of the letters of a word that counts as another, misspelled
+# Of the letters of a name, and of a word, that counts as another, misspelled.
+_ALIKE_NAMES, _ALIKE = 0.78, 0.83
 
 # Where the nine lie in valence and arousal.
 PLACES = {
@@ -196,7 +196,7 @@ def _recognize(text, threshold):
   hits = _hits(parts, in_words=bool(language))
   _weigh(hits, parts)
   _mock(hits, text)
-  if sum(len(part.words) for part in parts) > _LONG and not (
+  if sum(len(part.words) for part in parts) > _FEW and not (
     cues.is_of_someone(text.lower())
   ):
     threshold = max(threshold, _KNOWN_OF_THINGS)
@@ -352,7 +352,8 @@ def _factors(parts, with_hits, mates):
         factors[n] = min(factors[n], clause.turn)
     if clause.conceded and any(n in with_hits for n in near if n != number):
       factors[number] *= 0.3
-  theirs, past = set(), set()
+  theirs: set[int] = set()
+  past: set[int] = set()
   for number, clause in enumerate(parts):
     said = ' '.join(clause.words)
     if any(map(cues.OTHERS.fullmatch, clause.words)) and not any(

@@ -6,15 +6,12 @@ and how things are told in manuals and encyclopedias.
 
 import re
 
-
-def _words(text):
-  return text.split()
-
+from emotion_musicvae.emotions.lexicon import vocabulary
 
 # Factor on the degree of a word that follows.
 DEGREES = {
   **dict.fromkeys(
-    _words(
+    vocabulary.listed(
       'very really extremely incredibly deeply terribly truly totally '
       'absolutely completely utterly insanely immensely profoundly '
       'overwhelmingly super madly 너무 너무너무 정말 진짜 참 아주 매우 '
@@ -25,13 +22,14 @@ DEGREES = {
     ),
     1.4,
   ),
-  **dict.fromkeys(_words('so too such quite how most'), 1.3),
-  **dict.fromkeys(_words('pretty rather 꽤 제법 상당히 퍽'), 1.15),
+  **dict.fromkeys(vocabulary.listed('so too such quite how most'), 1.3),
+  **dict.fromkeys(vocabulary.listed('pretty rather 꽤 제법 상당히 퍽'), 1.15),
   **dict.fromkeys(
-    _words('maybe perhaps fairly almost 좀 그럭저럭 어쩐지 왠지'), 0.8
+    vocabulary.listed('maybe perhaps fairly almost 좀 그럭저럭 어쩐지 왠지'),
+    0.8,
   ),
   **dict.fromkeys(
-    _words(
+    vocabulary.listed(
       'slightly somewhat mildly kinda sorta little bit 조금 약간 살짝 '
       '다소 조금은 쪼금 쫌'
     ),
@@ -49,13 +47,13 @@ WEAK_AFTER = re.compile('a little|a bit|somewhat')
 # from then on.
 TURNS = {
   **dict.fromkeys(
-    _words(
+    vocabulary.listed(
       'but however nevertheless nonetheless yet still 하지만 그러나 '
       '그렇지만 그래도 그런데도 그치만 그럼에도 허나 막상'
     ),
     0.3,
   ),
-  **dict.fromkeys(_words('근데 그런데 다만 반면 오히려'), 0.4),
+  **dict.fromkeys(vocabulary.listed('근데 그런데 다만 반면 오히려'), 0.4),
 }
 # Endings with the same effect.
 TURNING = re.compile(
@@ -64,15 +62,17 @@ TURNING = re.compile(
   '.+(?:어도|아도|해도|여도|워도|려도|져도)$)|(?P<weak>.+(?:면서도|고도)$)'
 )
 NO_TURN = frozenset(
-  _words(
+  vocabulary.listed(
     '아무래도 아직도 적어도 그래도 하지만 그렇지만 어쩌면 아마도 그런데 '
     '가운데 한데'
   )
 )
 # Words that begin what is conceded.
-CONCEDES = frozenset(_words('although though despite even whereas 비록'))
+CONCEDES = frozenset(
+  vocabulary.listed('although though despite even whereas 비록')
+)
 
-SUBJECTS = frozenset(_words("i i'm i've i'll we he she they"))
+SUBJECTS = frozenset(vocabulary.listed("i i'm i've i'll we he she they"))
 OWN = re.compile(
   "i|i'm|i've|i'll|i'd|im|me|myself|we|we're|us|나|난|나는|내가|내|나만|나도|"
   '나를|날|'
@@ -171,14 +171,14 @@ MOCKING = re.compile(
   r'눈물 ?나게|도 하셔라|도 하시네|퍽이나|잘도|어련히|^그래'
 )
 MOCKED = frozenset(
-  _words(
+  vocabulary.listed(
     'joy praise elation fun excitement thanks success well laughter relief'
   )
 )
 
 # Little words that tell languages in Latin letters from one another.
 ENGLISH = frozenset(
-  _words(
+  vocabulary.listed(
     "the a an i i'm you it's is are was were am be been my your his her "
     'our their this that and or but of to in on at for with so not no '
     'have has had do does did will would can could what when how why '
@@ -187,7 +187,7 @@ ENGLISH = frozenset(
   )
 )
 NOT_ENGLISH = frozenset(
-  _words(
+  vocabulary.listed(
     'je suis tu il elle nous vous est les une des du et dans pour avec '
     'très ich bin du ist und der das ein eine nicht mit sehr auf wir '
     'sie el la los las que en muy con estoy soy una por di che sono '

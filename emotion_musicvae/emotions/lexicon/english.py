@@ -5,11 +5,6 @@ import re
 
 from emotion_musicvae.emotions.lexicon import vocabulary
 
-
-def _words(text):
-  return text.split()
-
-
 _IRREGULAR = {
   'felt': 'feel', 'lost': 'lose', 'broke': 'break', 'broken': 'break',
   'left': 'leave', 'won': 'win', 'wept': 'weep', 'went': 'go', 'gone': 'go',
@@ -133,16 +128,18 @@ def _longest(words, i):
 
 
 _DENIES = frozenset(
-  _words(
+  vocabulary.listed(
     'not never no none nobody nothing hardly barely scarcely neither nor '
     'cannot seldom rarely instead unable nowhere '
     "ain't aint"
   )
 )
 # They deny no more than what follows at once.
-_DENIES_NEXT = frozenset(_words('without lack lacks lacking'))
+_DENIES_NEXT = frozenset(vocabulary.listed('without lack lacks lacking'))
 _CANNOT = frozenset(["can't", 'cannot', "couldn't", 'never', 'not'])
-_ENDS = frozenset(_words('stop stops stopped quit cease ceased'))  # crying
+_ENDS = frozenset(
+  vocabulary.listed('stop stops stopped quit cease ceased')
+)  # crying
 _DENYING_PAIRS = frozenset(
   {('far', 'from'), ('free', 'of'), ('free', 'from'), ('anything', 'but')}
 )
@@ -155,7 +152,9 @@ _NO_DENIAL = re.compile(
   r'(?:why|what|how) not)\b'
 )
 _SUBJECTS = frozenset(
-  _words("i i'm i've i'll he she we they it's he's she's we're they're you're")
+  vocabulary.listed(
+    "i i'm i've i'll he she we they it's he's she's we're they're you're"
+  )
 )
 _LITTLE = frozenset(['a', 'the', 'very', 'so', 'to', 'be', 'been', 'at', ''])
 # Words that a denial reaches across, little ones not counted and counted.

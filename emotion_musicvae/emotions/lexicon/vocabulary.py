@@ -65,6 +65,11 @@ def _read(name):
   return (folder / name).read_text(encoding='utf-8')
 
 
+def listed(text: str) -> list[str]:
+  """Words with spaces between them, as a list."""
+  return text.split()
+
+
 @functools.cache
 def feelings() -> collections.abc.Mapping[str, Feeling]:
   """All feelings by name."""
