@@ -21,7 +21,7 @@ import numpy as np
 
 from emotion_musicvae import api
 from emotion_musicvae.batch import pipeline  # noqa: F401 (loaded before the forks)
-from emotion_musicvae.batch import requests
+from emotion_musicvae.batch import shards
 from emotion_musicvae.cli import batch as command
 
 
@@ -108,7 +108,7 @@ def _run(folder, flags, kill_after, room, launchers, errors):
 
 
 def main():
-  requests.SHARD_SIZE = 4
+  shards.SHARD_SIZE = 4
   api.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
   for line in sys.stdin:
     with tempfile.TemporaryFile('w+') as errors:

@@ -30,5 +30,7 @@ def test_only_one_module_names_magenta():
   assert _naming('magenta') == {'musicvae/stock.py'}
 
 
-def test_only_the_batch_command_names_beam():
-  assert _naming('apache_beam') == {'batch/pipeline.py', 'cli/batch.py'}
+def test_only_batch_jobs_name_beam():
+  folders = {name.split('/')[0] for name in _naming('apache_beam')}
+  assert folders == {'batch', 'cli'}
+  assert 'batch/requests.py' not in _naming('apache_beam')

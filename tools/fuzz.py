@@ -127,16 +127,17 @@ def _requests(read):
 
   def understand(data):
     from emotion_musicvae.batch import requests
+    from emotion_musicvae.batch import shards
     from emotion_musicvae.emotions import catalogue
 
     rows = getattr(requests, read)(io.BytesIO(data))
     found = list(
-      requests.requests(rows, catalogue.load(), 0, 0.5, 1.0, ('mid',), False)
+      requests.parse(rows, catalogue.load(), 0, 0.5, 1.0, ('mid',), False)
     )
     good = [one for one in found if isinstance(one, requests.Request)]
     assert all(one.reason for one in found if one not in good)
-    for shard in itertools.islice(requests.shards(good), 2):
-      assert requests.items(json.loads(json.dumps(shard)))
+    for shard in itertools.islice(shards.cut(good), 2):
+      assert shards.items(json.loads(json.dumps(shard)))
 
   return understand
 

@@ -1,17 +1,20 @@
-"""Batch jobs: requests, line by line, cut into shards of equal size.
+"""Requests of a batch job: read row by row, and understood.
 
-A shard says all that its melodies depend on, in plain values: which requests
-they belong to, and each request's emotion, seed, temperature, intensity and
-formats, and the notes of the user's own melody that it moves. Whoever sings it
-needs no other file of the user's.
+A request that cannot be met becomes a `Failure`, and the rest go on.
 """
 
-import collections
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
 import csv
 import dataclasses
 import functools
 import io
 import json
+from typing import Any
+from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,15 +24,15 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
-# Windows of 16 bars in a shard, which most melodies are one of: the unit of
-# work, and all that a killed worker loses.
-SHARD_SIZE = 128
+if TYPE_CHECKING:
+  from emotion_musicvae.files import songs
+
 TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
 FIELDS = (
   'emotion',
   'text',
   *TARGETS,
-  'count',
+  'num_outputs',
   'seed',
   'temperature',
   'intensity',
@@ -38,6 +41,11 @@ FIELDS = (
   'start_bar',
   'track',
 )
+# What `num_outputs` was called in version 0.1.
+_OLD_NUM_OUTPUTS = 'count'
+
+# A line, what stands there, and its fields.
+Row = tuple[int, str, dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Request:
   Attributes:
     line: where it stands, from 1.
     emotion: `catalogue.Emotion`.
-    count: how many melodies.
+    num_outputs: how many melodies, see `ranges.COUNT`.
     seed: integer from 0; melody i of a seed is the same in every job.
     temperature: softmax temperature of the decoder.
     intensity: how far to follow the emotion, from 0 to 1.
@@ -57,15 +65,15 @@ class Request:
 
   line: int
   emotion: catalogue.Emotion
-  count: int
+  num_outputs: int
   seed: int
   temperature: float
   intensity: float
-  formats: tuple = ('mid',)
-  song: object = None
+  formats: tuple[str, ...] = ('mid',)
+  song: songs.Song | None = None
 
   @property
-  def num_windows(self):
+  def num_windows(self) -> int:
     """How many windows of 16 bars each of its melodies takes."""
     return self.song.num_windows if self.song else 1
 
@@ -79,20 +87,7 @@ class Failure:
   request: str
 
 
-class Item(
-  collections.namedtuple(
-    'Item', 'line emotion formats song number seed temperature intensity'
-  )
-):
-  """A melody of a shard: melody `number` of the request in `line`."""
-
-  @property
-  def name(self):
-    """Its name in files, unlike any other of the job."""
-    return f'{self.line:07d}-{self.number:06d}'
-
-
-def jsonl_rows(stream):
+def jsonl_rows(stream: Iterable[bytes]) -> Iterator[Row | Failure]:
   """Reads requests from lines of JSON.
 
   Args:
@@ -116,7 +111,7 @@ def jsonl_rows(stream):
       yield Failure(line, 'not a JSON object: {"emotion": …}', text)
 
 
-def csv_rows(stream):
+def csv_rows(stream: BinaryIO) -> Iterator[Row | Failure]:
   """Reads requests from a CSV with a heading.
 
   Args:
@@ -142,13 +137,15 @@ def csv_rows(stream):
       yield reader.line_num, row, fields
 
 
-def plain_rows(names, count):
+def plain_rows(names: Iterable[str], num_outputs: int) -> Iterator[Row]:
   """One request for each of some emotions, numbered from 1."""
   for line, name in enumerate(names, 1):
-    yield line, name, {'emotion': name, 'count': count}
+    yield line, name, {'emotion': name, 'num_outputs': num_outputs}
 
 
-def parse_formats(value, argument, tfrecord):
+def parse_formats(
+  value: str | list[str], argument: str, tfrecord: bool
+) -> tuple[str, ...]:
   """Formats of a melody's files.
 
   Args:
@@ -183,15 +180,23 @@ def parse_formats(value, argument, tfrecord):
   return tuple(name for name in able if name in names)
 
 
-def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
+def parse(
+  rows: Iterable[Row | Failure],
+  known: list[catalogue.Emotion],
+  seed: int,
+  temperature: float,
+  intensity: float,
+  formats: tuple[str, ...],
+  tfrecord: bool,
+) -> Iterator[Request | Failure]:
   """Understands requests.
 
   Args:
     rows: from `jsonl_rows`, `csv_rows` or `plain_rows`.
-    known: list of `catalogue.Emotion` to choose from.
+    known: emotions to choose from.
     seed: where requests without one take theirs from, each another.
-    temperature: of requests that name none.
-    intensity: of requests that name none.
+    temperature: of requests that name none, see `ranges`.
+    intensity: of requests that name none, likewise.
     formats: of requests that name none.
     tfrecord: see `parse_formats`.
 
@@ -205,7 +210,7 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
   from emotion_musicvae.music import harmony
 
   @functools.lru_cache(maxsize=4096)
-  def wanted(name, text, targets):
+  def emotion_of(name, text, targets):
     emotion, strength = catalogue.Emotion(name='target', alias='target'), 1.0
     if name and text:
       raise UserError('text', 'leave it out, or `emotion`')
@@ -222,17 +227,17 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
     return emotion, strength
 
   @functools.lru_cache(maxsize=256)
-  def song(path, track, start_bar):
+  def load(path, track, start_bar):
     return songs.load_song(path, start_bar, track, 'input_midi')
 
-  def own(fields, number):
+  def song_of(fields, number):
     path = fields.get('input_midi')
     track, start_bar = (
       number(name, ranges.COUNT) if name in fields else None
       for name in ('track', 'start_bar')
     )
     if path is not None:
-      return song(str(path), track, start_bar)
+      return load(str(path), track, start_bar)
     if track or start_bar:
       raise UserError(
         'input_midi', 'name your melody to take a track or bar of'
@@ -247,7 +252,8 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
     try:
       fields = _given(fields)
       number = functools.partial(_number, fields)
-      emotion, strength = wanted(
+      asked = _OLD_NUM_OUTPUTS if _OLD_NUM_OUTPUTS in fields else 'num_outputs'
+      emotion, strength = emotion_of(
         fields.get('emotion'),
         fields.get('text'),
         tuple((name, fields[name]) for name in TARGETS if name in fields),
@@ -255,106 +261,25 @@ def requests(rows, known, seed, temperature, intensity, formats, tfrecord):
       yield Request(
         line,
         emotion,
-        number('count', ranges.COUNT, 1),
+        number(asked, ranges.COUNT, 1),
         number('seed', ranges.SEED, _own_seed(seed, line)),
         number('temperature', ranges.TEMPERATURE, temperature),
         strength * number('intensity', ranges.INTENSITY, intensity),
         parse_formats(fields['formats'], 'formats', tfrecord)
         if 'formats' in fields
         else formats,
-        own(fields, number),
+        song_of(fields, number),
       )
     except ValueError as e:
       yield Failure(line, str(e), text)
-
-
-def shards(wanted):
-  """Cuts requests into shards, in their order.
-
-  Args:
-    wanted: iterable of `Request`.
-
-  Yields:
-    Dictionaries for a JSON, what `items` reads. Each has as many melodies as
-    fit into `SHARD_SIZE` windows, but for the last; a longer one is alone.
-  """
-  number, room, slices = 0, SHARD_SIZE, []
-  for request in wanted:
-    done = 0
-    while done < request.count:
-      fit = room // request.num_windows or int(room == SHARD_SIZE)
-      n = min(fit, request.count - done)
-      if n:
-        slices.append((request, done, n))
-        done, room = done + n, room - n * request.num_windows
-      if not n or room <= 0:
-        yield _shard(number, slices)
-        number, room, slices = number + 1, SHARD_SIZE, []
-  if slices:
-    yield _shard(number, slices)
-
-
-def items(shard):
-  """The melodies of a shard, as a list of `Item`."""
-  from emotion_musicvae.files import songs  # pylint: disable=g-import-not-at-top
-
-  known = [catalogue.Emotion(**fields) for fields in shard['emotions']]
-  own = [
-    songs.Song(**{**fields, 'tokens': np.array(fields['tokens'], np.uint8)})
-    for fields in shard['songs']
-  ]
-  return [
-    Item(
-      line,
-      known[emotion],
-      shard['formats'][formats],
-      None if song is None else own[song],
-      number,
-      *settings,
-    )
-    for line, emotion, formats, song, first, count, *settings in shard['slices']
-    for number in range(first, first + count)
-  ]
-
-
-def num_melodies(shard):
-  """How many melodies a shard has."""
-  return sum(count for _, _, _, _, _, count, *_ in shard['slices'])
-
-
-def _shard(number, slices):
-  # Requests of a job mostly share a few of these: each stands there once.
-  known, formats, own = {}, {}, {}
-  rows = [
-    (
-      r.line,
-      known.setdefault(r.emotion, len(known)),
-      formats.setdefault(r.formats, len(formats)),
-      r.song and own.setdefault(r.song, len(own)),
-      first,
-      count,
-      r.seed,
-      r.temperature,
-      r.intensity,
-    )
-    for r, first, count in slices
-  ]
-  return {
-    'shard': number,
-    'emotions': [dataclasses.asdict(emotion) for emotion in known],
-    'formats': list(formats),
-    'songs': [
-      {**dataclasses.asdict(song), 'tokens': song.tokens.tolist()}
-      for song in own
-    ],
-    'slices': rows,
-  }
 
 
 def _given(fields):
   """Fields with a value; refuses what is none of a request's."""
   _refuse_unknown(fields)
   given = {k: v for k, v in fields.items() if v not in (None, '')}
+  if {'num_outputs', _OLD_NUM_OUTPUTS} <= {*given}:
+    raise UserError(_OLD_NUM_OUTPUTS, 'leave it out, or `num_outputs`')
   for name, value in given.items():
     listed = name == 'formats' and isinstance(value, list)
     for one in value if listed else [value]:
@@ -367,7 +292,7 @@ def _given(fields):
 
 def _refuse_unknown(names, argument=''):
   for name in names:
-    if name not in FIELDS:
+    if name not in (*FIELDS, _OLD_NUM_OUTPUTS):
       raise UserError(
         argument,
         f'no field is called {name!r}',

@@ -4,10 +4,10 @@ emotion_musicvae_batch --requests=requests.jsonl --output_dir=catalogue
 emotion_musicvae_batch --emotions=all --num_outputs=1000 --output_dir=data
 
 A request is a JSON object on a line of its own, or a row of a CSV:
-  {"emotion": "peaceful", "count": 20, "seed": 7, "temperature": 0.5}
-  {"mean_pitch": 70, "onsets_per_bar": 6, "chords": "C Am F G", "count": 5}
+  {"emotion": "peaceful", "num_outputs": 20, "seed": 7, "temperature": 0.5}
+  {"mean_pitch": 70, "onsets_per_bar": 6, "chords": "C Am F G"}
   {"emotion": "lively", "formats": ["mid", "wav", "png", "musicxml"]}
-  {"emotion": "gloomy", "input_midi": "song.mid", "start_bar": 9, "count": 5}
+  {"emotion": "gloomy", "input_midi": "song.mid", "start_bar": 9}
 
 Exit status: 0 all requests were met, 3 some were not (see failed.jsonl), 2 none
 could begin. Killed, it goes on where it was when the command is given again.
@@ -74,6 +74,7 @@ flags.DEFINE_string(
   "--flink_master=host:8081'. One process on this machine if not given.",
 )
 
+_BATCH_SIZE = 64
 _SOME_FAILED = 3
 
 
@@ -91,12 +92,22 @@ def main():
   with _rows(known) as rows:
     quiet.load_tensorflow()
 
-    from emotion_musicvae.batch import pipeline
+    try:
+      from emotion_musicvae.batch import jobs
+      from emotion_musicvae.batch import pipeline
+    except ModuleNotFoundError as e:
+      if (e.name or '').partition('.')[0] != 'apache_beam':
+        raise
+      raise UserError(
+        '',
+        'apache-beam is not installed',
+        'type: pip install "apache-beam>=2.77"',
+      ) from None
 
     beam_pipeline = _pipeline()
-    with pipeline.claimed(FLAGS.output_dir):
-      job = pipeline.begin(
-        requests.requests(
+    with jobs.lock(FLAGS.output_dir):
+      job = jobs.begin(
+        requests.parse(
           rows,
           known,
           FLAGS.seed,
@@ -115,7 +126,7 @@ def main():
           'run_dir': FLAGS.run_dir,
           'actor_dir': FLAGS.actor_dir,
           'train_actor': True,
-          'max_batch_size': pipeline.BATCH_SIZE,
+          'max_batch_size': _BATCH_SIZE,
         },
       )
       with _progress(job):
@@ -138,7 +149,7 @@ def _check_flags():
     raise UserError('requests', 'name a file, or emotions with --emotions=all')
   if FLAGS.requests and FLAGS.num_outputs is not None:
     raise UserError(
-      'num_outputs', 'goes with --emotions', 'requests have "count"'
+      'num_outputs', 'goes with --emotions', 'requests have "num_outputs"'
     )
   if FLAGS.emotions:
     if FLAGS.num_outputs is None:
@@ -162,7 +173,7 @@ def _check_flags():
 
 @contextlib.contextmanager
 def _rows(known):
-  """Rows for `requests.requests`, of the file or of the flags."""
+  """Rows for `requests.parse`, of the file or of the flags."""
   if FLAGS.emotions:
     names = FLAGS.emotions
     if names == ['all']:

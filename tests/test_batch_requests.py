@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from emotion_musicvae.batch import requests
+from emotion_musicvae.batch import shards
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import songs
+from emotion_musicvae.support.errors import UserError
 
 
 def _requests(rows, seed=0, tfrecord=False):
   known = catalogue.load()
-  return list(
-    requests.requests(rows, known, seed, 0.5, 1.0, ('mid',), tfrecord)
-  )
+  return list(requests.parse(rows, known, seed, 0.5, 1.0, ('mid',), tfrecord))
 
 
 def _jsonl(*lines):
@@ -25,7 +25,8 @@ def _jsonl(*lines):
 
 def test_jsonl_csv_and_flags_ask_for_the_same():
   lines = _jsonl(
-    '{"emotion": "평화로움", "count": 5}', '{"emotion": "gloomy", "count": 5}'
+    '{"emotion": "평화로움", "num_outputs": 5}',
+    '{"emotion": "gloomy", "count": 5}',  # as version 0.1 called it
   )
   table = io.BytesIO(
     '\ufeffcount,emotion,seed\n5,peaceful,\n5,암울함,\n'.encode()
@@ -94,6 +95,8 @@ def test_a_tfrecord_holds_no_sound():
     ('{"emotion": "clxxr"}', 'did you mean 맑음 (clear)?'),
     ('{"emotion": ["clear"]}', 'emotion: expected a number or text'),
     ('{"emotion": "clear", "speed": 3}', "no field is called 'speed'"),
+    ('{"emotion": "clear", "num_outputs": 0}', 'num_outputs: expected an int'),
+    ('{"emotion": "clear", "num_outputs": 1, "count": 1}', 'count: leave it'),
     ('{"emotion": "clear", "count": 0}', 'count: expected an integer from 1'),
     ('{"emotion": "clear", "count": 2.5}', 'count: expected an integer'),
     ('{"emotion": "clear", "count": true}', 'count: expected a number'),
@@ -153,7 +156,7 @@ def test_a_csv_row_longer_than_its_heading_fails_alone():
 
 
 def test_a_csv_with_an_unknown_heading_cannot_begin():
-  with pytest.raises(requests.UserError, match="no field is called 'feeling'"):
+  with pytest.raises(UserError, match="no field is called 'feeling'"):
     _requests(requests.csv_rows(io.BytesIO(b'feeling\nclear\n')))
 
 
@@ -167,14 +170,14 @@ def test_ones_own_melody_is_read_once_for_many(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   first, second, third = _jsonl(
     '{"emotion": "clear", "input_midi": "a.mid"}',
-    '{"emotion": "gloomy", "input_midi": "a.mid", "count": 2}',
+    '{"emotion": "gloomy", "input_midi": "a.mid", "num_outputs": 2}',
     '{"emotion": "gloomy"}',
   )
   assert first.song is second.song
   assert third.song is None
   assert first.song.tokens.max() == 60 - 19
-  (shard,) = requests.shards([first, second, third])
-  items = requests.items(json.loads(json.dumps(shard)))
+  (shard,) = shards.cut([first, second, third])
+  items = shards.items(json.loads(json.dumps(shard)))
   assert [bool(item.song) for item in items] == [True] * 3 + [False]
   for item in items[:3]:
     np.testing.assert_array_equal(item.song.tokens, first.song.tokens)
@@ -224,7 +227,7 @@ def _song(bars):
 
 def test_a_shard_has_room_for_so_many_windows():
   """Songs of 1, 3 and 200 windows; what does not fit begins the next shard."""
-  wanted = [
+  asked = [
     requests.Request(
       line, catalogue.find('clear'), count, 1, 0.5, 1.0, song=song
     )
@@ -239,10 +242,10 @@ def test_a_shard_has_room_for_so_many_windows():
       1,
     )
   ]
-  shards = [requests.items(shard) for shard in requests.shards(wanted)]
+  parts = [shards.items(shard) for shard in shards.cut(asked)]
   assert [
     [(line, len([i for i in part if i.line == line])) for line in lines]
-    for part in shards
+    for part in parts
     for lines in [sorted({item.line for item in part})]
   ] == [
     [(1, 100), (2, 9)],
@@ -252,14 +255,14 @@ def test_a_shard_has_room_for_so_many_windows():
     [(4, 3), (5, 125)],
     [(5, 5)],
   ]
-  names = [item.name for part in shards for item in part]
+  names = [item.name for part in parts for item in part]
   assert names == sorted({*names})
   assert len(names) == 255
 
 
 def test_shards_hold_every_melody_once_and_are_full():
   counts = [1] * 200 + [300, 7, 1]
-  wanted = [
+  asked = [
     requests.Request(
       line,
       catalogue.find('clear'),
@@ -272,14 +275,14 @@ def test_shards_hold_every_melody_once_and_are_full():
     for line, count in enumerate(counts, 1)
   ]
   # As they come out of the plan.
-  shards = [json.loads(json.dumps(shard)) for shard in requests.shards(wanted)]
-  items = [requests.items(shard) for shard in shards]
+  parts = [json.loads(json.dumps(shard)) for shard in shards.cut(asked)]
+  items = [shards.items(part) for part in parts]
   sizes = [len(part) for part in items]
-  assert sizes == [requests.SHARD_SIZE] * (len(sizes) - 1) + [
-    508 % requests.SHARD_SIZE
+  assert sizes == [shards.SHARD_SIZE] * (len(sizes) - 1) + [
+    508 % shards.SHARD_SIZE
   ]
   items = [item for part in items for item in part]
-  expected = [(r.line, i) for r in wanted for i in range(r.count)]
+  expected = [(r.line, i) for r in asked for i in range(r.num_outputs)]
   assert [(item.line, item.number) for item in items] == expected
   assert len({item.name for item in items}) == 508
   assert all(item.seed == item.line for item in items)

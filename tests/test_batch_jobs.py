@@ -1,4 +1,4 @@
-"""Batch jobs: what they write, whoever sings what with whom."""
+"""Batch jobs: what they write, whoever generates what beside whom."""
 
 import dataclasses
 import json
@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 
 from emotion_musicvae import api
+from emotion_musicvae.batch import jobs
 from emotion_musicvae.batch import pipeline
 from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import catalogue
@@ -26,7 +27,7 @@ from emotion_musicvae.files import tunes
 from emotion_musicvae.files import writers
 from emotion_musicvae.support.errors import UserError
 
-MODEL = {'max_batch_size': pipeline.BATCH_SIZE}
+MODEL = {'max_batch_size': 64}
 KILLS = 20
 WHOLE = ('--emotions=all', '--num_outputs=4')
 FOUR = (
@@ -50,8 +51,8 @@ REQUESTS = [
 
 def _run(folder, requests, tfrecord=False, parquet=False, **options):
   folder = str(folder)
-  with pipeline.claimed(folder):
-    job = pipeline.begin(requests, folder, None, tfrecord, parquet, MODEL)
+  with jobs.lock(folder):
+    job = jobs.begin(requests, folder, None, tfrecord, parquet, MODEL)
     options = PipelineOptions([], runner='FnApiRunner', **options)
     pipeline.run(job, beam.Pipeline(options=options))
 
@@ -170,17 +171,22 @@ def songs_of_ones_own(tmp_path_factory):
 def test_ones_own_melody_is_moved_as_the_command_does(
   songs_of_ones_own, tmp_path, monkeypatch
 ):
-  """Among others, and with its file gone by the time it is sung."""
+  """Among others, and with its file gone by the time it is decoded."""
   monkeypatch.chdir(songs_of_ones_own)
   fields = [
-    {'emotion': 'gloomy', 'input_midi': 'long.mid', 'count': 3, 'seed': 4},
+    {
+      'emotion': 'gloomy',
+      'input_midi': 'long.mid',
+      'num_outputs': 3,
+      'seed': 4,
+    },
     {'emotion': 'lively', 'input_midi': 'short.mid', 'intensity': 0.5},
-    {'emotion': 'gloomy', 'count': 3, 'seed': 4},
+    {'emotion': 'gloomy', 'num_outputs': 3, 'seed': 4},
     {'emotion': 'clear', 'input_midi': 'long.mid', 'start_bar': 9, 'seed': 4},
   ]
   rows = [(i, '', request) for i, request in enumerate(fields, 1)]
   known = catalogue.load()
-  asked = [*requests.requests(iter(rows), known, 7, 0.5, 1.0, ('mid',), False)]
+  asked = [*requests.parse(iter(rows), known, 7, 0.5, 1.0, ('mid',), False)]
   model = api.EmotionMusicVAE.from_pretrained(max_batch_size=2)
   expected = [
     *model.transform('long.mid', 'gloomy', 3, seed=4),
@@ -207,7 +213,7 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
     ).read_bytes()
     for row in _rows(out)
   }
-  wanted = [
+  asked = [
     _request(1, 'gloomy', 50, 6, intensity=0.5),
     _request(2, 'intense', 40, 1, temperature=0.7),
     _request(3, 'lively', 1, 5, temperature=1.0),
@@ -216,7 +222,7 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
   ]
   _run(
     tmp_path / 'o',
-    wanted,
+    asked,
     direct_num_workers=4,
     direct_running_mode='multi_threading',
   )
@@ -333,7 +339,7 @@ def test_four_workers_write_what_one_does(command, whole, tmp_path):
 
 def test_of_launchers_at_once_one_works(command, whole, tmp_path):
   flags = [*WHOLE, '--output_dir=o']
-  with pipeline.claimed(str(tmp_path / 'o')):
+  with jobs.lock(str(tmp_path / 'o')):
     status, _, said = command(tmp_path, *flags)
   assert status == 2
   assert said.startswith("Error: --output_dir: 'o' is being worked on by")

@@ -1,0 +1,267 @@
+"""A batch job: planned before it runs, kept in its folder, taken up again.
+
+Every melody has its place in a shard before a pipeline starts, and a shard is
+generated in full batches whatever requests its melodies come from. So neither
+the runner nor the number of workers decides which melodies are decoded
+together, and a shard that is generated twice gives the same bytes.
+
+In the output folder:
+
+  melodies/00002-of-00040/0000007-000003.mid   melody 3 of the request in line 7
+                                               and .wav .png .musicxml if asked
+  melodies/00002-of-00040.tfrecord             or its shard's NoteSequences
+  failed.jsonl                                 requests that cannot be met
+  manifest.jsonl, or .parquet                  every melody; comes last
+  job.json                                     what the job is
+  .job/                                        plan and parts, while it runs
+
+A shard is finished when its part of the manifest is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.utils import shared
+
+from emotion_musicvae import api
+from emotion_musicvae.batch import requests
+from emotion_musicvae.batch import shards
+from emotion_musicvae.batch import storage
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.support import atomic
+from emotion_musicvae.support.errors import UserError
+
+PLAN = ('.job', 'plan.jsonl')
+PARTS = ('.job', 'parts')
+
+# One model in a process, whoever asks for it first.
+_MODEL = shared.Shared()
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """A job as every worker knows it.
+
+  Attributes:
+    output_dir: folder of any file system that Beam knows.
+    num_shards: how many shards it has.
+    num_melodies: how many melodies.
+    num_failures: how many requests cannot be met.
+    tfrecord: write NoteSequences in TFRecords, not files of melodies.
+    parquet: write the manifest as Parquet, not JSONL.
+    model: arguments of `EmotionMusicVAE.from_pretrained`.
+  """
+
+  output_dir: str
+  num_shards: int
+  num_melodies: int
+  num_failures: int
+  tfrecord: bool
+  parquet: bool
+  model: dict[str, Any]
+
+  def path(self, *names: str) -> str:
+    """A path in the output folder."""
+    return FileSystems.join(self.output_dir, *names)
+
+  @property
+  def manifest(self) -> str:
+    """Name of the manifest."""
+    return 'manifest.parquet' if self.parquet else 'manifest.jsonl'
+
+  def is_finished(self) -> bool:
+    """Whether the manifest is there, and with it all else."""
+    return storage.exists(self.output_dir, self.manifest)
+
+  def melodies_done(self) -> int:
+    """How many melodies are in finished shards."""
+    if self.is_finished():
+      return self.num_melodies
+    names = storage.names(self.output_dir, *PARTS, '*.jsonl')
+    return sum(int(name.partition('.')[0].split('-')[1]) for name in names)
+
+  def load_model(self) -> api.EmotionMusicVAE:
+    """The model, which is loaded once in a process."""
+    return _MODEL.acquire(
+      lambda: api.EmotionMusicVAE.from_pretrained(**self.model),
+      tag=repr(self.model),
+    )
+
+
+def part_of(shard: shards.Shard) -> tuple[str, ...]:
+  """Where the rows of a shard are, once it is finished.
+
+  With the number of its melodies, so that they can be counted by names.
+  """
+  count = shards.num_melodies(shard)
+  return (*PARTS, f'{shard["shard"]:07d}-{count}.jsonl')
+
+
+@contextlib.contextmanager
+def lock(output_dir: str) -> Iterator[None]:
+  """Makes a job's folder, and keeps it from other launchers on this machine.
+
+  On file systems that are not this machine's nothing is locked.
+
+  Raises:
+    UserError: the folder cannot be written to, holds what no job left, or is
+      being worked on.
+  """
+
+  def taken():
+    raise UserError(
+      'output_dir',
+      f'{output_dir!r} is being worked on by another emotion_musicvae_batch',
+      'wait for it, or name another folder',
+    )
+
+  with contextlib.ExitStack() as held:
+    try:
+      if storage.is_local(output_dir):
+        os.makedirs(output_dir, exist_ok=True)
+        held.enter_context(atomic.lock_dir(output_dir, taken))
+      _check(output_dir)
+    except OSError as e:
+      raise UserError(
+        'output_dir',
+        f'cannot write to {output_dir!r} ({e.strerror or e})',
+        'name a folder you may write to',
+      ) from None
+    yield
+
+
+def _check(output_dir):
+  """Refuses a folder that cannot be written to or holds what no job left."""
+  if storage.exists(output_dir, 'job.json'):
+    return
+  for name in ('melodies', 'manifest.jsonl', 'manifest.parquet'):
+    if storage.exists(output_dir, name):
+      raise UserError(
+        'output_dir',
+        f'{output_dir!r} holds {name}, and no job to resume',
+        'name another folder',
+      )
+  with storage.write_whole(output_dir, *storage.WORK, 'check'):
+    pass
+
+
+def begin(
+  found: Iterable[requests.Request | requests.Failure],
+  output_dir: str,
+  max_errors: int | None,
+  tfrecord: bool,
+  parquet: bool,
+  model: dict[str, Any],
+) -> Job:
+  """Plans a job, and begins it in its folder or resumes it.
+
+  Args:
+    found: requests, met or not.
+    output_dir: the job's folder, of which the caller holds the `lock`.
+    max_errors: how many failures to put up with; any number when None.
+    tfrecord: as in `Job`.
+    parquet: as in `Job`.
+    model: as in `Job`.
+
+  Raises:
+    UserError: too many requests that cannot be met, or none that can, or the
+      folder holds another job.
+  """
+  known = storage.exists(output_dir, 'job.json')
+  with tempfile.TemporaryDirectory() as folder:
+    plan = os.path.join(folder, 'plan')
+    failed = os.path.join(folder, 'failed')
+    with storage.room_in(tempfile.gettempdir(), '$TMPDIR'):
+      sizes, digest, refusal = _plan(found, plan, failed, max_errors)
+    job = Job(output_dir, *sizes, tfrecord, parquet, model)
+    with storage.room_in(output_dir):
+      if not known and job.num_failures:
+        storage.copy(failed, output_dir, 'failed.jsonl')
+    if refusal:
+      raise refusal
+    record = _record(job, digest)
+    if known:
+      _refuse_another(job, record)
+    else:
+      with storage.room_in(output_dir):
+        storage.copy(plan, output_dir, *PLAN)
+        with storage.write_whole(output_dir, 'job.json') as f:
+          f.write(storage.json_line(record))
+  return job
+
+
+def _plan(found, plan, failed, max_errors):
+  """Writes shards and failures to two local files.
+
+  Returns:
+    `((shards, melodies, failures), digest, refusal)`; the refusal says why the
+    job cannot begin, or is None.
+  """
+  failures, first = 0, None
+
+  def good(f):
+    nonlocal failures, first
+    for request in found:
+      if isinstance(request, requests.Request):
+        yield request
+        continue
+      failures += 1
+      first = first or request
+      f.write(storage.json_line(dataclasses.asdict(request)))
+      if max_errors is not None and failures > max_errors:
+        return
+
+  digest, num_shards, num_melodies = hashlib.sha256(), 0, 0
+  with open(plan, 'wb') as f, open(failed, 'wb') as g:
+    for shard in shards.cut(good(g)):
+      line = storage.json_line(shard)
+      digest.update(line)
+      f.write(line)
+      num_shards += 1
+      num_melodies += shards.num_melodies(shard)
+  said = f'line {first.line}: {first.reason}' if first else 'there is none'
+  refusal = None
+  if max_errors is not None and failures > max_errors:
+    refusal = UserError(
+      'max_errors', f'more than {max_errors} bad requests', f'first {said}'
+    )
+  elif not num_shards:
+    refusal = UserError('requests', 'no request can be met', said)
+  return (num_shards, num_melodies, failures), digest.hexdigest(), refusal
+
+
+def _record(job, digest):
+  """What decides a job's result, as plain values.
+
+  Loads the model, so that an actor that is missing is trained once and here.
+  """
+  return {
+    'plan': digest,
+    'melodies': job.num_melodies,
+    'output': 'tfrecord' if job.tfrecord else 'files',
+    'manifest': job.manifest,
+    'model': job.load_model().description(),
+    'versions': stock.versions(),
+  }
+
+
+def _refuse_another(job, record):
+  with FileSystems.open(job.path('job.json')) as f:
+    begun = json.loads(f.read())
+  differing = [name for name in record if begun.get(name) != record[name]]
+  if differing:
+    raise UserError(
+      'output_dir',
+      f'{job.output_dir!r} holds another job (another {", ".join(differing)})',
+      'name another folder, or repeat its command',
+    )

@@ -1,0 +1,134 @@
+"""Requests cut into shards of equal size, and the melodies of a shard.
+
+A shard says all that its melodies depend on, in plain values: which requests
+they belong to, and each request's emotion, seed, temperature, intensity and
+formats, and the notes of the user's own melody that it moves. A worker needs no
+other file of the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+import dataclasses
+from typing import Any
+from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotion_musicvae.batch import requests
+from emotion_musicvae.emotions import catalogue
+
+if TYPE_CHECKING:
+  from emotion_musicvae.files import songs
+
+# Windows of 16 bars in a shard, which most melodies are one of: the unit of
+# work, and all that a killed worker loses.
+SHARD_SIZE = 128
+
+# What JSON keeps: 'shard' (its number), 'emotions', 'formats' and 'songs' (each
+# stands there once), and 'slices' (which melodies, of what).
+Shard = dict[str, Any]
+
+
+class Item(NamedTuple):
+  """A melody of a shard: melody `number` of the request in `line`."""
+
+  line: int
+  emotion: catalogue.Emotion
+  formats: list[str]
+  song: songs.Song | None
+  number: int
+  seed: int
+  temperature: float
+  intensity: float
+
+  @property
+  def name(self) -> str:
+    """Its name in files, unlike any other of the job."""
+    return f'{self.line:07d}-{self.number:06d}'
+
+
+def cut(found: Iterable[requests.Request]) -> Iterator[Shard]:
+  """Cuts requests into shards, in their order.
+
+  Args:
+    found: requests.
+
+  Yields:
+    What `items` reads. Each has as many melodies as fit into `SHARD_SIZE`
+    windows, but for the last; a longer one is alone.
+  """
+  number, room = 0, SHARD_SIZE
+  slices: list[tuple[requests.Request, int, int]] = []
+  for request in found:
+    done = 0
+    while done < request.num_outputs:
+      fit = room // request.num_windows or int(room == SHARD_SIZE)
+      n = min(fit, request.num_outputs - done)
+      if n:
+        slices.append((request, done, n))
+        done, room = done + n, room - n * request.num_windows
+      if not n or room <= 0:
+        yield _shard(number, slices)
+        number, room, slices = number + 1, SHARD_SIZE, []
+  if slices:
+    yield _shard(number, slices)
+
+
+def items(shard: Shard) -> list[Item]:
+  """The melodies of a shard, in order."""
+  from emotion_musicvae.files import songs  # pylint: disable=g-import-not-at-top
+
+  known = [catalogue.Emotion(**fields) for fields in shard['emotions']]
+  own = [
+    songs.Song(**{**fields, 'tokens': np.array(fields['tokens'], np.uint8)})
+    for fields in shard['songs']
+  ]
+  return [
+    Item(
+      line,
+      known[emotion],
+      shard['formats'][formats],
+      None if song is None else own[song],
+      number,
+      *settings,
+    )
+    for line, emotion, formats, song, first, count, *settings in shard['slices']
+    for number in range(first, first + count)
+  ]
+
+
+def num_melodies(shard: Shard) -> int:
+  """How many melodies a shard has."""
+  return sum(count for _, _, _, _, _, count, *_ in shard['slices'])
+
+
+def _shard(number, slices):
+  # Requests of a job mostly share a few of these: each stands there once.
+  known, formats, own = {}, {}, {}
+  rows = [
+    (
+      r.line,
+      known.setdefault(r.emotion, len(known)),
+      formats.setdefault(r.formats, len(formats)),
+      r.song and own.setdefault(r.song, len(own)),
+      first,
+      count,
+      r.seed,
+      r.temperature,
+      r.intensity,
+    )
+    for r, first, count in slices
+  ]
+  return {
+    'shard': number,
+    'emotions': [dataclasses.asdict(emotion) for emotion in known],
+    'formats': list(formats),
+    'songs': [
+      {**dataclasses.asdict(song), 'tokens': song.tokens.tolist()}
+      for song in own
+    ],
+    'slices': rows,
+  }
