@@ -393,7 +393,7 @@ def test_requests_may_give_a_text():
     {'text': '슬프다', 'emotion': 'clear'},
   ]
   stream = io.BytesIO('\n'.join(map(json.dumps, lines)).encode())
-  strong, half, none, both = requests.requests(
+  strong, half, none, both = requests.parse(
     requests.jsonl_rows(stream), catalogue.load(), 0, 0.5, 1.0, ('mid',), False
   )
   assert strong.emotion.alias == half.emotion.alias

@@ -29,6 +29,8 @@ import json
 import os
 import tempfile
 from typing import Any
+from typing import BinaryIO
+from typing import NoReturn
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.utils import shared
@@ -118,7 +120,7 @@ def lock(output_dir: str) -> Iterator[None]:
       being worked on.
   """
 
-  def taken():
+  def taken() -> NoReturn:
     raise UserError(
       'output_dir',
       f'{output_dir!r} is being worked on by another emotion_musicvae_batch',
@@ -140,7 +142,7 @@ def lock(output_dir: str) -> Iterator[None]:
     yield
 
 
-def _check(output_dir):
+def _check(output_dir: str) -> None:
   """Refuses a folder that cannot be written to or holds what no job left."""
   if storage.exists(output_dir, 'job.json'):
     return
@@ -183,7 +185,16 @@ def begin(
     failed = os.path.join(folder, 'failed')
     with storage.room_in(tempfile.gettempdir(), '$TMPDIR'):
       sizes, digest, refusal = _plan(found, plan, failed, max_errors)
-    job = Job(output_dir, *sizes, tfrecord, parquet, model)
+    num_shards, num_melodies, num_failures = sizes
+    job = Job(
+      output_dir,
+      num_shards,
+      num_melodies,
+      num_failures,
+      tfrecord,
+      parquet,
+      model,
+    )
     with storage.room_in(output_dir):
       if not known and job.num_failures:
         storage.copy(failed, output_dir, 'failed.jsonl')
@@ -200,16 +211,22 @@ def begin(
   return job
 
 
-def _plan(found, plan, failed, max_errors):
+def _plan(
+  found: Iterable[requests.Request | requests.Failure],
+  plan: str,
+  failed: str,
+  max_errors: int | None,
+) -> tuple[tuple[int, int, int], str, UserError | None]:
   """Writes shards and failures to two local files.
 
   Returns:
     `((shards, melodies, failures), digest, refusal)`; the refusal says why the
     job cannot begin, or is None.
   """
-  failures, first = 0, None
+  failures = 0
+  first: requests.Failure | None = None
 
-  def good(f):
+  def good(f: BinaryIO) -> Iterator[requests.Request]:
     nonlocal failures, first
     for request in found:
       if isinstance(request, requests.Request):
@@ -230,7 +247,7 @@ def _plan(found, plan, failed, max_errors):
       num_shards += 1
       num_melodies += shards.num_melodies(shard)
   said = f'line {first.line}: {first.reason}' if first else 'there is none'
-  refusal = None
+  refusal: UserError | None = None
   if max_errors is not None and failures > max_errors:
     refusal = UserError(
       'max_errors', f'more than {max_errors} bad requests', f'first {said}'
@@ -240,7 +257,7 @@ def _plan(found, plan, failed, max_errors):
   return (num_shards, num_melodies, failures), digest.hexdigest(), refusal
 
 
-def _record(job, digest):
+def _record(job: Job, digest: str) -> dict[str, Any]:
   """What decides a job's result, as plain values.
 
   Loads the model, so that an actor that is missing is trained once and here.
@@ -255,7 +272,7 @@ def _record(job, digest):
   }
 
 
-def _refuse_another(job, record):
+def _refuse_another(job: Job, record: dict[str, Any]) -> None:
   with FileSystems.open(job.path('job.json')) as f:
     begun = json.loads(f.read())
   differing = [name for name in record if begun.get(name) != record[name]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import itertools
 import json
 import os
@@ -157,13 +158,16 @@ class GenerateShard(beam.DoFn):
     return [*map(manifest.row, items, files, melodies)]
 
 
-def _tfrecord(items, melodies):
+def _tfrecord(
+  items: list[shards.Item], melodies: Sequence[api.Melody]
+) -> bytes:
   """The bytes of a TFRecord of NoteSequences that know their names."""
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, 'melodies')
     with tf.io.TFRecordWriter(path) as writer:
       for item, melody in zip(items, melodies):
-        melody.note_sequence.id = item.name
-        writer.write(melody.note_sequence.SerializeToString(deterministic=True))
+        sequence: Any = melody.note_sequence
+        sequence.id = item.name
+        writer.write(sequence.SerializeToString(deterministic=True))
     with open(path, 'rb') as f:
       return f.read()

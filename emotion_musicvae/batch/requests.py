@@ -5,6 +5,7 @@ A request that cannot be met becomes a `Failure`, and the rest go on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 import csv
@@ -210,7 +211,9 @@ def parse(
   from emotion_musicvae.music import harmony
 
   @functools.lru_cache(maxsize=4096)
-  def emotion_of(name, text, targets):
+  def emotion_of(
+    name: Any, text: Any, targets: tuple[tuple[str, Any], ...]
+  ) -> tuple[catalogue.Emotion, float]:
     emotion, strength = catalogue.Emotion(name='target', alias='target'), 1.0
     if name and text:
       raise UserError('text', 'leave it out, or `emotion`')
@@ -227,10 +230,12 @@ def parse(
     return emotion, strength
 
   @functools.lru_cache(maxsize=256)
-  def load(path, track, start_bar):
+  def load(path: str, track: int | None, start_bar: int | None) -> songs.Song:
     return songs.load_song(path, start_bar, track, 'input_midi')
 
-  def song_of(fields, number):
+  def song_of(
+    fields: dict[str, Any], number: Callable[..., Any]
+  ) -> songs.Song | None:
     path = fields.get('input_midi')
     track, start_bar = (
       number(name, ranges.COUNT) if name in fields else None
@@ -274,7 +279,7 @@ def parse(
       yield Failure(line, str(e), text)
 
 
-def _given(fields):
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
   """Fields with a value; refuses what is none of a request's."""
   _refuse_unknown(fields)
   given = {k: v for k, v in fields.items() if v not in (None, '')}
@@ -290,7 +295,7 @@ def _given(fields):
   return given
 
 
-def _refuse_unknown(names, argument=''):
+def _refuse_unknown(names: Iterable[str], argument: str = '') -> None:
   for name in names:
     if name not in (*FIELDS, _OLD_NUM_OUTPUTS):
       raise UserError(
@@ -300,11 +305,13 @@ def _refuse_unknown(names, argument=''):
       )
 
 
-def _number(fields, name, able, default=None):
+def _number(
+  fields: dict[str, Any], name: str, able: ranges.Range, default: Any = None
+) -> Any:
   return able.parse(name, fields.get(name, default))
 
 
-def _own_seed(seed, line):
+def _own_seed(seed: int, line: int) -> int:
   # 53 bits, which every reader of JSON keeps.
   return int(
     np.random.SeedSequence((seed, line)).generate_state(1, np.uint64)[0] >> 11

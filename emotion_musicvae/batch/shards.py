@@ -105,9 +105,13 @@ def num_melodies(shard: Shard) -> int:
   return sum(count for _, _, _, _, _, count, *_ in shard['slices'])
 
 
-def _shard(number, slices):
+def _shard(
+  number: int, slices: list[tuple[requests.Request, int, int]]
+) -> Shard:
   # Requests of a job mostly share a few of these: each stands there once.
-  known, formats, own = {}, {}, {}
+  known: dict[catalogue.Emotion, int] = {}
+  formats: dict[tuple[str, ...], int] = {}
+  own: dict[songs.Song, int] = {}
   rows = [
     (
       r.line,
