@@ -373,8 +373,9 @@ def make(
   hparams: configuration.LearnerHparams,
   seed: int,
   strategy: tf.distribute.Strategy | None = None,
+  objective: objectives.Objective | None = None,
 ) -> ActorCriticLearner:
-  """A learner of the default networks and losses.
+  """A learner of the default networks.
 
   Args:
     weights: Magenta's variables of the frozen base model, by name.
@@ -383,6 +384,7 @@ def make(
     hparams: all settings.
     seed: of networks, conditions and noise.
     strategy: that of one device when None.
+    objective: losses of one's own; the default ones when None.
 
   Raises:
     UserError: a batch that cannot be shared out to the strategy's devices.
@@ -395,7 +397,7 @@ def make(
     )
   return ActorCriticLearner(
     learned,
-    objectives.Objective.of(weights, hparams),
+    objective or objectives.Objective.of(weights, hparams),
     sampling.ConditionSampler(emotions, hparams),
     sampling.StartSampler(*real),
     replays.Replay(hparams.replay_size, embedding_size),
