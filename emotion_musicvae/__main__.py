@@ -2,7 +2,7 @@
 
 import ast
 import importlib
-import importlib.util
+import importlib.resources
 import sys
 
 from emotion_musicvae import __version__
@@ -35,9 +35,9 @@ def main() -> None:
 
 def _summary(name: str) -> str:
   """What a command does, read from its source as it would define its flags."""
-  spec = importlib.util.find_spec(f'emotion_musicvae.cli.{name}')
-  with open(spec.origin, encoding='utf-8') as f:
-    return ast.get_docstring(ast.parse(f.read())).partition('\n')[0]
+  package = importlib.resources.files('emotion_musicvae.cli')
+  source = package.joinpath(f'{name}.py').read_text(encoding='utf-8')
+  return (ast.get_docstring(ast.parse(source)) or '').partition('\n')[0]
 
 
 if __name__ == '__main__':

@@ -13,6 +13,8 @@ Exit status: 0 all requests were met, 3 some were not (see failed.jsonl), 2 none
 could begin. Killed, it goes on where it was when the command is given again.
 """
 
+from collections.abc import Iterable
+from collections.abc import Iterator
 import contextlib
 import io
 import logging
@@ -20,6 +22,8 @@ import shlex
 import sys
 import threading
 import time
+from typing import Any
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -31,6 +35,11 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+
+if TYPE_CHECKING:
+  import apache_beam as beam
+
+  from emotion_musicvae.batch import pipeline
 
 FLAGS = flags.FLAGS
 
@@ -78,7 +87,8 @@ _BATCH_SIZE = 64
 _SOME_FAILED = 3
 
 
-def main():
+def main() -> None:
+  """Runs the command as its flags say."""
   formats = _check_flags()
   command.set_log(FLAGS.log)
   # Beam warns through the root logger of what it does without.
@@ -143,7 +153,7 @@ def main():
     sys.exit(_SOME_FAILED)
 
 
-def _check_flags():
+def _check_flags() -> tuple[str, ...]:
   """Refuses flags out of range; gives the formats of requests without any."""
   if bool(FLAGS.requests) == bool(FLAGS.emotions):
     raise UserError('requests', 'name a file, or emotions with --emotions=all')
@@ -172,7 +182,7 @@ def _check_flags():
 
 
 @contextlib.contextmanager
-def _rows(known):
+def _rows(known: list[catalogue.Emotion]) -> Iterator[Iterable[Any]]:
   """Rows for `requests.parse`, of the file or of the flags."""
   if FLAGS.emotions:
     names = FLAGS.emotions
@@ -201,7 +211,7 @@ def _rows(known):
     yield read(stream)
 
 
-def _pipeline():
+def _pipeline() -> 'beam.Pipeline':
   """An empty pipeline with the runner of --pipeline_options."""
   import apache_beam as beam
   from apache_beam.options import pipeline_options
@@ -220,7 +230,7 @@ def _pipeline():
       options.get_all_options()
       return beam.Pipeline(options=options)
   except (ValueError, ImportError, AttributeError) as e:
-    reason = e
+    reason = str(e)
   except SystemExit:
     # argparse has said it, below its usage.
     reason = said.getvalue().strip().splitlines()[-1]
@@ -228,7 +238,7 @@ def _pipeline():
 
 
 @contextlib.contextmanager
-def _progress(job):
+def _progress(job: 'pipeline.Job') -> Iterator[None]:
   """Shows what is done: a bar on a terminal, lines elsewhere."""
   import tqdm
 
@@ -236,7 +246,7 @@ def _progress(job):
   before = job.melodies_done()
   failed = f'{job.num_failures} requests failed'
 
-  def show_bar():
+  def show_bar() -> None:
     with tqdm.tqdm(
       total=job.num_melodies, initial=before, unit='melody', postfix=failed
     ) as bar:
@@ -244,7 +254,7 @@ def _progress(job):
         bar.update(job.melodies_done() - bar.n)
       bar.update(job.melodies_done() - bar.n)
 
-  def print_lines():
+  def print_lines() -> None:
     start = time.monotonic()
     while not done.wait(10):
       n = job.melodies_done()
@@ -268,7 +278,8 @@ def _progress(job):
     thread.join()
 
 
-def console_entry_point():
+def console_entry_point() -> None:
+  """What the installed command calls."""
   command.run(__name__, main)
 
 

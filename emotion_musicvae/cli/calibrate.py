@@ -4,6 +4,8 @@ emotion_musicvae_calibrate --input_dir=labelled/ --output_file=mine.yaml
 emotion_musicvae_generate --emotions_file=mine.yaml --emotion=…
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import os
 import tempfile
 
@@ -47,7 +49,8 @@ flags.DEFINE_integer(
 _SHOWN = 10  # pieces that are left out are named on the screen up to so many
 
 
-def main():
+def main() -> None:
+  """Runs the command as its flags say."""
   ranges.MIN_MELODIES.check('min_melodies', FLAGS.min_melodies)
   command.set_log(FLAGS.log)
   outputs = _outputs(FLAGS.output_file)
@@ -89,7 +92,7 @@ def main():
   )
   text = calibration_report.yaml_text(references, FLAGS.min_melodies)
 
-  def draw(path):
+  def draw(path: str) -> None:
     figures.pitch_against_density(path, references)
 
   _write(outputs, (draw, report, text))
@@ -99,7 +102,7 @@ def main():
     print(path)
 
 
-def _scale():
+def _scale() -> tuple[float, float]:
   try:
     low, high = map(float, FLAGS.valence_arousal_scale)
   except ValueError:
@@ -111,7 +114,7 @@ def _scale():
   return low, high
 
 
-def _outputs(output_file):
+def _outputs(output_file: str | None) -> tuple[str, str, str]:
   """Paths of picture, report and references; refuses what exists."""
   if not output_file or not output_file.endswith(('.yaml', '.yml')):
     raise UserError('output_file', 'name a file that ends in .yaml')
@@ -132,11 +135,13 @@ def _outputs(output_file):
   return paths
 
 
-def _folder(path):
+def _folder(path: str) -> str:
   return os.path.dirname(path) or '.'
 
 
-def _write(paths, contents):
+def _write(
+  paths: Sequence[str], contents: Sequence[str | Callable[[str], None]]
+) -> None:
   """Writes all files or none; the references come last."""
   folder = _folder(paths[-1])
   stem = os.path.splitext(os.path.basename(paths[-1]))[0]
@@ -160,7 +165,8 @@ def _write(paths, contents):
     ) from None
 
 
-def console_entry_point():
+def console_entry_point() -> None:
+  """What the installed command calls."""
   command.run(__name__, main)
 
 

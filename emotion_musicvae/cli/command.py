@@ -1,11 +1,14 @@
 """The commands. What they share: flags and errors told in one line."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
 import logging
 import os
 import re
 import sys
 import tempfile
+from typing import NoReturn
 
 from absl import app
 from absl import flags
@@ -15,7 +18,7 @@ from emotion_musicvae.support import quiet
 from emotion_musicvae.support.errors import UserError
 
 
-def run(module, main):
+def run(module: str, main: Callable[[], None]) -> None:
   """Runs a command: exit status 2 and one line for a mistake of the user's.
 
   Args:
@@ -26,10 +29,10 @@ def run(module, main):
     # A terminal that cannot show Korean shows its escapes.
     stream.reconfigure(errors='backslashreplace')
 
-  def parse(argv):
+  def parse(argv: list[str]) -> list[str]:
     if {'--help', '-help', '-h'} & set(argv[1:]):
       with _told():
-        print(sys.modules[module].__doc__.strip())
+        print((sys.modules[module].__doc__ or '').strip())
         print(flags.FLAGS.module_help(sys.modules[module]))
       sys.exit(0)
     try:
@@ -44,7 +47,7 @@ def run(module, main):
       _fail(f'unexpected {rest[1]!r}; every option is a flag, see --help')
     return rest
 
-  def guarded(argv):
+  def guarded(argv: list[str]) -> None:
     del argv
     show_messages()
     if flags.FLAGS.cache_dir:
@@ -66,7 +69,7 @@ def show_messages():
 
 
 @contextlib.contextmanager
-def _told():
+def _told() -> Iterator[None]:
   """Ends the command in one line for what is no bug."""
   try:
     yield
@@ -89,13 +92,13 @@ def _told():
     _fail(f'{e.filename or "standard output"}: {e.strerror or e}')
 
 
-def _hush():
+def _hush() -> None:
   """Keeps Python from failing once more on what waits for standard output."""
   if sys.stdout:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def check_strategy(name):
+def check_strategy(name: str) -> None:
   """Refuses what is no strategy of `distribution`.
 
   Raises:
@@ -109,7 +112,7 @@ def check_strategy(name):
     )
 
 
-def check_folder(flag, path):
+def check_folder(flag: str, path: str) -> None:
   """Refuses a folder that could not be made or written to; makes nothing.
 
   Raises:
@@ -129,7 +132,7 @@ def check_folder(flag, path):
     ) from None
 
 
-def set_log(level):
+def set_log(level: str) -> None:
   """Sets what Magenta and TensorFlow log, before TensorFlow is loaded.
 
   Raises:
@@ -172,6 +175,6 @@ def in_flags(error: UserError) -> str:
   return str(UserError(argument, problem, remedy))
 
 
-def _fail(message):
+def _fail(message: object) -> NoReturn:
   print(f'Error: {" ".join(str(message).split())}', file=sys.stderr)
   sys.exit(2)

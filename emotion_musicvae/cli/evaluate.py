@@ -5,6 +5,7 @@ emotion_musicvae_evaluate --arms=all --output_dir=report
 
 import os
 import tempfile
+from typing import Any
 
 from absl import flags
 
@@ -46,7 +47,8 @@ flags.DEFINE_string(
 )
 
 
-def main():
+def main() -> None:
+  """Runs the command as its flags say."""
   ranges.MEASURED_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
   ranges.BATCH_SIZE.check('max_batch_size', FLAGS.max_batch_size)
   if FLAGS.num_steps is not None:
@@ -108,7 +110,7 @@ def main():
       ) from None
 
 
-def _arms():
+def _arms() -> list[str]:
   """Names of the arms that --arms asks for."""
   entry = configuration.load_yaml('arms')
   known = [*entry['arms'], *entry['ablations']]
@@ -121,7 +123,7 @@ def _arms():
   return names
 
 
-def _check_new_folder(path):
+def _check_new_folder(path: str) -> None:
   """Refuses a folder that exists or that could not be made.
 
   Raises:
@@ -142,12 +144,12 @@ def _check_new_folder(path):
     raise UserError('output_dir', f'{path!r} exists', 'name another folder')
 
 
-def _parent_and_name(path):
+def _parent_and_name(path: str) -> tuple[str, str]:
   parent, name = os.path.split(path.rstrip('/'))
   return parent or '.', name
 
 
-def _write(path, result, bench, samples):
+def _write(path: str, result: Any, bench: Any, samples: Any) -> None:
   """Writes report and plots: the whole folder, or nothing."""
   from emotion_musicvae.evaluation import report
 
@@ -158,10 +160,10 @@ def _write(path, result, bench, samples):
     report.write(folder, result, bench, samples)
 
 
-def _numbers(flag, able):
+def _numbers(flag: str, able: ranges.Range) -> list[Any]:
   """The numbers of a flag that lists them."""
   numbers = []
-  for text in FLAGS[flag].value:
+  for text in FLAGS[flag].value or ():
     try:
       numbers.append(able.kind(text))
     except ValueError:
@@ -174,7 +176,8 @@ def _numbers(flag, able):
   return numbers
 
 
-def console_entry_point():
+def console_entry_point() -> None:
+  """What the installed command calls."""
   command.run(__name__, main)
 
 

@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import secrets
 import sys
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -22,6 +23,10 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+
+if TYPE_CHECKING:
+  from emotion_musicvae import api
+  from emotion_musicvae.files import songs
 
 FLAGS = flags.FLAGS
 
@@ -139,7 +144,8 @@ flags.DEFINE_string(
 )
 
 
-def main():
+def main() -> None:
+  """Runs the command as its flags say."""
   if FLAGS.list_emotions:
     if FLAGS.emotion:
       raise UserError('emotion', 'give one of them, this or --list_emotions')
@@ -287,7 +293,7 @@ def main():
   print(f'{record}  what was asked for and what each melody measures')
 
 
-def wanted_text():
+def wanted_text() -> str | None:
   """What --text or --text_file says; None where neither is given."""
   given = [
     flag
@@ -314,7 +320,7 @@ def wanted_text():
     ) from None
 
 
-def wanted_emotion():
+def wanted_emotion() -> catalogue.Emotion | None:
   """The emotion that --emotion, --valence and --target ask for.
 
   None where melodies can do without, as they are near or between yours.
@@ -338,7 +344,7 @@ def wanted_emotion():
   return adjusted(emotion)
 
 
-def adjusted(emotion):
+def adjusted(emotion: catalogue.Emotion) -> catalogue.Emotion:
   """An emotion with the targets, tempo and instrument that flags ask for."""
   if FLAGS.target:
     emotion = catalogue.with_targets(emotion, FLAGS.target)
@@ -351,7 +357,7 @@ def adjusted(emotion):
   return emotion
 
 
-def check_mode():
+def check_mode() -> None:
   """Refuses flags that do not go together, and files that are no music.
 
   Raises:
@@ -386,11 +392,20 @@ def check_mode():
       )
     ranges.INTERPOLATED_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
   for flag in ('input_midi', 'input_midi_2'):
-    if FLAGS[flag].value is not None:
-      readers.check_file(FLAGS[flag].value, flag)
+    path = FLAGS[flag].value
+    if path is not None:
+      readers.check_file(path, flag)
 
 
-def compose(model, emotion, to_emotion, song, to_song, seed, intensity):
+def compose(
+  model: 'api.EmotionMusicVAE',
+  emotion: catalogue.Emotion | None,
+  to_emotion: catalogue.Emotion | None,
+  song: 'songs.Song | None',
+  to_song: 'songs.Song | None',
+  seed: int,
+  intensity: float,
+) -> 'list[api.Melody]':
   """The melodies that are asked for, as `api.Melody`."""
   n = FLAGS.num_outputs
   common = {
@@ -420,11 +435,11 @@ def compose(model, emotion, to_emotion, song, to_song, seed, intensity):
   else:
     melodies = model.generate(emotion, **common)
   if FLAGS.reject_misses:
-    print(told_of_misses(melodies))
+    print(summarize_misses(melodies))
   return melodies
 
 
-def told_of_misses(melodies):
+def summarize_misses(melodies: 'list[api.Melody]') -> str:
   """One line on how many melodies were drawn, and what was not met."""
   from emotion_musicvae import api
 
@@ -443,7 +458,7 @@ def told_of_misses(melodies):
   )
 
 
-def print_emotions():
+def print_emotions() -> None:
   """A table of the emotions and what each stands for."""
   print('name  alias        mean pitch  onsets a bar  mode   qpm  chords')
   for e in catalogue.load(FLAGS.emotions_file):
@@ -453,7 +468,8 @@ def print_emotions():
     )
 
 
-def console_entry_point():
+def console_entry_point() -> None:
+  """What the installed command calls."""
   command.run(__name__, main)
 
 

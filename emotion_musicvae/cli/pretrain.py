@@ -5,17 +5,22 @@ emotion_musicvae_pretrain --run_dir=run --input_dir=midi
 emotion_musicvae_pretrain --run_dir=run --mode=eval
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
 import dataclasses
 import functools
 import json
 import os
 import time
+from typing import Any
+from typing import BinaryIO
 
 from absl import flags
 
 from emotion_musicvae.cli import command
 from emotion_musicvae.cli import shared_flags
+from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
@@ -61,7 +66,8 @@ _GROUPS = {
 }
 
 
-def main():
+def main() -> None:
+  """Runs the command as its flags say."""
   if not FLAGS.run_dir:
     raise UserError(
       'run_dir', 'name a folder for the checkpoints, as in --run_dir=run'
@@ -73,9 +79,11 @@ def main():
   command.check_strategy(FLAGS.distribution_strategy)
   command.set_log(FLAGS.log)
   recipe = _recipe()
-  hparams, corpus_hparams = (
-    configuration.build(cls, recipe[group], '--hparams')
-    for group, cls in _GROUPS.items()
+  hparams = configuration.build(
+    configuration.ModelHparams, recipe['hparams'], 'hparams'
+  )
+  corpus_hparams = configuration.build(
+    configuration.CorpusHparams, recipe['corpus'], 'hparams'
   )
   files = _files(recipe)
 
@@ -109,7 +117,7 @@ def main():
         weights = initialization.latched(weights, FLAGS.seed)
       except ValueError as e:
         raise UserError(
-          'hparams', e, 'set latched=false for smaller layers'
+          'hparams', str(e), 'set latched=false for smaller layers'
         ) from None
   windows, held_out = (
     trainer.Windows.balanced(tokens, corpus_hparams.density_balance)
@@ -142,7 +150,7 @@ def main():
     print(f'{checkpoints.latest(FLAGS.run_dir)} is trained.')
 
 
-def _recipe():
+def _recipe() -> dict[str, Any]:
   """What decides the result of the run: as its folder says, or the flags.
 
   Raises:
@@ -199,26 +207,26 @@ def _recipe():
   return before
 
 
-def _flat(recipe):
+def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
   flat = {**recipe, **recipe['hparams'], **recipe['corpus']}
   return {name: flat[name] for name in flat if name not in _GROUPS}
 
 
-def _damaged(path):
+def _damaged(path: str) -> UserError:
   return UserError(
     'run_dir', f'{path!r} is not what a run leaves there', 'name another folder'
   )
 
 
-def _recipe_path():
+def _recipe_path() -> str:
   return os.path.join(FLAGS.run_dir, 'config.json')
 
 
-def _windows_path():
+def _windows_path() -> str:
   return os.path.join(FLAGS.run_dir, 'windows.npz')
 
 
-def _files(recipe):
+def _files(recipe: dict[str, Any]) -> list[str]:
   """The files to read; none where the run has its windows."""
   from emotion_musicvae.pretraining import corpus
 
@@ -231,7 +239,12 @@ def _files(recipe):
   return corpus.folk_files()
 
 
-def _windows(files, recipe, hparams, progress):
+def _windows(
+  files: list[str],
+  recipe: dict[str, Any],
+  hparams: configuration.CorpusHparams,
+  progress: Callable[..., Any],
+) -> tuple[Any, Any]:
   """The run's `(train, held_out)` tokens; reads `files` if there are any.
 
   A worker that is not the chief has none, and waits until they are read.
@@ -273,25 +286,22 @@ def _windows(files, recipe, hparams, progress):
 
 
 @contextlib.contextmanager
-def _whole(path):
+def _whole(path: str) -> Iterator[BinaryIO]:
   """Opens a file of the run, which appears when it is written, or not at all.
 
   Raises:
     UserError: there is no room for it.
   """
   try:
-    with open(path + '.tmp', 'wb') as f:
+    with atomic.replace_file(path) as f:
       yield f
-    os.replace(path + '.tmp', path)
   except OSError as e:
-    with contextlib.suppress(OSError):
-      os.remove(path + '.tmp')
     raise UserError(
       'run_dir', f'could not write {path!r} ({e.strerror})'
     ) from None
 
 
-def _initial_weights(hparams):
+def _initial_weights(hparams: configuration.ModelHparams) -> dict[str, Any]:
   from emotion_musicvae.musicvae import checkpoints
 
   try:
@@ -303,7 +313,8 @@ def _initial_weights(hparams):
     raise
 
 
-def console_entry_point():
+def console_entry_point() -> None:
+  """What the installed command calls."""
   command.run(__name__, main)
 
 

@@ -35,7 +35,8 @@ flags.DEFINE_string(
 )
 
 
-def main():
+def main() -> None:
+  """Runs the command as its flags say."""
   hparams, num_steps = configuration.load_learner(
     FLAGS.config, configuration.parse_settings(FLAGS.hparams)
   )
@@ -83,7 +84,8 @@ def main():
     print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
 
 
-def console_entry_point():
+def console_entry_point() -> None:
+  """What the installed command calls."""
   command.run(__name__, main)
 
 

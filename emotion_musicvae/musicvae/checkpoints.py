@@ -394,9 +394,8 @@ def write(
     f'all_model_checkpoint_paths: "{os.path.basename(p)}"' for p in paths
   ]
   index = os.path.join(directory, 'checkpoint')
-  with open(index + '.tmp', 'w', encoding='utf-8') as f:
-    f.write('\n'.join(lines) + '\n')
-  os.replace(index + '.tmp', index)
+  with atomic.replace_file(index) as f:
+    f.write('\n'.join([*lines, '']).encode())
   for old in stale:
     for name in tf.io.gfile.glob(old + '.*'):
       tf.io.gfile.remove(name)

@@ -6,11 +6,14 @@ a killed process leaves is a folder that nobody holds: marked, the next one
 moves the rest; not marked, it removes it.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
 import errno
 import os
 import shutil
 import tempfile
+from typing import BinaryIO
 
 from emotion_musicvae.support.errors import UserError
 
@@ -22,12 +25,12 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)
 _LAST = ('.json', '.yaml', '.yml')  # They tell of the other files.
 
 
-def make_dir(path, argument):
+def make_dir(path: str | os.PathLike[str], argument: str) -> None:
   """Makes a folder and sees that it can be written to.
 
   Args:
     path: the folder.
-    argument: that names it.
+    argument: what to call it in an error.
 
   Raises:
     UserError: it cannot.
@@ -45,7 +48,9 @@ def make_dir(path, argument):
 
 
 @contextlib.contextmanager
-def lock_dir(folder, taken):
+def lock_dir(
+  folder: str | os.PathLike[str], taken: Callable[[], object]
+) -> Iterator[None]:
   """Keeps a folder from other processes of this machine.
 
   The lock goes with the process, however it ends; the file that is locked goes
@@ -77,7 +82,9 @@ def lock_dir(folder, taken):
 
 
 @contextlib.contextmanager
-def write_atomically(folder, stem):
+def write_atomically(
+  folder: str | os.PathLike[str], stem: str
+) -> Iterator[str]:
   """Gives a folder to write in; what is there at the end moves to `folder`.
 
   Where anything fails, nothing appears.
@@ -100,10 +107,33 @@ def write_atomically(folder, stem):
       yield files
       _finish(staged)
     finally:
-      _settle(staged)
+      _clean_up(staged)
 
 
-def recover(folder):
+@contextlib.contextmanager
+def replace_file(path: str) -> Iterator[BinaryIO]:
+  """Opens one file to write, which takes its name when all of it is there.
+
+  A file of the name is there whole at any time, the old or the new one; where
+  anything fails it is the old one. Only one process at a time may write it.
+
+  Args:
+    path: the file, in a folder that exists.
+
+  Raises:
+    OSError: it cannot be written.
+  """
+  part = path + '.tmp'
+  try:
+    with open(part, 'wb') as f:
+      yield f
+    os.replace(part, path)
+  except BaseException:
+    _remove(part)
+    raise
+
+
+def recover(folder: str | os.PathLike[str]) -> None:
   """Ends what killed processes began in a folder."""
   for name in os.listdir(folder):
     if name.startswith('.') and name.endswith(_SUFFIX):
@@ -112,11 +142,11 @@ def recover(folder):
       # It may be another user's.
       with contextlib.suppress(OSError), _locked(lock) as ours:
         if ours:
-          _settle(staged)
+          _clean_up(staged)
 
 
 @contextlib.contextmanager
-def _locked(path, wait=False):
+def _locked(path: str, wait: bool = False) -> Iterator[bool]:
   """Locks a file, made if missing; gives whether it could.
 
   The system takes the lock from a process that ends, however it does.
@@ -136,12 +166,12 @@ def _locked(path, wait=False):
     lock.release()
 
 
-def _remove(path):
+def _remove(path: str) -> None:
   with contextlib.suppress(OSError):
     os.remove(path)
 
 
-def _finish(staged):
+def _finish(staged: str) -> None:
   """Marks the files as whole and moves them; all of them back on failure."""
   files = os.path.join(staged, _FILES)
   names = os.listdir(files)
@@ -149,7 +179,7 @@ def _finish(staged):
   with open(whole, 'xb'):
     pass
   try:
-    _place(staged)
+    _move(staged)
   except BaseException:
     for name in set(names) - set(os.listdir(files)):
       os.rename(_place_of(staged, name), os.path.join(files, name))
@@ -157,16 +187,16 @@ def _finish(staged):
     raise
 
 
-def _settle(staged):
+def _clean_up(staged: str) -> None:
   """Removes a hidden folder; if its files are whole, after moving them."""
   whole = os.path.join(staged, _WHOLE)
   if os.path.exists(whole):
-    _place(staged)
+    _move(staged)
     os.remove(whole)
   shutil.rmtree(staged, ignore_errors=True)
 
 
-def _place(staged):
+def _move(staged: str) -> None:
   files = os.path.join(staged, _FILES)
   for name in sorted(os.listdir(files), key=lambda x: (x.endswith(_LAST), x)):
     place = _place_of(staged, name)
@@ -175,5 +205,5 @@ def _place(staged):
     os.rename(os.path.join(files, name), place)
 
 
-def _place_of(staged, name):
+def _place_of(staged: str, name: str) -> str:
   return os.path.join(os.path.dirname(staged), name)

@@ -1,18 +1,22 @@
 """Settings: frozen dataclasses, read from YAML, overridden by `a=1,b=2`."""
 
+from collections.abc import Mapping
 import copy
 import dataclasses
 import functools
 import importlib.resources
+import os
 import pathlib
 import reprlib
-import typing
+from typing import Any
+from typing import TypeVar
 
 import yaml
 
 from emotion_musicvae.support.errors import UserError
 
 _MAX_YAML = 2**20
+_Settings = TypeVar('_Settings')
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 
@@ -56,7 +60,7 @@ class CorpusHparams:
   mean_pitch: tuple = ()
   held_out: int = 20
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     """Refuses what no corpus can be cut by."""
     for name, fits, expected in (
       ('slowdowns', self.slowdowns and min(self.slowdowns) > 0, 'above 0'),
@@ -104,7 +108,7 @@ class LearnerHparams:
   onsets_per_bar: tuple = (2.5, 11.5)
 
 
-def config_names():
+def config_names() -> list[str]:
   """Names of the model configurations in `configs/`."""
   return sorted(
     path.name[: -len('.yaml')]
@@ -113,18 +117,18 @@ def config_names():
   )
 
 
-def load_yaml(name):
+def load_yaml(name: str) -> dict[str, Any]:
   """Reads `configs/<name>.yaml` into a dictionary."""
   return copy.deepcopy(_parsed(name))
 
 
 @functools.cache
-def _parsed(name):
+def _parsed(name: str) -> dict[str, Any]:
   with _configs().joinpath(name + '.yaml').open(encoding='utf-8') as f:
     return yaml.safe_load(f)
 
 
-def load_model_config(name):
+def load_model_config(name: str) -> tuple[dict[str, Any], ModelHparams]:
   """Reads the configuration of a model.
 
   Args:
@@ -148,7 +152,9 @@ def load_model_config(name):
   return entry, build(ModelHparams, values, f'configs/{name}.yaml')
 
 
-def load_learner(config=None, overrides=()):
+def load_learner(
+  config: str | None = None, overrides: Mapping[str, Any] | tuple[()] = ()
+) -> tuple[LearnerHparams, int]:
   """Settings of the learner, of `configs/actor_critic.yaml`.
 
   Args:
@@ -171,7 +177,9 @@ def load_learner(config=None, overrides=()):
   return hparams, int(own.get('num_steps', entry['num_steps']))
 
 
-def build(cls, values, where):
+def build(
+  cls: type[_Settings], values: Mapping[str, Any], where: str
+) -> _Settings:
   """Makes the frozen dataclass `cls` from a dictionary.
 
   Args:
@@ -185,7 +193,7 @@ def build(cls, values, where):
   Raises:
     UserError: a name that is no field, or a value of another type.
   """
-  fields = {f.name: f for f in dataclasses.fields(cls)}
+  fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
   result: dict[str, object] = {}
   for name, value in values.items():
     if name not in fields:
@@ -194,7 +202,7 @@ def build(cls, values, where):
         f'no setting is called {name!r}',
         f'there are {", ".join(sorted(fields))}',
       )
-    default: typing.Any = fields[name].default
+    default: Any = fields[name].default
     try:
       if isinstance(value, dict):
         raise TypeError
@@ -218,7 +226,7 @@ def build(cls, values, where):
   return cls(**result)
 
 
-def read_yaml(path, where):
+def read_yaml(path: str | os.PathLike[str], where: str) -> Any:
   """Reads a YAML file of the user's.
 
   Args:
@@ -246,7 +254,9 @@ def read_yaml(path, where):
     raise UserError(where, f'not YAML{line}') from None
 
 
-def parse_settings(text, argument='hparams'):
+def parse_settings(
+  text: str, argument: str = 'hparams'
+) -> dict[str, str | list[str]]:
   """Splits `a=1,b=[2,3],c=x` into a dictionary of strings and lists.
 
   Args:
@@ -256,12 +266,13 @@ def parse_settings(text, argument='hparams'):
   Raises:
     UserError: a part without `=`.
   """
-  values = {}
+  values: dict[str, str | list[str]] = {}
   rest = text.strip()
   while rest:
     name, equals, rest = rest.partition('=')
     if not equals or not name.strip():
       raise UserError(argument, f'expected name=value,…, got {text!r}')
+    value: str | list[str]
     if rest.startswith('['):
       inside, bracket, rest = rest[1:].partition(']')
       if not bracket:
@@ -269,14 +280,14 @@ def parse_settings(text, argument='hparams'):
       value = [v.strip() for v in inside.split(',') if v.strip()]
       rest = rest.lstrip().removeprefix(',')
     else:
-      value, _, rest = rest.partition(',')
-      value = value.strip()
+      single, _, rest = rest.partition(',')
+      value = single.strip()
     values[name.strip()] = value
     rest = rest.strip()
   return values
 
 
-def _configs():
+def _configs() -> pathlib.Path:
   package = pathlib.Path(str(importlib.resources.files('emotion_musicvae')))
   # In a checkout they stand at its top, where people look.
   installed = package / 'configs'

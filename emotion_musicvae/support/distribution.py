@@ -5,12 +5,16 @@ replica takes an equal run of its rows and gives the gradient of a mean over
 them; the mean over replicas is then that of the whole batch.
 """
 
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from emotion_musicvae.support.errors import UserError
 
 
-def strategy(name):
+def strategy(name: str) -> tf.distribute.Strategy:
   """Makes a strategy; the first thing that a process does with TensorFlow.
 
   Args:
@@ -30,7 +34,7 @@ def strategy(name):
   return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def is_chief(strategy):
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
   """Whether this process is the one that writes the run's files."""
   resolver = strategy.cluster_resolver
   if resolver is None or not resolver.task_type:
@@ -40,7 +44,7 @@ def is_chief(strategy):
   )
 
 
-def check_rows(strategy, **rows):
+def check_rows(strategy: tf.distribute.Strategy, **rows: int) -> None:
   """Refuses numbers of rows that cannot be shared out equally.
 
   Args:
@@ -60,7 +64,7 @@ def check_rows(strategy, **rows):
       )
 
 
-def share(strategy, arrays, first=0):
+def share(strategy: tf.distribute.Strategy, arrays: Any, first: int = 0) -> Any:
   """Gives each replica its rows.
 
   Args:
@@ -73,7 +77,7 @@ def share(strategy, arrays, first=0):
     The structure, of values to run a replica's function on.
   """
 
-  def rows(array, replica, replicas):
+  def rows(array: Any, replica: int, replicas: int) -> tf.Tensor:
     shares = []
     for part in (array[:first], array[first:]):
       size = len(part) // replicas
@@ -92,14 +96,16 @@ def share(strategy, arrays, first=0):
   )
 
 
-def joined(strategy, values):
+def joined(strategy: tf.distribute.Strategy, values: Any) -> Any:
   """The rows of all replicas, in the order in which they were shared out."""
   return tf.nest.map_structure(
     lambda value: strategy.gather(value, axis=0), values
   )
 
 
-def mean(strategy, values):
+def mean(
+  strategy: tf.distribute.Strategy, values: Mapping[str, Any]
+) -> dict[str, float]:
   """A dictionary of scalars, each the mean over replicas as a float."""
   return {
     name: float(strategy.reduce('MEAN', value, axis=None))
@@ -107,6 +113,6 @@ def mean(strategy, values):
   }
 
 
-def averaged(gradients):
+def averaged(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
   """Within a replica's function: gradients averaged over all replicas."""
   return tf.distribute.get_replica_context().all_reduce('MEAN', gradients)

@@ -5,15 +5,18 @@ for parts of theirs that nothing here calls: half of the time until the first
 note.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
 import functools
 import importlib
 import sys
 import types
+from typing import Any
 
 
 @contextlib.contextmanager
-def deferred(*names):
+def deferred(*names: str) -> Iterator[None]:
   """Lets imports in its body pass over modules until these are used.
 
   What is loaded already stays as it is. Outside the body `import` finds the
@@ -23,7 +26,7 @@ def deferred(*names):
     *names: modules, as `import` names them; `package:part` also defers a module
       that is taken from the package while it is imported.
   """
-  stands = {}
+  stands: dict[str, types.ModuleType] = {}
   for name in names:
     name, _, part = name.partition(':')
     if name not in sys.modules:
@@ -40,18 +43,20 @@ def deferred(*names):
 class _Later(types.ModuleType):
   """Stands for a module, which is loaded when something in it is asked for."""
 
-  def __init__(self, name, load, part=''):
+  def __init__(
+    self, name: str, load: Callable[[], Any], part: str = ''
+  ) -> None:
     super().__init__(name)
     self.__path__ = []  # `from package import part` asks for it.
     self._load = load
     if part:
       setattr(self, part, _Later(part, lambda: getattr(load(), part)))
 
-  def __getattr__(self, attribute):
+  def __getattr__(self, attribute: str) -> Any:
     return getattr(self._load(), attribute)
 
 
-def _load(name):
+def _load(name: str) -> types.ModuleType:
   if isinstance(sys.modules.get(name), _Later):
     del sys.modules[name]
   return importlib.import_module(name)

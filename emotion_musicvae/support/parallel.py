@@ -1,13 +1,25 @@
 """Work shared out to processes of this machine."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Sequence
 import multiprocessing
 import os
+from typing import TypeVar
+
+_Item = TypeVar('_Item')
+_Result = TypeVar('_Result')
 
 # Files that make a process of its own worth starting.
 _FILES_PER_WORKER = 32
 
 
-def in_parallel(function, items, progress):
+def in_parallel(
+  function: Callable[[_Item], _Result],
+  items: Sequence[_Item],
+  progress: Callable[..., Iterable[_Result]],
+) -> Iterator[_Result]:
   """Maps over items, in as many processes as their number is worth.
 
   Args:
@@ -18,7 +30,7 @@ def in_parallel(function, items, progress):
   Yields:
     The results, in the order of the items.
   """
-  workers = min(os.cpu_count(), len(items) // _FILES_PER_WORKER)
+  workers = min(os.cpu_count() or 1, len(items) // _FILES_PER_WORKER)
   if workers < 2:
     yield from progress(map(function, items), total=len(items))
     return
@@ -28,6 +40,6 @@ def in_parallel(function, items, progress):
     yield from progress(pool.imap(function, items, 4), total=len(items))
 
 
-def _silence():
+def _silence() -> None:
   # Each worker would print TensorFlow's greeting; its results come back whole.
   os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -32,7 +32,7 @@ class Range:
     Raises:
       UserError: names the argument and the range.
     """
-    kind = numbers.Integral if self.kind is int else numbers.Real
+    kind: Any = numbers.Integral if self.kind is int else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind):
       raise self._refusal(argument, value)
     if not self.low <= value <= self.high:
