@@ -21,13 +21,14 @@ REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _GENERATE = """
 import time
 clock = [time.time()]
-from emotion_musicvae import api, outputs
+from emotion_musicvae import EmotionMusicVAE
+from emotion_musicvae.files import writers
 clock.append(time.time())
-model = generation.EmotionMusicVAE.from_pretrained(max_batch_size=3)
+model = EmotionMusicVAE.from_pretrained(max_batch_size=3)
 clock.append(time.time())
 melodies = model.generate('peaceful', 3, seed=0)
-outputs.check_directory('out')
-outputs.write_run('out', 'bench', 'peaceful', melodies, {})
+writers.check_directory('out')
+writers.write_run('out', 'bench', 'peaceful', melodies, {})
 clock.append(time.time())
 print(*(b - a for a, b in zip(clock, clock[1:])))
 """

@@ -6,6 +6,8 @@ Tunes that the bundled model has not learned from, seven for each emotion, moved
 with several intensities and varied at several distances.
 """
 
+import argparse
+
 import numpy as np
 
 from emotion_musicvae import EmotionMusicVAE
@@ -17,23 +19,23 @@ from emotion_musicvae.music import melody
 _TUNES_PER_EMOTION = 7
 
 
-def _stays(tune, sung):
+def _stays(tune, played):
   """Share of a tune's notes that begin again, at all and at their pitch."""
   begun = tune >= melody.FIRST_ONSET
   total = begun.sum()
   return (
-    (begun & (sung >= melody.FIRST_ONSET)).sum() / total,
-    (begun & (sung == tune)).sum() / total,
+    (begun & (played >= melody.FIRST_ONSET)).sum() / total,
+    (begun & (played == tune)).sum() / total,
   )
 
 
-def _row(name, tunes, sung):
-  stays = [_stays(tune, one.tokens) for tune, one in zip(tunes, sung)]
+def _row(name, tunes, played):
+  stays = [_stays(tune, one.tokens) for tune, one in zip(tunes, played)]
   both = [
-    not one.missed.keys() & {'mean_pitch', 'onsets_per_bar'} for one in sung
+    not one.missed.keys() & {'mean_pitch', 'onsets_per_bar'} for one in played
   ]
-  chords = np.mean([one.measured['chord_tone_rate'] for one in sung])
-  hits = np.mean([not one.missed for one in sung])
+  chords = np.mean([one.measured['chord_tone_rate'] for one in played])
+  hits = np.mean([not one.missed for one in played])
   onsets, pitches = np.mean(stays, axis=0)
   print(
     f'| {name} | {onsets:.2f} | {pitches:.2f} | {np.mean(both):.2f} '
@@ -42,25 +44,26 @@ def _row(name, tunes, sung):
 
 
 def main():
+  argparse.ArgumentParser(description=__doc__).parse_args()
   model = EmotionMusicVAE.from_pretrained(max_batch_size=1)
-  wanted = catalogue.load()
-  tunes = references.load_held_out()[: _TUNES_PER_EMOTION * len(wanted)]
+  emotions = catalogue.load()
+  tunes = references.load_held_out()[: _TUNES_PER_EMOTION * len(emotions)]
   own = [songs.Song('tune', tune, qpm=120.0) for tune in tunes]
   print('| | onsets kept | with their pitch | register and density met | ')
   for intensity in (0.0, 0.25, 0.5, 0.75, 1.0):
-    sung = [
-      model.transform(song, wanted[i % 9], intensity=intensity, seed=i)[0]
+    played = [
+      model.transform(song, emotions[i % 9], intensity=intensity, seed=i)[0]
       for i, song in enumerate(own)
     ]
-    _row(f'intensity {intensity:g}', tunes, sung)
+    _row(f'intensity {intensity:g}', tunes, played)
   others = np.roll(tunes, 9, axis=0)
-  _row('intensity 1, against another tune', others, sung)
+  _row('intensity 1, against another tune', others, played)
   for distance in (0.0, 0.15, 0.3, 1.0):
-    sung = [
+    played = [
       model.variations(song, distance=distance, seed=i)[0]
       for i, song in enumerate(own)
     ]
-    _row(f'variation {distance:g}', tunes, sung)
+    _row(f'variation {distance:g}', tunes, played)
 
 
 if __name__ == '__main__':

@@ -562,7 +562,7 @@ def stop(*arguments, **settings):
   [
     'from emotion_musicvae.files import writers as o; o.check_directory = stop',
     'from emotion_musicvae.musicvae import checkpoints as c; c.read = stop',
-    'from emotion_musicvae import api as g; g.measure = stop',
+    'from emotion_musicvae.api import stages as g; g.measure = stop',
     'import json; json.dumps = stop',
     'from emotion_musicvae.files import writers as o; o.midi = stop',
     # One file has its name already, the next has not.

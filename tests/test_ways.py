@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from emotion_musicvae import api
+from emotion_musicvae.api import pipeline
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.emotions import references
@@ -45,7 +46,7 @@ def moved(model, tunes):
   }
 
 
-def test_intensity_zero_sings_the_melody_back(moved, tunes):
+def test_intensity_zero_plays_the_melody_back(moved, tunes):
   back = moved[0.0].tokens
   others = np.roll(tunes, 1, axis=0)
   assert _shared(tunes.ravel(), back) > 0.8
@@ -197,7 +198,7 @@ def test_rejection_draws_until_all_meet_their_targets(model):
 
 
 def test_a_retrained_draw_is_the_same_however_it_is_drawn(model, monkeypatch):
-  monkeypatch.setattr(api, 'DRAWS_PER_OUTPUT', 2)
+  monkeypatch.setattr(pipeline, 'DRAWS_PER_OUTPUT', 2)
   plain = model.generate('intense', 14, seed=5, updates=2)
   kept = model.generate('intense', 7, seed=5, updates=2, reject_misses=True)
   assert any(one.number >= 8 for one in kept)  # In the second part.
@@ -206,7 +207,7 @@ def test_a_retrained_draw_is_the_same_however_it_is_drawn(model, monkeypatch):
 
 
 def test_rejection_ends_with_the_nearest(model, monkeypatch):
-  monkeypatch.setattr(api, 'DRAWS_PER_OUTPUT', 5)
+  monkeypatch.setattr(pipeline, 'DRAWS_PER_OUTPUT', 5)
   unheard_of = dataclasses.replace(
     catalogue.find('gloomy'), onsets_per_bar=16.0
   )

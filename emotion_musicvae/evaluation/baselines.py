@@ -101,11 +101,15 @@ class AttributeVectors:
     self._choose_steps(bench)
 
   @staticmethod
-  def _attributes(mean_pitch, onsets_per_bar, major):
+  def _attributes(
+    mean_pitch: melody.Floats,
+    onsets_per_bar: melody.Floats,
+    major: Sequence[bool],
+  ) -> melody.Floats:
     """[N, 3] values in which the vectors are linear."""
     return np.stack([mean_pitch, np.log(onsets_per_bar), major], axis=1)
 
-  def _choose_steps(self, bench):
+  def _choose_steps(self, bench: benches.Bench) -> None:
     """Tries the steps of one attribute after the other."""
     emotions = [e for e in bench.emotions for _ in range(8)]
     condition, _ = conditions.Condition.of(emotions).in_canonical_key()
@@ -142,7 +146,9 @@ class AttributeVectors:
     return (start + distance @ self._vectors).astype(np.float32)
 
 
-def _difference(z, values, extremes):
+def _difference(
+  z: melody.Floats, values: melody.Floats, extremes: float
+) -> melody.Floats:
   """[Z] what a unit of an attribute is in the latent space.
 
   Args:

@@ -97,11 +97,20 @@ def evaluate(
     )
   tunes = metrics.diversity_of_tunes(bench.emotions, n)
   for entry in entries.values():
-    _add_relative(entry, entries.get('prior'), np.mean(list(tunes.values())))
+    _add_relative(
+      entry, entries.get('prior'), float(np.mean(list(tunes.values())))
+    )
   return {'melodies': n, 'seeds': list(seeds), 'arms': entries}, samples
 
 
-def _evaluate_one(bench, music, name, n, temperatures, seeds):
+def _evaluate_one(
+  bench: benches.Bench,
+  music: metrics.MusicMetrics,
+  name: str,
+  n: int,
+  temperatures: Sequence[float],
+  seeds: Sequence[int],
+) -> tuple[dict[str, Any], Run]:
   """`(entry, sample)` of one baseline, see `evaluate`."""
   began = time.process_time()
   baseline = baselines.builders()[name](bench)
@@ -109,7 +118,7 @@ def _evaluate_one(bench, music, name, n, temperatures, seeds):
     'training_cpu': time.process_time() - began,
     'temperatures': {},
   }
-  first = []
+  first: list[Run] = []
   for temperature in temperatures:
     steps = bench.steps(len(seeds), f'{name}, temperature {temperature:g}')
     runs = [
@@ -129,7 +138,14 @@ def _evaluate_one(bench, music, name, n, temperatures, seeds):
   return entry, dataclasses.replace(first[0], curves=curves)
 
 
-def _run(bench, music, baseline, n, temperature, seed):
+def _run(
+  bench: benches.Bench,
+  music: metrics.MusicMetrics,
+  baseline: benches.Baseline,
+  n: int,
+  temperature: float,
+  seed: int,
+) -> Run:
   condition = conditions.Condition.of(
     [e for e in bench.emotions for _ in range(n)]
   )
@@ -150,7 +166,14 @@ def _run(bench, music, baseline, n, temperature, seed):
   )
 
 
-def _decode(bench, baseline, start, condition, temperature, seed):
+def _decode(
+  bench: benches.Bench,
+  baseline: Callable[..., melody.Floats],
+  start: melody.Floats,
+  condition: conditions.Condition,
+  temperature: float,
+  seed: int,
+) -> tuple[melody.Floats, melody.Tokens]:
   """`(z, tokens)` of a baseline, the melodies in the key of the condition."""
   canonical, transposition = condition.in_canonical_key()
   z = baseline(start, canonical, temperature, seed)
@@ -158,7 +181,9 @@ def _decode(bench, baseline, start, condition, temperature, seed):
   return z, melody.transpose(tokens, transposition)
 
 
-def _summary(bench, runs, training_cpu):
+def _summary(
+  bench: benches.Bench, runs: Sequence[Run], training_cpu: float
+) -> dict[str, Any]:
   """What is kept of the runs of one temperature, a value a seed."""
   tables = [_by_emotion(run, len(bench.emotions)) for run in runs]
   return {
@@ -180,7 +205,7 @@ def _summary(bench, runs, training_cpu):
   }
 
 
-def _by_emotion(run, count):
+def _by_emotion(run: Run, count: int) -> dict[str, melody.Floats]:
   """Dictionary of a score's name to its [count] means, one an emotion."""
   means = {
     name: np.nanmean(values.reshape(count, -1), axis=1)
@@ -189,7 +214,9 @@ def _by_emotion(run, count):
   return {**means, 'diversity': run.diversity}
 
 
-def _cpu_per_hit(runs, training_cpu):
+def _cpu_per_hit(
+  runs: Sequence[Run], training_cpu: float
+) -> dict[str, float | None]:
   """Seconds by how many melodies share the training; None where none hits."""
   rate = np.mean([run.scores['hit_rate'].mean() for run in runs])
   cpu = np.mean([run.cpu for run in runs])
@@ -202,7 +229,11 @@ def _cpu_per_hit(runs, training_cpu):
   }
 
 
-def _add_relative(entry, prior, diversity_of_tunes):
+def _add_relative(
+  entry: Mapping[str, Any],
+  prior: Mapping[str, Any] | None,
+  diversity_of_tunes: float,
+) -> None:
   """Adds what is read as a share of the prior's own, and of real tunes'."""
   for temperature, values in entry['temperatures'].items():
     shown = values['all']
@@ -318,13 +349,15 @@ def _part_of(
 ) -> Callable[..., melody.Floats]:
   """A baseline that goes a part of the way of another."""
 
-  def moved(z, *rest):
+  def moved(z: melody.Floats, *rest: Any) -> melody.Floats:
     return (1.0 - strength) * z + strength * baseline(z, *rest)
 
   return moved
 
 
-def _unseen_hits(bench, baseline, temperature, n):
+def _unseen_hits(
+  bench: benches.Bench, baseline: benches.Baseline, temperature: float, n: int
+) -> float:
   """Share of hits among n conditions drawn from the trained range."""
   hparams = dataclasses.replace(
     bench.hparams, emotion_share=0.0, forecast_batch_size=n
@@ -373,7 +406,7 @@ def _interpolation(
   _, tokens = _decode(bench, baseline, start, condition, temperature, 0)
   measured = api.measure(tokens, condition)
   density = [hits.density_tolerance(e.onsets_per_bar) for e in bench.emotions]
-  tolerances = {
+  tolerances: dict[str, Sequence[Any]] = {
     'mean_pitch': [hits.PITCH_TOLERANCE] * len(bench.emotions),
     'onsets_per_bar': density,
   }

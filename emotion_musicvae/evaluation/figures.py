@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib import figure
 import numpy as np
 
 from emotion_musicvae.emotions import calibration
@@ -22,7 +23,7 @@ def pitch_against_density(
     path: PNG file to write.
     references: of the labels.
   """
-  image = pianoroll.figure.Figure(figsize=(9, 6), layout='constrained')
+  image = figure.Figure(figsize=(9, 6), layout='constrained')
   axes = image.subplots()
   for i, r in enumerate(references):
     colour = f'C{i % 10}'
@@ -30,9 +31,9 @@ def pitch_against_density(
     axes.scatter(
       r.values['mean_pitch'],
       r.values['onsets_per_bar'],
-      12,
-      colour,
-      marker,
+      s=12,
+      c=colour,
+      marker=marker,
       alpha=0.35,
       linewidths=0,
     )
@@ -40,7 +41,9 @@ def pitch_against_density(
       r.emotion.name, r.emotion.alias or f'label {i + 1}'
     )
     point = r.emotion.mean_pitch, r.emotion.onsets_per_bar
-    axes.scatter(*point, 160, colour, marker, edgecolors='black', zorder=3)
+    axes.scatter(
+      *point, s=160, c=colour, marker=marker, edgecolors='black', zorder=3
+    )
     axes.annotate(
       f'{text} ({r.pieces})',
       point,
@@ -75,7 +78,7 @@ def target_against_measured(
       that say how far off still counts as met, and of the last to the least
       rate that does.
   """
-  image = pianoroll.figure.Figure(figsize=(15, 5), layout='constrained')
+  image = figure.Figure(figsize=(15, 5), layout='constrained')
   axes = image.subplots(1, 3)
   for panel, name, title in (
     (axes[0], 'mean_pitch', 'mean pitch (MIDI)'),
@@ -125,9 +128,7 @@ def learning_curves(
   terms = list(next(iter(curves.values())))
   columns = 4
   rows = -(-len(terms) // columns)
-  image = pianoroll.figure.Figure(
-    figsize=(15, 3.2 * rows), layout='constrained'
-  )
+  image = figure.Figure(figsize=(15, 3.2 * rows), layout='constrained')
   panels = image.subplots(rows, columns, squeeze=False).ravel()
   for panel, term in zip(panels, terms):
     for name, scalars in curves.items():
@@ -156,9 +157,7 @@ def latent_space(
   _, _, directions = np.linalg.svd(anchor - middle, full_matrices=False)
   columns = 4
   rows = -(-len(clouds) // columns)
-  image = pianoroll.figure.Figure(
-    figsize=(15, 3.8 * rows), layout='constrained'
-  )
+  image = figure.Figure(figsize=(15, 3.8 * rows), layout='constrained')
   panels = image.subplots(
     rows, columns, squeeze=False, sharex=True, sharey=True
   ).ravel()
@@ -184,9 +183,7 @@ def piano_rolls(
     rolls: `(title, tokens, chord_tone_weights)` of each: text, [256] tokens,
       and [256, 12] from `harmony.chord_tones`.
   """
-  image = pianoroll.figure.Figure(
-    figsize=(14, 1.6 * len(rolls)), layout='constrained'
-  )
+  image = figure.Figure(figsize=(14, 1.6 * len(rolls)), layout='constrained')
   panels = image.subplots(len(rolls), 1, sharex=True, squeeze=False)[:, 0]
   for panel, (title, tokens, weights) in zip(panels, rolls):
     notes = melody.notes(tokens)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +17,9 @@ from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.steering import networks
 from emotion_musicvae.steering import sampling
+
+# What an update learns from: [B, …] by name.
+Batch: TypeAlias = dict[str, tf.Tensor]
 
 _GRADIENT_PENALTY = 10.0
 
@@ -60,7 +65,7 @@ class LatentConstraints:
     return self._actor(start, condition.features()).numpy()
 
   @tf.function
-  def _learn(self, batch, seed, actor_too):
+  def _learn(self, batch: Batch, seed: tf.Tensor, actor_too: bool) -> None:
     """One update of the critic and, if `actor_too`, one of the actor."""
     with tf.GradientTape() as tape:
       loss = self._loss_of_critic(batch, seed)
@@ -70,11 +75,11 @@ class LatentConstraints:
         loss = self._loss_of_actor(batch)
       _apply(self._actor_optimizer, tape, loss, self._actor)
 
-  def _logits(self, z, features):
+  def _logits(self, z: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """[B] of [B, Z] and [B, F]: above 0 for a real melody of the condition."""
     return self._critic(tf.concat([z, features], axis=1))[:, 0]
 
-  def _loss_of_critic(self, batch, seed):
+  def _loss_of_critic(self, batch: Batch, seed: tf.Tensor) -> tf.Tensor:
     moved = self._actor(batch['start'], batch['condition'])
     good = self._logits(batch['real'], batch['own'])
     bad = [
@@ -93,7 +98,7 @@ class LatentConstraints:
     norm = tf.norm(gradient + 1e-12, axis=1)
     return loss + _GRADIENT_PENALTY * tf.reduce_mean(tf.square(norm - 1.0))
 
-  def _loss_of_actor(self, batch):
+  def _loss_of_actor(self, batch: Batch) -> tf.Tensor:
     moved = self._actor(batch['start'], batch['condition'])
     distance = tf.math.log1p(tf.square(moved - batch['start']))
     logits = self._logits(moved, batch['condition'])
@@ -102,13 +107,20 @@ class LatentConstraints:
     ) + self._distance * tf.reduce_mean(distance)
 
 
-def _apply(optimizer, tape, loss, network):
+def _apply(
+  optimizer: tf.keras.optimizers.Optimizer,
+  tape: tf.GradientTape,
+  loss: tf.Tensor,
+  network: tf.Module,
+) -> None:
   variables = network.trainable_variables
   optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
 
 
-def _batches(bench, rng):
-  """A function that draws what an update learns from: [B, …] by name."""
+def _batches(
+  bench: benches.Bench, rng: np.random.Generator
+) -> Callable[[], Batch]:
+  """A function that draws what an update learns from."""
   size = bench.settings.constraint_batch_size
   tokens, condition = own_conditions(bench.tokens, bench.emotions)
   mean, deviation = posterior.encode(bench.weights, tokens)
@@ -117,7 +129,7 @@ def _batches(bench, rng):
     bench.emotions, dataclasses.replace(bench.hparams, forecast_batch_size=size)
   )
 
-  def draw():
+  def draw() -> Batch:
     index = rng.integers(len(mean), size=size)
     noise = rng.standard_normal([size, mean.shape[1]])
     batch = {
@@ -132,7 +144,7 @@ def _batches(bench, rng):
   return draw
 
 
-def _noise_seed(rng):
+def _noise_seed(rng: np.random.Generator) -> tf.Tensor:
   return tf.constant(rng.integers(2**31 - 1, size=2), tf.int32)
 
 

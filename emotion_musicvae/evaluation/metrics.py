@@ -61,7 +61,7 @@ def is_major(tokens: melody.Tokens) -> bool:
   """Whether [256] tokens, weighted by duration, lie nearer a major key."""
   notes = melody.notes(tokens)
   profile = np.bincount(notes.pitch % 12, notes.length, 12)
-  return calibration.key_of(profile)[1] == 'major'
+  return bool(calibration.key_of(profile)[1] == 'major')
 
 
 def scores(
@@ -225,7 +225,7 @@ class MusicMetrics:
     return float(nats.sum() / max(1, (tokens >= melody.FIRST_ONSET).sum()))
 
   @tf.function(jit_compile=True)
-  def _nll(self, tokens):
+  def _nll(self, tokens: tf.Tensor) -> tf.Tensor:
     """[B] nats of [B, 256] tokens."""
     mean, _ = hierdec.encode(self._weights, tokens)
     logits = hierdec.teacher_forced_logits(self._weights, mean, tokens)
@@ -243,8 +243,8 @@ def discrepancy(a: melody.Floats, b: melody.Floats) -> float:
   """
   width = np.median(spatial.distance.pdist(b))
 
-  def kernel(distances):
-    return np.exp(-np.square(distances) / (2.0 * width**2)).mean()
+  def kernel(distances: melody.Floats) -> float:
+    return float(np.exp(-np.square(distances) / (2.0 * width**2)).mean())
 
   return float(
     kernel(spatial.distance.pdist(a))

@@ -56,12 +56,12 @@ def write(
   )
 
 
-def _path(folder, name):
+def _path(folder: str, name: str) -> str:
   stem = ''.join(c if c.isalnum() else '_' for c in name)
   return os.path.join(folder, f'{stem}.png')
 
 
-def _draw_targets(path, bench, run):
+def _draw_targets(path: str, bench: benches.Bench, run: experiment.Run) -> None:
   measured = {
     name: run.described[name].reshape(len(bench.emotions), -1)
     for name in ('mean_pitch', 'onsets_per_bar', 'chord_tone_rate')
@@ -83,7 +83,7 @@ def _draw_targets(path, bench, run):
   )
 
 
-def _draw_rolls(path, bench, run):
+def _draw_rolls(path: str, bench: benches.Bench, run: experiment.Run) -> None:
   """Draws the first melody of each emotion."""
   condition = conditions.Condition.of(bench.emotions)
   by_emotion = run.tokens.reshape(len(bench.emotions), -1, run.tokens.shape[1])
@@ -98,7 +98,9 @@ def _draw_rolls(path, bench, run):
   )
 
 
-def _draw_curves(path, curves):
+def _draw_curves(
+  path: str, curves: Mapping[str, Mapping[str, Sequence[float]]]
+) -> None:
   terms = ['measured/' + term for term in objective.TERMS] + ['actor/realism']
   figures.learning_curves(
     path,
@@ -175,7 +177,7 @@ def _section(title: str, table: Iterable[str]) -> list[str]:
   return ['', title, '', *table]
 
 
-def _measures(rows):
+def _measures(rows: Mapping[str, Any]) -> list[str]:
   """A line a measure, a column a baseline."""
   names = dict.fromkeys(name for row in rows.values() for name in row['all'])
   return _table(
@@ -188,7 +190,7 @@ def _measures(rows):
   )
 
 
-def _costs(rows):
+def _costs(rows: Mapping[str, Any]) -> list[str]:
   """A line a way to share the training, a column a baseline."""
   return _table(
     'training',
@@ -200,7 +202,7 @@ def _costs(rows):
   )
 
 
-def _emotions(by_emotion):
+def _emotions(by_emotion: Mapping[str, Any]) -> list[str]:
   """A line an emotion, a column a measure."""
   names = list(next(iter(by_emotion.values())))
   return _table(

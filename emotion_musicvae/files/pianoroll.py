@@ -62,17 +62,15 @@ def readable(name: str, instead: str) -> tuple[str, str | None]:
   return instead, None
 
 
-def melody_picture(
-  path: str | BinaryIO,
+def melody_figure(
   title: tuple[str, str],
   sequence: 'note_seq.NoteSequence',
   measured: Mapping[str, float],
   reference: Mapping[str, float],
-) -> None:
+) -> figure.Figure:
   """Draws one melody: its notes, its chords, and how it meets its targets.
 
   Args:
-    path: PNG file to write, or a file that is open for writing.
     title: `(name, instead)`, see `readable`.
     sequence: NoteSequence from `arrangement.arrange`.
     measured: what it measures, by name; see `api.measure`.
@@ -93,7 +91,7 @@ def melody_picture(
   panels = gauges.subplots(1, len(reference), squeeze=False)[0]
   for panel, (name, target) in zip(panels, reference.items()):
     _draw_gauge(panel, name, target, measured[name])
-  save(image, path)
+  return image
 
 
 def _draw_roll(

@@ -22,6 +22,7 @@ from emotion_musicvae.support import atomic
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
+  import matplotlib.figure
   import note_seq
 
   from emotion_musicvae.files import arrangement
@@ -174,10 +175,7 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
     Dictionary of extension to bytes, in the order of `FORMATS`; for a page also
     what it plays, `mp3`.
   """
-  sequence, emotion = melody.note_sequence, melody.emotion
-  title = emotion.name
-  if emotion.alias not in ('', emotion.name):
-    title = f'{emotion.name} ({emotion.alias})'
+  sequence = melody.note_sequence
   files = {}
   if {'mid', 'html'} & set(formats):
     files['mid'] = midi(sequence)
@@ -193,19 +191,30 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
     from emotion_musicvae.files import pianoroll
 
     with io.BytesIO() as picture:
-      pianoroll.melody_picture(
-        picture,
-        (title, emotion.alias or 'melody'),
-        sequence,
-        melody.measured,
-        melody.reference,
-      )
+      pianoroll.save(figure(melody), picture)
       files['png'] = picture.getvalue()
   if 'musicxml' in formats:
     from emotion_musicvae.files import musicxml
 
-    files['musicxml'] = musicxml.musicxml(sequence, title)
+    files['musicxml'] = musicxml.musicxml(sequence, _title(melody))
   return files
+
+
+def figure(melody: Melody) -> 'matplotlib.figure.Figure':
+  """The picture of a melody: its notes, and how it meets its targets."""
+  from emotion_musicvae.files import pianoroll
+
+  return pianoroll.melody_figure(
+    (_title(melody), melody.emotion.alias or 'melody'),
+    melody.note_sequence,
+    melody.measured,
+    melody.reference,
+  )
+
+
+def _title(melody: Melody) -> str:
+  name, alias = melody.emotion.name, melody.emotion.alias
+  return name if alias in ('', name) else f'{name} ({alias})'
 
 
 def midi(sequence: 'note_seq.NoteSequence') -> bytes:

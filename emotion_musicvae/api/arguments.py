@@ -1,0 +1,70 @@
+"""What the arguments of a request may be."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import songs
+from emotion_musicvae.support import ranges
+from emotion_musicvae.support.errors import UserError
+
+_RANGES = {
+  'n': ranges.NUM_OUTPUTS,
+  'temperature': ranges.TEMPERATURE,
+  'seed': ranges.SEED,
+  'intensity': ranges.INTENSITY,
+  'distance': ranges.DISTANCE,
+  'updates': ranges.UPDATES,
+}
+
+
+def check(**arguments: Any) -> None:
+  """Refuses numbers that are none, or out of range.
+
+  Args:
+    **arguments: those of `_RANGES` by name.
+
+  Raises:
+    UserError: names the argument and the range.
+  """
+  for name, value in arguments.items():
+    _RANGES[name].check(name, value)
+
+
+def emotion(
+  value: catalogue.Emotion | str | None, argument: str = 'emotion'
+) -> catalogue.Emotion | None:
+  """An emotion as it is, by its name, or None.
+
+  Raises:
+    UserError: nothing of that name, or of another type.
+  """
+  if isinstance(value, str):
+    named: catalogue.Emotion = catalogue.parse(value)
+    return named
+  if value is None or isinstance(value, catalogue.Emotion):
+    return value
+  raise UserError(
+    argument, f'expected a name or an `Emotion`, got {value!r:.60}'
+  )
+
+
+def song(value: Any, argument: str = 'song') -> songs.Song:
+  """A song as it is, or the melody of a file or NoteSequence.
+
+  Raises:
+    UserError: there is no melody, or the value is none of these.
+  """
+  if isinstance(value, songs.Song):
+    return value
+  from note_seq.protobuf import music_pb2
+
+  if isinstance(value, (str, os.PathLike, music_pb2.NoteSequence)):
+    return songs.load_song(value, argument=argument)
+  raise UserError(
+    argument,
+    f'expected the path of a file, a `NoteSequence` or a `Song`, got '
+    f'{type(value).__name__}',
+  )

@@ -1,0 +1,212 @@
+"""A melody that was generated: to look at, to play, to keep."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import json
+import os
+from typing import Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import writers
+from emotion_musicvae.music import melody as music
+from emotion_musicvae.support import atomic
+from emotion_musicvae.support.errors import UserError
+
+if TYPE_CHECKING:
+  from IPython import display
+  from matplotlib import figure
+  import note_seq
+
+# What a file's name may end in, and the format whose writer it takes.
+_ENDINGS = {**{name: name for name in writers.FORMATS}, 'mp3': 'html'}
+_RECORD = 'json'
+_PIXELS = 760  # height of a page in a notebook
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Melody:
+  """One generated melody.
+
+  Attributes:
+    emotion: `catalogue.Emotion` that it was to follow, with its own tempo.
+      Where none was named, what the user's melody measures itself, without
+      chords.
+    note_sequence: `note_seq.NoteSequence` of n bars in 4/4, 16 unless the
+      user's melody is longer, with the emotion's tempo, instrument, key and
+      chord symbols; see `arrangement.arrange`.
+    tokens: [16 n] uint8 tokens that the stock decoder drew, transposed, a
+      sixteenth each.
+    z: [Z] float32 latent vector it was decoded from; [W, Z] where it is longer
+      than 16 bars, one for each 16.
+    transposition: semitones by which it was transposed from the canonical key,
+      see `conditions.Condition.in_canonical_key`.
+    measured: what it measures by name, see `api.measure`.
+    reference: what was asked for, under the same names.
+    missed: what lies outside the tolerances of `hits`, by the same names, with
+      how far outside, in tolerances. Empty for a hit.
+    number: which draw of the seed it is, from 0.
+  """
+
+  emotion: catalogue.Emotion
+  note_sequence: note_seq.NoteSequence
+  tokens: music.Tokens
+  z: npt.NDArray[np.float32]
+  transposition: int
+  measured: dict[str, float]
+  reference: dict[str, float]
+  missed: dict[str, float]
+  number: int = 0
+
+  def __repr__(self) -> str:
+    notes = np.count_nonzero(self.tokens >= music.FIRST_ONSET)
+    missed = ', '.join(name.replace('_', ' ') for name in self.missed)
+    return (
+      f'<Melody {self.number} {self._title()!r}: '
+      f'{len(self.tokens) // music.STEPS_PER_BAR} bars, {notes} notes, '
+      f'{self._told("mean_pitch", "mean pitch")}, '
+      f'{self._told("onsets_per_bar", "onsets a bar")}; '
+      f'{f"misses {missed}" if missed else "a hit"}>'
+    )
+
+  def _title(self) -> str:
+    return self.emotion.alias or self.emotion.name
+
+  def _told(self, name: str, words: str) -> str:
+    measured, asked = self.measured[name], self.reference[name]
+    return f'{words} {measured:.1f} (asked for {asked:.1f})'
+
+  def _repr_html_(self) -> str:
+    """Piano roll and player for a notebook; nothing is fetched for it."""
+    try:
+      page = self._content('html', self._title()).decode('utf-8')
+    except UserError as e:  # Without a synthesizer there is a picture.
+      picture = base64.b64encode(self._content('png', '')).decode('ascii')
+      return (
+        f'<img alt="{html.escape(repr(self))}" style="max-width: 100%" '
+        f'src="data:image/png;base64,{picture}"><p>{html.escape(str(e))}</p>'
+      )
+    return (
+      f'<iframe title="{html.escape(repr(self))}" width="100%" '
+      f'height="{_PIXELS}" style="border: 0" '
+      f'srcdoc="{html.escape(page)}"></iframe>'
+    )
+
+  def record(self) -> dict[str, Any]:
+    """What it is and measures, as plain values for a JSON."""
+    return {
+      'number': self.number,
+      'measured': {k: _plain(v) for k, v in self.measured.items()},
+      'reference': {k: _plain(v) for k, v in self.reference.items()},
+      'missed': list(self.missed),
+    }
+
+  def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> str:
+    """Writes it to a file: whole, or not at all.
+
+    Args:
+      path: of the file. Its ending says what is written: `.mid`; `.wav` or
+        `.mp3`, audio; `.png`, a piano roll; `.musicxml`, sheet music; `.html`,
+        a page that plays it; `.json`, what it measures.
+      overwrite: whether to replace a file of that name.
+
+    Returns:
+      The path.
+
+    Raises:
+      UserError: another ending, a writer that is not installed, a file of that
+        name, or a folder that cannot be written to.
+
+    Example:
+      melody.save('peaceful.mid')
+    """
+    if not isinstance(path, (str, os.PathLike)):
+      raise UserError('path', f'expected the name of a file, got {path!r}')
+    path = os.fspath(path)
+    folder, name = os.path.split(path)
+    stem, dot_ending = os.path.splitext(name)
+    if os.path.lexists(path) and not overwrite:
+      raise UserError(
+        'path', f'{path!r} exists', 'name another, or pass `overwrite=True`'
+      )
+    content = self._content(dot_ending.removeprefix('.').lower(), stem)
+    try:
+      _write(folder or '.', name, content, overwrite)
+    except OSError as e:
+      raise UserError(
+        'path', f'cannot write {path!r} ({e.strerror})', 'nothing was kept'
+      ) from None
+    return path
+
+  def _content(self, ending: str, stem: str) -> bytes:
+    """What a file of that ending holds, whose name begins with a stem."""
+    if ending == _RECORD:
+      text = json.dumps(self.record(), ensure_ascii=False, indent=2)
+      return (text + '\n').encode('utf-8')
+    if ending not in _ENDINGS:
+      known = ', '.join(f'.{name}' for name in (*_ENDINGS, _RECORD))
+      raise UserError(
+        'path', f'cannot write files that end in {ending!r}', f'known: {known}'
+      )
+    writers.check_formats([_ENDINGS[ending]], 'path')
+    files = writers.contents(self, [_ENDINGS[ending]])
+    if ending != 'html':
+      return files[ending]
+    from emotion_musicvae.files import webpage
+
+    return webpage.page([self], [files], {}, stem)
+
+  def play(self) -> display.Audio:
+    """A player for a notebook.
+
+    Raises:
+      UserError: there is no notebook, or no synthesizer installed.
+    """
+    if not _in_notebook():
+      raise UserError(
+        '',
+        'there is no notebook to play in',
+        "`melody.save('melody.wav')` writes a file that any player opens",
+      )
+    from IPython import display
+
+    return display.Audio(data=self._content('mp3', ''))
+
+  def plot(self) -> figure.Figure:
+    """A matplotlib figure of its notes, chords, and how it meets its targets.
+
+    A notebook shows it; `.savefig` of the figure writes it in any format.
+    """
+    return writers.figure(self)
+
+
+def _in_notebook() -> bool:
+  try:
+    import IPython
+  except ImportError:
+    return False
+  return hasattr(IPython.get_ipython(), 'kernel')
+
+
+def _write(folder: str, name: str, content: bytes, overwrite: bool) -> None:
+  """Writes a file; one of that name is there until the new one is whole."""
+  if overwrite:
+    with atomic.replace_file(os.path.join(folder, name)) as f:
+      f.write(content)
+    return
+  with (
+    atomic.write_atomically(folder, name) as staged,
+    open(os.path.join(staged, name), 'wb') as f,
+  ):
+    f.write(content)
+
+
+def _plain(value: float) -> float | None:
+  """A rounded float, or None for NaN, which JSON does not know."""
+  return None if np.isnan(value) else round(float(value), 4)

@@ -1,0 +1,357 @@
+"""`EmotionMusicVAE`: the ways to ask for melodies.
+
+They differ in where melodies start and where they go; see `pipeline` for the
+stages, of which the last three are one for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+
+from emotion_musicvae.api import arguments
+from emotion_musicvae.api import pipeline
+from emotion_musicvae.api import stages
+from emotion_musicvae.api import starts
+from emotion_musicvae.api.melody import Melody
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.support import ranges
+from emotion_musicvae.support.errors import UserError
+
+
+class EmotionMusicVAE(pipeline.Pipeline):
+  """A MusicVAE whose latent vectors are moved towards an emotion.
+
+  Loaded by `EmotionMusicVAE.from_pretrained()`; then `generate`, `transform`,
+  `variations`, `interpolate` and `compose` give melodies.
+  """
+
+  def generate(
+    self,
+    emotion: catalogue.Emotion | str | None = None,
+    n: int = 1,
+    temperature: float = 0.5,
+    seed: int = 0,
+    intensity: float = 1.0,
+    updates: int = 0,
+    reject_misses: bool = False,
+    progress: pipeline.Progress | None = None,
+    text: str | None = None,
+  ) -> list[Melody]:
+    """Composes melodies that follow an emotion, or a text.
+
+    Args:
+      emotion: name or alias of one of the nine, a word for a feeling, a blend
+        of them (see `catalogue.parse`), or an `Emotion`.
+      n: how many melodies.
+      temperature: softmax temperature of the decoder, from 0.01 to 10; lower is
+        plainer.
+      seed: integer from 0; melody i of a seed is the same whatever `n` is.
+      intensity: how far the latent vectors go from where they were drawn, from
+        0 (not at all: unconditioned samples) to 1 (all the way).
+      updates: number of gradient steps by which each latent vector is then
+        refined by itself, from 0 to 1000; see `move`.
+      reject_misses: go on drawing until n melodies meet their targets, to
+        `DRAWS_PER_OUTPUT` for each; what is missing then is filled up with the
+        nearest misses.
+      progress: makes the progress bar of the refinement, as `tqdm` does.
+      text: what to take the emotion from, in place of `emotion`, in Korean or
+        English; its strength multiplies `intensity`.
+
+    Returns:
+      n melodies, in the order of their numbers.
+
+    Raises:
+      UserError: an argument out of range, or a text without a feeling.
+
+    Example:
+      model.generate('peaceful', n=3, seed=1)
+    """
+    arguments.check(
+      n=n,
+      temperature=temperature,
+      seed=seed,
+      intensity=intensity,
+      updates=updates,
+    )
+    if (emotion is None) == (text is None):
+      raise UserError('emotion', 'give it or `text`, one of them')
+    if text is not None:
+      emotion, recognized = catalogue.from_text(text)
+      intensity *= recognized.strength
+    followed = arguments.emotion(emotion)
+    assert followed is not None
+
+    def draw(numbers: range) -> list[Melody]:
+      orders = [
+        pipeline.Order(followed, seed, number, temperature, intensity)
+        for number in numbers
+      ]
+      return self.compose(orders, updates, progress)
+
+    return self._draw(draw, n, reject_misses)
+
+  def compose(
+    self,
+    orders: Sequence[pipeline.Order],
+    updates: int = 0,
+    progress: pipeline.Progress | None = None,
+  ) -> list[Melody]:
+    """Composes a melody for each of N orders, which may differ in everything.
+
+    Args:
+      orders: N of them; to be refined, without songs and of one seed, with
+        numbers that count on.
+      updates: see `move`.
+      progress: makes the progress bar of the refinement, as `tqdm` does.
+
+    Returns:
+      N melodies: what `generate` or `transform` gives for each.
+    """
+    intensity = np.array([order.intensity for order in orders], np.float32)
+    goal = stages.Goal.of([order.emotion for order in orders], intensity)
+    begun = self._start_all(orders, goal)
+    owner = np.repeat(np.arange(len(orders)), [len(s.z) for s in begun])
+    z = self._go(
+      np.concatenate([start.z for start in begun]),
+      goal.take(owner),
+      updates,
+      orders[0].seed,
+      orders[0].number,
+      progress,
+    )
+    takes = [
+      stages.Take(
+        start,
+        z[owner == i],
+        start.emotion(order.emotion, order.intensity),
+        int(goal.transposition[i]),
+        order.seed,
+        order.number,
+        order.temperature,
+      )
+      for i, (start, order) in enumerate(zip(begun, orders))
+    ]
+    return self._finish(takes, goal.condition)
+
+  def transform(
+    self,
+    song: pipeline.SongLike,
+    emotion: catalogue.Emotion | str,
+    n: int = 1,
+    temperature: float = 0.5,
+    seed: int = 0,
+    intensity: float = 1.0,
+    start_bar: int | None = None,
+    updates: int = 0,
+    reject_misses: bool = False,
+    progress: pipeline.Progress | None = None,
+  ) -> list[Melody]:
+    """Moves the user's melody to an emotion.
+
+    It sets out from the mean of the melody's posterior, 16 bars at a time; the
+    pieces are joined again. A melody of fewer bars is looped to 16 bars. 16
+    bars of silence stay silent.
+
+    Args:
+      song: path of a MIDI, MusicXML or ABC file, a `note_seq.NoteSequence`, or
+        what `load_song` returns.
+      emotion: as in `generate`.
+      n: how many takes; they differ in what the decoder draws.
+      temperature: as in `generate`.
+      seed: integer from 0; take i of a seed is the same whatever `n` is.
+      intensity: how far to move it, from 0 (the melody as the model plays it
+        back, in its own tempo) to 1 (all the way).
+      start_bar: first bar to take, as the file counts them from 1; all of it
+        when None.
+      updates: as in `generate`.
+      reject_misses: as in `generate`.
+      progress: as in `generate`.
+
+    Returns:
+      n melodies, as long as the song or 16 bars.
+
+    Raises:
+      UserError: an argument out of range, or no melody in the song.
+
+    Example:
+      model.transform('song.mid', 'gloomy', intensity=0.5)
+    """
+    arguments.check(
+      n=n,
+      temperature=temperature,
+      seed=seed,
+      intensity=intensity,
+      updates=updates,
+    )
+    followed = arguments.emotion(emotion)
+    goal = stages.Goal.of([followed], intensity) if followed else None
+    start = self._start(song, start_bar, goal)
+    z = self._go(start.z, goal, updates, seed, progress=progress)
+    take = stages.Take(
+      start,
+      z,
+      start.emotion(followed, intensity),
+      pipeline.transposition(goal),
+      seed,
+      0,
+      temperature,
+    )
+
+    def draw(numbers: range) -> list[Melody]:
+      takes = [dataclasses.replace(take, number=number) for number in numbers]
+      return self._finish(takes, goal.condition if goal else None)
+
+    return self._draw(draw, n, reject_misses)
+
+  def variations(
+    self,
+    song: pipeline.SongLike,
+    n: int = 1,
+    distance: float = 0.15,
+    emotion: catalogue.Emotion | str | None = None,
+    temperature: float = 0.5,
+    seed: int = 0,
+    intensity: float = 1.0,
+    start_bar: int | None = None,
+  ) -> list[Melody]:
+    """Melodies near the user's own.
+
+    Each sets out some way from the melody's latent vector towards a vector of
+    its own from the prior.
+
+    Args:
+      song: as in `transform`.
+      n: how many melodies.
+      distance: that way, from 0 (the melody itself) to 1 (any melody).
+      emotion: as in `generate`, to move them to; None leaves them as they are.
+      temperature: as in `generate`.
+      seed: integer from 0; variation i of a seed is the same whatever `n` is.
+      intensity: how far to move them to the emotion, from 0 to 1.
+      start_bar: as in `transform`.
+
+    Returns:
+      n melodies.
+
+    Raises:
+      UserError: an argument out of range, or no melody in the song.
+    """
+    arguments.check(
+      n=n,
+      temperature=temperature,
+      seed=seed,
+      intensity=intensity,
+      distance=distance,
+    )
+    followed = arguments.emotion(emotion)
+    goal = stages.Goal.of([followed], intensity) if followed else None
+    start = self._start(song, start_bar, goal)
+    windows = len(start.z)
+    near = [
+      starts.slerp(
+        start.z, starts.draw(seed, number, windows, self.z_size), distance
+      )
+      for number in range(n)
+    ]
+    z = self._go(np.concatenate(near), goal).reshape(n, windows, -1)
+    takes = [
+      stages.Take(
+        start,
+        z[number],
+        start.emotion(followed, intensity),
+        pipeline.transposition(goal),
+        seed,
+        number,
+        temperature,
+      )
+      for number in range(n)
+    ]
+    return self._finish(takes, goal.condition if goal else None)
+
+  def interpolate(
+    self,
+    emotion: catalogue.Emotion | str | None = None,
+    to_emotion: catalogue.Emotion | str | None = None,
+    song: pipeline.SongLike | None = None,
+    to_song: pipeline.SongLike | None = None,
+    n: int = 5,
+    temperature: float = 0.5,
+    seed: int = 0,
+    intensity: float = 1.0,
+    start_bar: int | None = None,
+  ) -> list[Melody]:
+    """Goes in equal steps from one emotion, or melody, to another.
+
+    Both ends are what `generate` or `transform` give for the same seed. Between
+    them the latent vectors go along the great circle, as Magenta's do, and are
+    decoded with the same noise; the targets are blends of both ends'.
+
+    Args:
+      emotion: where to begin, as in `generate`; of a song None leaves it as it
+        is.
+      to_emotion: where to end; `emotion` when None.
+      song: melody to begin with, as in `transform`; one of the prior when None.
+      to_song: melody to end with; the one that it begins with when None.
+      n: how many melodies, both ends included, at least 2.
+      temperature: as in `generate`.
+      seed: integer from 0.
+      intensity: how far to move both ends to their emotions, from 0 to 1.
+      start_bar: first bar to take of the songs. Of two the shorter one decides
+        how long the melodies are, in windows of 16 bars.
+
+    Returns:
+      n melodies.
+
+    Raises:
+      UserError: an argument out of range, an end that is not named, or no
+        melody in a song.
+    """
+    arguments.check(
+      n=n, temperature=temperature, seed=seed, intensity=intensity
+    )
+    ranges.INTERPOLATED_OUTPUTS.check('n', n)
+    if to_emotion is None and to_song is None:
+      raise UserError('to_emotion', 'name where to end, or `to_song`')
+    if emotion is None and song is None:
+      raise UserError('emotion', 'name where to begin, or `song`')
+    first = arguments.emotion(emotion)
+    last = first
+    if to_emotion is not None:
+      last = arguments.emotion(to_emotion, 'to_emotion')
+    goals = [
+      stages.Goal.of([e], intensity) if e else None for e in (first, last)
+    ]
+    ends: list[starts.Start] = [
+      starts.Start(starts.draw(seed, 0, 1, self.z_size))
+    ] * 2
+    if song is not None:
+      ends[0] = self._start(song, start_bar, goals[0])
+    if song is not None or to_song is not None:
+      end_song = song if to_song is None else to_song
+      name = 'song' if to_song is None else 'to_song'
+      ends[1] = self._start(end_song, start_bar, goals[1], name)
+    windows = min(len(end.z) for end in ends)
+    ends = [end.first(windows) for end in ends]
+    z = [self._go(end.z, goal) for end, goal in zip(ends, goals)]
+    shares = np.linspace(0.0, 1.0, n)
+    begin, end = (
+      ends[0].emotion(first, intensity),
+      ends[1].emotion(last, intensity),
+    )
+    between = [catalogue.blend([begin, end], [1 - x, x]) for x in shares[1:-1]]
+    takes = [
+      stages.Take(
+        min(ends, key=lambda one: one.steps),
+        starts.slerp(z[0], z[1], share),
+        followed,
+        # A melody has one key: as its chords, that of the nearer end.
+        pipeline.transposition(goals[int(share > 0.5)]),
+        seed,
+        0,
+        temperature,
+      )
+      for share, followed in zip(shares, [begin, *between, end])
+    ]
+    return self._finish(takes)

@@ -1,0 +1,358 @@
+"""A base model with its actor, and the five stages of a request.
+
+  start    z0, a draw of the prior or the user's own melody
+  move     z0 and a goal to z: the actor, refinement
+  decode   z to tokens, by the stock decoder
+  measure  tokens to numbers, hit or miss
+  arrange  tempo, key, instrument, chords: a `Melody`
+
+Where melodies start stands in `starts`, the last three stages in `stages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import functools
+import os
+from typing import Any
+from typing import Self
+from typing import TYPE_CHECKING
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_musicvae.api import arguments
+from emotion_musicvae.api import stages
+from emotion_musicvae.api import starts
+from emotion_musicvae.api.melody import Melody
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import conditions
+from emotion_musicvae.files import songs
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import stock
+from emotion_musicvae.steering import actors
+from emotion_musicvae.steering import networks
+from emotion_musicvae.steering import refinement
+from emotion_musicvae.steering import training
+from emotion_musicvae.support import configuration
+
+if TYPE_CHECKING:
+  import note_seq
+
+DRAWS_PER_OUTPUT = 64  # at most, where melodies that miss are rejected
+
+# A melody of the user's: the path of a file, notes, or what `load_song` gives.
+SongLike: TypeAlias = (
+  'str | os.PathLike[str] | note_seq.NoteSequence | songs.Song'
+)
+# Makes a progress bar of an iterable, as `tqdm` does.
+Progress = Callable[..., Iterable[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """One melody to compose; what comes of it depends on nothing else.
+
+  Attributes:
+    emotion: what it is to follow.
+    seed: integer from 0.
+    number: which melody of the seed, from 0.
+    temperature: softmax temperature of the decoder.
+    intensity: how far to follow the emotion, from 0 to 1.
+    song: to move to the emotion; a draw of the prior when None.
+  """
+
+  emotion: catalogue.Emotion
+  seed: int
+  number: int
+  temperature: float
+  intensity: float
+  song: songs.Song | None = None
+
+
+class Pipeline:
+  """A base model, the actor that steers it, and the stages of a request.
+
+  Args:
+    config: name of a configuration in `configs/`.
+    prefix: prefix of the base model's checkpoint.
+    weights: dictionary of Magenta's variables in it.
+    fingerprint: of the weights, from `checkpoints.fingerprint`.
+    actor: maps [B, Z] latent vectors and [B, F] features to moved vectors.
+    max_batch_size: melodies that are decoded at once.
+
+  Attributes:
+    z_size: size Z of a latent vector.
+  """
+
+  def __init__(
+    self,
+    config: str,
+    prefix: str,
+    weights: dict[str, npt.NDArray[Any]],
+    fingerprint: str,
+    actor: networks.Actor,
+    max_batch_size: int,
+  ) -> None:
+    self._config = config
+    self._weights = weights
+    self._fingerprint = fingerprint
+    self._actor = actor
+    entry, hparams = configuration.load_model_config(config)
+    self.z_size: int = hparams.z_size
+    self._stock = stock.StockModel(
+      stock.magenta_config(entry['base'], entry['hparams']),
+      prefix,
+      weights,
+      max_batch_size,
+    )
+    self._encode_songs = starts.SongEncoder(self._stock)
+
+  @classmethod
+  def from_pretrained(
+    cls,
+    config: str = 'hierdec-mel_16bar_lite',
+    checkpoint_file: str | None = None,
+    run_dir: str | None = None,
+    max_batch_size: int = 8,
+    actor_dir: str | None = None,
+    hparams: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    train_actor: bool = False,
+  ) -> Self:
+    """Loads a base model and the actor that was trained for it.
+
+    Args:
+      config: name of a configuration in `configs/`.
+      checkpoint_file: the base model's checkpoint: a tar, a prefix or one of
+        its files. When None the bundled one, or the published one, which is
+        fetched once.
+      run_dir: folder of a training run of Magenta's or of
+        `emotion_musicvae_pretrain`, in place of `checkpoint_file`.
+      max_batch_size: melodies that are decoded at once.
+      actor_dir: run folder of `emotion_musicvae_train` to take the actor from,
+        in place of the one that was trained for this checkpoint by default.
+      hparams: dictionary of settings over `configs/actor_critic.yaml` for
+        `train_actor`.
+      progress: makes the progress bar of a training or a download, as `tqdm`
+        does.
+      train_actor: train an actor first where there is none for this checkpoint.
+        That takes up to an hour; it is kept in the cache folder, and resumed
+        where it was interrupted.
+
+    Returns:
+      The model.
+
+    Raises:
+      UserError: a checkpoint that is missing, unreadable or of another
+        configuration, or an actor of another checkpoint.
+      actors.NoActorError: none was trained for this checkpoint.
+    """
+    with checkpoints.located(
+      config, checkpoint_file, run_dir, progress
+    ) as prefix:
+      weights = checkpoints.load_model(prefix, config)
+      fingerprint = checkpoints.fingerprint(weights)
+      if actor_dir:
+        actor = actors.of_run(actor_dir, fingerprint)
+      elif train_actor:
+        actor = training.find_or_train(
+          config, weights, fingerprint, hparams, progress
+        )
+      else:
+        actor = actors.find(config, fingerprint)
+      return cls(config, prefix, weights, fingerprint, actor, max_batch_size)
+
+  def description(self) -> dict[str, Any]:
+    """What the model is, as plain values for a JSON."""
+    entry, _ = configuration.load_model_config(self._config)
+    return {
+      'config': self._config,
+      'base': entry['base'],
+      'hparams': entry['hparams'],
+      'fingerprint': self._fingerprint,
+    }
+
+  def _start(
+    self,
+    song: SongLike,
+    start_bar: int | None,
+    goal: stages.Goal | None,
+    argument: str = 'song',
+  ) -> starts.SongStart:
+    """Where the user's melody lies, in the canonical key of a goal of one."""
+    taken = arguments.song(song, argument).starting(start_bar)
+    (start,) = self._encode_songs([(taken, transposition(goal))])
+    return start
+
+  def _start_all(
+    self, orders: Sequence[Order], goal: stages.Goal
+  ) -> list[starts.Start]:
+    """Where each order's song lies, or a draw of the prior."""
+    semitones = goal.transposition.tolist()
+    songs_of = [(o.song, s) for o, s in zip(orders, semitones) if o.song]
+    encoded: dict[Any, starts.Start] = {}
+    if songs_of:
+      distinct = list(dict.fromkeys(songs_of))
+      encoded = dict(zip(distinct, self._encode_songs(distinct)))
+    return [
+      encoded[o.song, s]
+      if o.song
+      else starts.Start(starts.draw(o.seed, o.number, 1, self.z_size))
+      for o, s in zip(orders, semitones)
+    ]
+
+  def _go(
+    self,
+    z: melody.Floats,
+    goal: stages.Goal | None,
+    updates: int = 0,
+    seed: int = 0,
+    number: int = 0,
+    progress: Progress | None = None,
+  ) -> melody.Floats:
+    """[N, Z] moved as far to a goal as it says; left where there is none.
+
+    The goal is of N rows, or of one for all.
+    """
+    if goal is None:
+      return z
+    if len(goal.transposition) != len(z):
+      goal = goal.take(np.zeros(len(z), int))
+    moved = self.move(z, goal.canonical, updates, seed, number, progress)
+    return goal.part_of_the_way(z, moved)
+
+  def _finish(
+    self,
+    takes: Sequence[stages.Take],
+    condition: conditions.Condition | None = None,
+  ) -> list[Melody]:
+    """The last three stages.
+
+    Args:
+      takes: N melodies.
+      condition: what they are measured against, of N rows or of one for all;
+        where it is not known yet, that of the emotions that they follow.
+    """
+    tokens = stages.decode(self._stock, takes)
+    if condition is None:
+      condition = conditions.Condition.of([take.emotion for take in takes])
+    elif len(condition.mean_pitch) != len(takes):
+      condition = condition.take(np.zeros(len(takes), int))
+    measurements = stages.measure_each(tokens, condition)
+    return stages.arrange(self._stock, takes, tokens, measurements)
+
+  def _draw(
+    self,
+    draw: Callable[[range], list[Melody]],
+    n: int,
+    reject_misses: bool,
+  ) -> list[Melody]:
+    """The first n melodies, or the first n that meet their targets.
+
+    Args:
+      draw: gives the melodies of some numbers.
+      n: how many.
+      reject_misses: see `generate`.
+    """
+    if not reject_misses:
+      return draw(range(n))
+    found: list[Melody] = []
+    missed: list[Melody] = []
+    most = n * DRAWS_PER_OUTPUT
+    # Whole batches of the refinement, so that a draw is the same in any part.
+    size = -(-self._stock.batch_size // refinement.Refinement.BATCH)
+    size *= refinement.Refinement.BATCH
+    for first in range(0, most, size):
+      for one in draw(range(first, min(first + size, most))):
+        (missed if one.missed else found).append(one)
+      if len(found) >= n:
+        break
+      missed = sorted(missed, key=lambda one: sum(one.missed.values()))[:n]
+    kept = (found + missed)[:n]
+    return sorted(kept, key=lambda one: one.number)
+
+  def move(
+    self,
+    z: melody.Floats,
+    condition: conditions.Condition,
+    updates: int = 0,
+    seed: int = 0,
+    number: int = 0,
+    progress: Progress | None = None,
+  ) -> melody.Floats:
+    """Moves latent vectors towards a condition, all the way.
+
+    Args:
+      z: [N, Z] latent vectors.
+      condition: of N rows, in the canonical key, where the actor has learned.
+      updates: number of gradient steps by which each vector, brought back to a
+        part of the way that the actor moved it, is then refined by itself
+        through the decoder: nearer to the targets, and more of what it was.
+        Some 0.015 CPU seconds each, and 10 seconds once.
+      seed: integer seed of what is decoded to learn from.
+      number: of the first vector, see `refinement.Refinement`.
+      progress: makes the progress bar of the refinement, as `tqdm` does.
+
+    Returns:
+      [N, Z] float32.
+    """
+    moved = self._act(z, condition.features())
+    if not updates:
+      return moved
+    refined: melody.Floats = self._refine(
+      z, moved, condition, updates, seed, number, progress
+    )
+    return refined
+
+  def _act(
+    self, z: melody.Floats, features: npt.NDArray[np.float32]
+  ) -> melody.Floats:
+    """The actor's [N, Z], in batches of one size as the decoder's.
+
+    The last bits of a product may follow from its size, and a melody's may not
+    follow from how many others it is composed with.
+    """
+    size = self._stock.batch_size
+    missing = [(0, -len(z) % size), (0, 0)]
+    z_full, features = np.pad(z, missing), np.pad(features, missing)
+    parts = [
+      self._actor(z_full[i : i + size], features[i : i + size]).numpy()
+      for i in range(0, len(z_full), size)
+    ]
+    return np.concatenate(parts)[: len(z)]
+
+  @functools.cached_property
+  def _refine(self) -> refinement.Refinement:
+    hparams, _ = configuration.load_learner(self._config)
+    return refinement.Refinement(
+      self._weights, hparams, **refinement.load_settings()
+    )
+
+  def decode(
+    self, z: melody.Floats, temperature: float, seed: int
+  ) -> melody.Tokens:
+    """Decodes latent vectors by the stock decoder.
+
+    Args:
+      z: [N, Z] latent vectors.
+      temperature: softmax temperature, above 0.
+      seed: integer; row i is drawn with the noise of (seed, i), whatever the
+        other rows are.
+
+    Returns:
+      [N, 256] uint8 tokens, in the canonical key.
+    """
+    seeds = [starts.noise_seeds(seed, i, 1)[0] for i in range(len(z))]
+    return self._stock.decode(z, temperature, seeds)
+
+
+def transposition(goal: stages.Goal | None) -> int:
+  """Semitones from the canonical key to that of a goal of one row."""
+  return int(goal.transposition[0]) if goal else 0

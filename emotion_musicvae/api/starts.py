@@ -1,0 +1,238 @@
+"""Where melodies set out from: draws of the prior, or the user's own melody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import songs
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import stock
+
+MAX_ENCODED = 4096  # windows of 16 bars whose latent vectors are kept
+_QPM = 120.0  # of a melody in a file that does not say
+# What a seed is for.
+_LATENT, _NOISE = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """Where a melody sets out from.
+
+  Attributes:
+    z: [W, Z] float32 latent vectors, one for each 16 bars; a draw of the prior
+      has one.
+  """
+
+  z: npt.NDArray[np.float32]
+
+  @property
+  def steps(self) -> int:
+    """How many of the 256 W steps are kept."""
+    return len(self.z) * melody.NUM_STEPS
+
+  def first(self, windows: int) -> Start:
+    """Its first windows of 16 bars."""
+    return dataclasses.replace(self, z=self.z[:windows])
+
+  def join(self, tokens: melody.Tokens) -> melody.Tokens:
+    """[W, 256] tokens of its windows as one melody, [16 n]."""
+    return tokens.ravel()
+
+  def emotion(
+    self, emotion: catalogue.Emotion | None, intensity: float
+  ) -> catalogue.Emotion:
+    """What melodies from here follow, and at which tempo.
+
+    Args:
+      emotion: the one asked for; None where the user's melody is to stay as it
+        is.
+      intensity: how far it is followed, from 0 to 1.
+    """
+    assert emotion is not None  # Only a melody can stay as it is.
+    return emotion
+
+
+@dataclasses.dataclass(frozen=True)
+class SongStart(Start):
+  """The user's melody, where the encoder sees it.
+
+  Attributes:
+    song: the melody.
+    silent: [W] where it has no note, and is to have none.
+    kept: how many of the 256 W steps are kept.
+  """
+
+  song: songs.Song
+  silent: npt.NDArray[np.bool_]
+  kept: int
+
+  @property
+  def steps(self) -> int:
+    return self.kept
+
+  def first(self, windows: int) -> SongStart:
+    return dataclasses.replace(
+      self,
+      z=self.z[:windows],
+      silent=self.silent[:windows],
+      kept=min(self.kept, windows * melody.NUM_STEPS),
+    )
+
+  def join(self, tokens: melody.Tokens) -> melody.Tokens:
+    tokens = tokens.copy()
+    tokens[self.silent] = melody.HOLD
+    tokens[self.silent, 0] = melody.NOTE_OFF
+    return tokens.ravel()[: self.kept]
+
+  def emotion(
+    self, emotion: catalogue.Emotion | None, intensity: float
+  ) -> catalogue.Emotion:
+    """As in `Start`; tempo goes along, from the song's to the emotion's."""
+    if emotion is None:
+      return self._itself()
+    qpm = self.song.qpm or emotion.qpm
+    qpm = qpm ** (1.0 - intensity) * emotion.qpm**intensity
+    return dataclasses.replace(emotion, qpm=round(qpm, 6))
+
+  def _itself(self) -> catalogue.Emotion:
+    """What the melody measures, as if it were an emotion without chords."""
+    tokens = self.song.tokens[None]
+    return catalogue.Emotion(
+      self.song.name,
+      'melody',
+      round(float(melody.mean_pitch(tokens)[0]), 4),
+      round(float(melody.onsets_per_bar(tokens)[0]), 4),
+      chords=harmony.NO_CHORD,
+      qpm=self.song.qpm or _QPM,
+      basis='what the melody itself measures',
+    )
+
+
+class SongEncoder:
+  """Takes songs to where they lie in the latent space.
+
+  Encoding costs nearly as much as decoding; what was encoded before, in however
+  many calls, is not encoded again.
+
+  Args:
+    model: the stock model.
+  """
+
+  def __init__(self, model: stock.StockModel) -> None:
+    self._model = model
+    self._means: dict[bytes, npt.NDArray[np.float32]] = {}
+
+  def __call__(
+    self, songs_and_semitones: Sequence[tuple[songs.Song, int]]
+  ) -> list[SongStart]:
+    """The start of each pair of a song and the semitones to go below it."""
+    cut = [song.windows() for song, _ in songs_and_semitones]
+    transposed = [
+      melody.transpose(windows, np.full(len(windows), -semitones))
+      for (windows, _), (_, semitones) in zip(cut, songs_and_semitones)
+    ]
+    means = self._encode([window for part in transposed for window in part])
+    return [
+      SongStart(
+        np.stack([means[window.tobytes()] for window in part]),
+        song,
+        np.asarray((windows < melody.FIRST_ONSET).all(axis=1)),
+        steps,
+      )
+      for part, (windows, steps), (song, _) in zip(
+        transposed, cut, songs_and_semitones
+      )
+    ]
+
+  def _encode(
+    self, windows: Sequence[melody.Tokens]
+  ) -> dict[bytes, npt.NDArray[np.float32]]:
+    """[Z] means of the posterior of [256] windows, by the windows' bytes."""
+    distinct = {window.tobytes(): window for window in windows}
+    means = {k: self._means[k] for k in distinct if k in self._means}
+    new = [key for key in distinct if key not in means]
+    if new:
+      found, _ = self._model.encode(np.stack([distinct[key] for key in new]))
+      means.update(zip(new, found))
+      self._means.update(zip(new, found))
+      for key in list(self._means)[:-MAX_ENCODED]:
+        del self._means[key]
+    return means
+
+
+def prior(seed: int, n: int, z_size: int) -> npt.NDArray[np.float32]:
+  """Draws of the prior.
+
+  Args:
+    seed: integer from 0.
+    n: how many; draw i follows from the seed and i alone.
+    z_size: size of a latent vector.
+
+  Returns:
+    [n, z_size] float32.
+  """
+  return _draw([(seed, i, _LATENT) for i in range(n)], z_size)
+
+
+def draw(
+  seed: int, number: int, windows: int, z_size: int
+) -> npt.NDArray[np.float32]:
+  """[windows, z_size] draws of the prior for one melody of a seed."""
+  return _draw(_seeds(seed, number, _LATENT, windows), z_size)
+
+
+def noise_seeds(seed: int, number: int, windows: int) -> list[tuple[int, ...]]:
+  """Seeds of the decoder's noise for each 16 bars of a melody of a seed."""
+  return _seeds(seed, number, _NOISE, windows)
+
+
+def _seeds(
+  seed: int, number: int, kind: int, windows: int
+) -> list[tuple[int, ...]]:
+  more = [(seed, number, kind, i) for i in range(1, windows)]
+  return [(seed, number, kind), *more]
+
+
+def _draw(
+  seeds: Sequence[tuple[int, ...]], z_size: int
+) -> npt.NDArray[np.float32]:
+  return np.stack(
+    [np.random.default_rng(seed).standard_normal(z_size) for seed in seeds]
+  ).astype(np.float32)
+
+
+def slerp(
+  start: melody.Floats, end: melody.Floats, share: float
+) -> melody.Floats:
+  """Points on the great circles from some vectors to others.
+
+  Args:
+    start: [N, Z].
+    end: [N, Z].
+    share: how far to go, from 0 to 1.
+
+  Returns:
+    [N, Z] of the type of `start`; those of `start` and `end` themselves at 0
+    and 1. Vectors in one direction are joined by the straight line.
+  """
+  if share in (0.0, 1.0):
+    return end if share else start
+  cosine = np.sum(start * end, axis=1) / (
+    np.linalg.norm(start, axis=1) * np.linalg.norm(end, axis=1)
+  )
+  angle = np.arccos(np.clip(cosine, -1.0, 1.0))[:, None]
+  straight = np.sin(angle) < 1e-6
+  angle = np.where(straight, 1.0, angle)
+  from_start, from_end = np.where(
+    straight,
+    [1.0 - share, share],
+    np.sin(angle * [1.0 - share, share]) / np.sin(angle),
+  ).T[..., None]
+  points: melody.Floats = from_start * start + from_end * end
+  return points.astype(start.dtype)
