@@ -65,7 +65,12 @@ def test_posterior_equals_the_stock_encoders(
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-@pytest.fixture(params=['hierdec-mel_16bar_lite', 'hierdec-mel_16bar'])
+@pytest.fixture(
+  params=[
+    'hierdec-mel_16bar_lite',
+    pytest.param('hierdec-mel_16bar', marks=pytest.mark.slow),
+  ]
+)
 def whole(request, tmp_path):
   """The bundled model, and one of random weights at the published size.
 
