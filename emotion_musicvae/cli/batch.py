@@ -39,7 +39,7 @@ from emotion_musicvae.support.errors import UserError
 if TYPE_CHECKING:
   import apache_beam as beam
 
-  from emotion_musicvae.batch import pipeline
+  from emotion_musicvae.batch import jobs
 
 FLAGS = flags.FLAGS
 
@@ -238,7 +238,7 @@ def _pipeline() -> 'beam.Pipeline':
 
 
 @contextlib.contextmanager
-def _progress(job: 'pipeline.Job') -> Iterator[None]:
+def _progress(job: 'jobs.Job') -> Iterator[None]:
   """Shows what is done: a bar on a terminal, lines elsewhere."""
   import tqdm
 

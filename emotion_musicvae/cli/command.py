@@ -58,7 +58,7 @@ def run(module: str, main: Callable[[], None]) -> None:
   app.run(guarded, flags_parser=parse)
 
 
-def show_messages():
+def show_messages() -> None:
   """Prints what the library logs, as it says it, on standard output."""
   logger = logging.getLogger('emotion_musicvae')
   handler = logging.StreamHandler(sys.stdout)

@@ -153,11 +153,12 @@ def main() -> None:
     return
   check_mode()
   text, recognized, intensity = wanted_text(), None, FLAGS.intensity
+  emotion: catalogue.Emotion | None
   if text is not None:
     known = catalogue.load(FLAGS.emotions_file)
     flag = 'text' if FLAGS.text is not None else 'text_file'
-    emotion, recognized = catalogue.from_text(text, known, flag)
-    emotion = adjusted(emotion)
+    named, recognized = catalogue.from_text(text, known, flag)
+    emotion = adjusted(named)
     intensity *= recognized.strength
   else:
     emotion = wanted_emotion()
