@@ -10,9 +10,9 @@ demo: .venv/demo
 test: .venv/test
 	.venv/bin/python -m pytest -q -m "not slow"
 
-# What takes longest, and what .ci/run adds to the tests.
+# What takes longest, and what XLA compiles; .ci/run adds it to the tests.
 test-slow: .venv/test
-	.venv/bin/python -m pytest -q -m slow
+	TESTS_COMPILED=1 .venv/bin/python -m pytest -q -m "slow or compiled"
 
 lint: .venv/test
 	.venv/bin/ruff check .

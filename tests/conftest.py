@@ -10,10 +10,13 @@ import tarfile
 
 import numpy as np
 import pytest
+import uncompiled
 
-from emotion_musicvae.musicvae import checkpoints
-from emotion_musicvae.musicvae import hierdec
-from emotion_musicvae.musicvae import stock
+uncompiled.install()
+
+from emotion_musicvae.musicvae import checkpoints  # noqa: E402
+from emotion_musicvae.musicvae import hierdec  # noqa: E402
+from emotion_musicvae.musicvae import stock  # noqa: E402
 
 SMALL = {'z_size': 12, 'enc_rnn_size': [24, 16], 'dec_rnn_size': [20, 28]}
 

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import traceback
 
+import uncompiled
+
 
 def main():
   # What the commands load one by one.
@@ -23,6 +25,7 @@ def main():
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   sys.argv = ['forked']
   quiet.load_tensorflow = lambda: None
+  uncompiled.install()
   importlib.import_module('music21')
   for name in (
     'emotions.calibration',

@@ -18,6 +18,8 @@ from emotion_musicvae.steering import training
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
+pytestmark = pytest.mark.compiled
+
 HPARAMS = configuration.LearnerHparams(
   units=32, batch_size=8, replay_size=32, replay_batch_size=16
 )

@@ -16,6 +16,8 @@ from emotion_musicvae.pretraining import trainer
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
+pytestmark = pytest.mark.compiled
+
 SIZES = {'z_size': 8, 'enc_rnn_size': [16, 16], 'dec_rnn_size': [24, 24]}
 HPARAMS = {
   **SIZES,

@@ -124,6 +124,7 @@ def test_the_top_of_a_checkout_works_with_the_package_installed(source, site):
   assert number == '9'
 
 
+@pytest.mark.slow
 def test_an_installed_wheel_composes_in_another_folder(site, tmp_path):
   home = tmp_path / 'elsewhere'
   home.mkdir()
