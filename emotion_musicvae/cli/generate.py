@@ -432,6 +432,7 @@ def compose(
     'progress': tqdm,
   }
   if song:
+    assert emotion is not None  # `wanted_emotion` lets none go by here.
     melodies = model.transform(song, emotion, start_bar=bar, **common)
   else:
     melodies = model.generate(emotion, **common)
