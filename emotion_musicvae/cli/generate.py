@@ -431,6 +431,7 @@ def compose(
     'reject_misses': FLAGS.reject_misses,
     'progress': tqdm,
   }
+  assert emotion is not None  # Only the other modes do without.
   if song:
     assert emotion is not None  # `wanted_emotion` lets none go by here.
     melodies = model.transform(song, emotion, start_bar=bar, **common)
