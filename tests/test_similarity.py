@@ -98,3 +98,26 @@ def test_another_interval_rhythm_or_bar_line_ends_the_run(corpus):
   found = similarity.shared_bars(np.stack([wrong_note, late, off_bar]), corpus)
   # The wrong note is the first of bar 7, so a new run begins with bar 8.
   assert found.tolist() == [9, 10, 0]
+
+
+def test_form_of_a_tune_in_two_halves():
+  bars = np.zeros([16, 16], np.int64)
+  scale = np.array([60, 62, 64, 65, 67, 69, 71, 72]) - 19
+  bars[:, 0] = np.tile(scale, 2)
+  bars[:, 8] = np.tile(scale, 2)
+  bars[-1, 8] = 60 - 19
+  facts = similarity.form(bars.reshape(1, 256))
+  assert facts['bars_again'] == pytest.approx(7 / 16)
+  assert facts['tonic_end'] == 1.0
+  assert facts['long_end'] == 1.0
+  assert facts['rests'] == 0.0
+  assert facts['repeats'] == pytest.approx(15 / 31)
+  assert facts['leaps'] == pytest.approx(2 / 31)
+  assert facts['steps'] == pytest.approx(14 / 31)
+
+
+def test_a_silence_of_an_eighth_is_a_rest():
+  row = np.zeros([1, 256], np.int64)
+  row[0, ::16] = 48
+  row[0, 14] = row[0, 31] = 1
+  assert similarity.form(row)['rests'] == 1.0

@@ -147,6 +147,61 @@ _OF_BARS: dict[str, Callable[[melody.Tokens], npt.NDArray[np.float64]]] = {
 }
 
 
+def form(
+  tokens: melody.Tokens, tonics: Sequence[int] = (0, 9)
+) -> dict[str, float]:
+  """What a listener would notice of the form and the line of melodies.
+
+  Args:
+    tokens: [B, 256] int tokens; melodies of fewer than five notes do not count.
+    tonics: pitch classes that end a melody in its key.
+
+  Returns:
+    Dictionary of floats, each a mean over melodies: `bars_again`, the share of
+    bars with onsets that equal an earlier one in onsets and pitches; `steps`,
+    `thirds` and `leaps`, the share of intervals of 1 or 2, of 3 or 4, and of 8
+    or more semitones; `turns`, the share of pairs of successive moves that
+    change direction; `repeats`, of notes that repeat the pitch before; `rests`,
+    silences of an eighth or more; `tonic_end`, the share whose last note is a
+    tonic; `long_end`, whose last note lasts a quarter or more.
+  """
+  rows = [_form_of(row, tonics) for row in np.asarray(tokens)]
+  rows = [row for row in rows if row]
+  if not rows:
+    return {}
+  return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _form_of(row: melody.Tokens, tonics: Sequence[int]) -> dict[str, float]:
+  onsets = np.flatnonzero(row >= melody.FIRST_ONSET)
+  if len(onsets) < 5:
+    return {}
+  pitches = row[onsets].astype(int) - melody.FIRST_ONSET + melody.MIN_PITCH
+  events = np.append(np.flatnonzero(row != melody.HOLD), len(row))
+  ends = events[np.searchsorted(events, onsets) + 1]
+  intervals = np.diff(pitches)
+  moves = np.sign(intervals[intervals != 0])
+  seen, again, sung = set(), 0, 0
+  for bar in row.reshape(melody.NUM_BARS, -1):
+    key = np.where(bar >= melody.FIRST_ONSET, bar, 0).tobytes()
+    if bar.max() >= melody.FIRST_ONSET:
+      again += key in seen
+      sung += 1
+      seen.add(key)
+  size = np.abs(intervals)
+  return {
+    'bars_again': again / sung,
+    'steps': np.mean((size >= 1) & (size <= 2)),
+    'thirds': np.mean((size >= 3) & (size <= 4)),
+    'leaps': np.mean(size >= 8),
+    'turns': np.mean(moves[1:] != moves[:-1]) if len(moves) > 1 else 0.0,
+    'repeats': np.mean(size == 0),
+    'rests': float((onsets[1:] - ends[:-1] >= 2).sum()),
+    'tonic_end': float(pitches[-1] % 12 in tonics),
+    'long_end': float(ends[-1] - onsets[-1] >= 4),
+  }
+
+
 def overlap(
   tokens: melody.Tokens,
   reference: melody.Tokens,
