@@ -46,6 +46,8 @@ class ModelHparams:
   latched: bool = False
   sounding: float = 0.0
   whiten_every: int = 0
+  weight_decay: float = 0.0
+  averaging: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,8 @@ class CorpusHparams:
   density_balance: float = 0.0
   mean_pitch: tuple = ()
   held_out: int = 20
+  one_key: bool = False
+  aligned: float = 0.0
 
   def __post_init__(self) -> None:
     """Refuses what no corpus can be cut by."""
@@ -73,6 +77,34 @@ class CorpusHparams:
         raise UserError(
           'hparams', f'{name}: expected {expected}, got {getattr(self, name)}'
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationHparams:
+  """Shares of the draws that are changed, and how; see configs/."""
+
+  recombined: float = 0.0
+  varied: float = 0.0
+  moved: float = 0.0
+  octave: float = 0.0
+  encoder_noise: float = 0.0
+  decoder_dropout: float = 0.0
+  decoder_noise: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class PriorHparams:
+  """Settings of the prior; see configs/prior.yaml for what they do."""
+
+  melodies: int = 16384
+  units: int = 512
+  blocks: int = 3
+  batch_size: int = 256
+  num_steps: int = 6000
+  learning_rate: float = 0.001
+  weight_decay: float = 0.01
+  posterior_noise: float = 1.0
+  ode_steps: int = 24
 
 
 @dataclasses.dataclass(frozen=True)
