@@ -7,7 +7,7 @@ from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import corpus
-from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.pretraining import draws
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
@@ -92,7 +92,7 @@ def test_rare_densities_are_drawn_more_often():
   sparse[:, ::8] = 41
   dense = np.zeros([10, 256], np.uint8)
   dense[:, ::2] = 41
-  windows = trainer.Windows.balanced(np.concatenate([sparse, dense]), 1.0)
+  windows = draws.Windows.balanced(np.concatenate([sparse, dense]), 1.0)
   batch = windows.batch(2000, (57, 79), seed=0, step=0)
   assert np.mean(melody.onsets_per_bar(batch) == 8) == pytest.approx(
     0.5, abs=0.05
@@ -101,7 +101,7 @@ def test_rare_densities_are_drawn_more_often():
 
 def test_batches_follow_from_seed_and_step():
   tokens = np.resize(np.arange(40, 60, dtype=np.uint8), [30, 256])
-  windows = trainer.Windows.balanced(tokens, 0.5)
+  windows = draws.Windows.balanced(tokens, 0.5)
   first, again, later, other = (
     windows.batch(4, (57, 79), *at) for at in ((1, 5), (1, 5), (1, 6), (2, 5))
   )
@@ -181,5 +181,5 @@ def test_settings_that_cut_nothing_are_refused():
 
 def test_without_a_range_of_pitches_windows_stay_in_their_key():
   tokens = np.resize(np.arange(40, 60, dtype=np.uint8), [1, 256])
-  windows = trainer.Windows.balanced(tokens, 0.5)
+  windows = draws.Windows.balanced(tokens, 0.5)
   np.testing.assert_array_equal(windows.batch(1, (), seed=0, step=0), tokens)

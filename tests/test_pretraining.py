@@ -12,6 +12,10 @@ import tensorflow as tf
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.musicvae import stock
+from emotion_musicvae.pretraining import draws
+from emotion_musicvae.pretraining import measurement
+from emotion_musicvae.pretraining import objective
+from emotion_musicvae.pretraining import prior
 from emotion_musicvae.pretraining import trainer
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
@@ -59,7 +63,7 @@ def windows():
     every = int(rng.choice([2, 4]))
     scale = rng.integers(36, 46) + np.array([0, 2, 4, 5, 7, 5, 4, 2])
     row[::every] = np.resize(scale, 256 // every)
-  return trainer.Windows.balanced(tokens, 0.0)
+  return draws.Windows.balanced(tokens, 0.0)
 
 
 def _run(pretrainer, windows, steps):
@@ -81,8 +85,8 @@ def test_the_first_loss_is_that_of_the_weights_given(
   batch = windows.batch(8, (60, 70), 0, 0)
 
   noise = tf.random.stateless_normal([len(batch), 8], [0, 0])
-  z, _ = trainer.posterior_sample(initial_weights, batch, noise)
-  loss = trainer.reconstruction_loss(initial_weights, z, batch)[0]
+  z, _ = objective.posterior_sample(initial_weights, batch, noise)
+  loss = objective.reconstruction_loss(initial_weights, z, batch)[0]
   assert pretrainer.step(batch)['losses/r_loss'] == pytest.approx(
     np.mean(loss), rel=1e-5
   )
@@ -91,7 +95,7 @@ def test_the_first_loss_is_that_of_the_weights_given(
 def test_a_step_belongs_to_the_note_before():
   tokens = np.zeros([1, 256], np.int32)
   tokens[0, [2, 5, 8]] = [41, 1, 50]  # MIDI 60, a rest, MIDI 69
-  sounds = trainer.sounds(tokens).numpy()[0]
+  sounds = objective.sounds(tokens).numpy()[0]
   assert list(sounds[:10]) == [0, 0, 40, 40, 40, 40, 40, 40, 49, 49]
   assert sounds[-1] == 49
 
@@ -111,16 +115,16 @@ def test_a_resumed_run_is_the_unbroken_run(pretrainer, windows, tmp_path):
 
 
 def test_evaluation_tells_a_copy_from_a_guess(pretrainer, windows):
-  before = trainer.evaluate(pretrainer.weights, windows.tokens[:32], 0)
+  before = measurement.evaluate(pretrainer.weights, windows.tokens[:32], 0)
   _run(pretrainer, windows, 60)
-  after = trainer.evaluate(pretrainer.weights, windows.tokens[:32], 0)
+  after = measurement.evaluate(pretrainer.weights, windows.tokens[:32], 0)
   assert after['r_loss'] < before['r_loss']
   assert after['teacher_forced_tokens'] > before['teacher_forced_tokens']
 
 
 def test_the_report_sets_samples_beside_real_melodies(pretrainer, windows):
   held_out = windows.batch(64, (), seed=1, step=0)
-  found = trainer.report(pretrainer.weights, held_out, windows, (), 0)
+  found = measurement.report(pretrainer.weights, held_out, windows, (), 0)
   assert {'r_loss', 'kl', 'teacher_forced_onsets'} <= set(found)
   real = found['training tunes']
   assert real['overlap'] > 0.9
@@ -152,6 +156,7 @@ def _command(run_dir, *flags):
     *(sys.executable, '-m', 'emotion_musicvae.cli.pretrain'),
     f'--run_dir={run_dir}',
     f'--hparams={hparams}',
+    '--prior_hparams=melodies=32,num_steps=3,units=8',
     *flags,
   ]
 
@@ -190,12 +195,22 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(killed, pretrainer):
   assert prefix.endswith('model.ckpt-8')
 
   with np.load(run_dir / 'windows.npz') as arrays:
-    windows = trainer.Windows.balanced(arrays['train'], 0.9)
+    windows = draws.Windows.balanced(arrays['train'], 0.9)
   for step in range(8):
     pretrainer.step(windows.batch(8, (57, 79), 0, step))
   found = checkpoints.load_weights(prefix)
   for name, variable in pretrainer.weights.items():
     np.testing.assert_allclose(found[name], variable.numpy(), atol=1e-6)
+
+
+def test_the_prior_is_fitted_to_the_model_that_was_trained(killed):
+  run_dir, command, _ = killed
+  prefix = checkpoints.latest(str(run_dir))
+  own = checkpoints.fingerprint(checkpoints.load_weights(prefix))
+  if not prefix.endswith('model.ckpt-8'):
+    subprocess.run([*command, '--mode=prior'], check=True)
+  fitted = prior.load(str(run_dir / prior.FILE), own)
+  assert fitted.sample(2, seed=0).shape == (2, 8)
 
 
 def test_a_file_that_cannot_be_read_is_named_and_counted(killed):
@@ -221,8 +236,8 @@ def test_what_midi_taught_is_sung_by_magentas_own_model(killed):
   ('flags', 'message'),
   [
     (['--seed=1'], 'begun with seed 0, not 1; name another folder'),
-    (['--hparams=learning_rate=0.1'], 'begun with z_size 8, not 128'),
-    (['--hparams=slow=1'], "no setting is called 'slow'; there are batch_size"),
+    (['--hparams=learning_rate=0.1'], 'begun with learning_rate .*, not 0.1'),
+    (['--hparams=slow=1'], "no setting is called 'slow'; there are aligned"),
     (['--run_dir=new', '--input_dir=nowhere'], "--input_dir: '.*nowhere' does"),
     (['--run_dir=new', '--mode=eval'], "--run_dir: no run in 'new'"),
   ],

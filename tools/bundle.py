@@ -4,14 +4,18 @@ python tools/bundle.py --base_run_dir=RUN
 python tools/bundle.py --actor_run_dir=RUN
 """
 
+import json
 import os
+import shutil
 
 from absl import app
 from absl import flags
 import numpy as np
 
 from emotion_musicvae.musicvae import checkpoints
-from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.pretraining import corpus
+from emotion_musicvae.pretraining import draws
+from emotion_musicvae.pretraining import prior
 from emotion_musicvae.steering import actors
 from emotion_musicvae.support import configuration
 
@@ -44,20 +48,34 @@ def main(argv):
         if checkpoints.is_weight(name) or name == 'global_step'
       },
     )
-    entry, _ = configuration.load_model_config(FLAGS.config)
-    corpus = configuration.build(
-      configuration.CorpusHparams, entry['corpus'], FLAGS.config
+    fitted = os.path.join(FLAGS.base_run_dir, prior.FILE)
+    if os.path.exists(fitted):
+      shutil.copy(fitted, os.path.join(directory, prior.FILE))
+    with open(
+      os.path.join(FLAGS.base_run_dir, 'config.json'), encoding='utf-8'
+    ) as f:
+      recipe = json.load(f)
+    hparams, augmentation = (
+      configuration.build(cls, recipe.get(group, {}), 'base_run_dir')
+      for group, cls in (
+        ('corpus', configuration.CorpusHparams),
+        ('augmentation', configuration.AugmentationHparams),
+      )
     )
-    with np.load(os.path.join(FLAGS.base_run_dir, 'windows.npz')) as windows:
-      drawn = {
-        name: trainer.Windows.balanced(windows[side], corpus.density_balance)
-        .batch(number, corpus.mean_pitch, seed=0, step=0)
-        .astype(np.uint8)
-        for name, side, number in (
-          ('tokens', 'train', FLAGS.num_melodies),
-          ('held_out', 'held_out', FLAGS.num_held_out),
+    drawn = {}
+    with np.load(os.path.join(FLAGS.base_run_dir, 'windows.npz')) as arrays:
+      for name, side, number in (
+        ('tokens', 'train', FLAGS.num_melodies),
+        ('held_out', 'held_out', FLAGS.num_held_out),
+      ):
+        cut = corpus.Cut.read(arrays, side)
+        windows = draws.Windows.balanced(cut.tokens, hparams.density_balance)
+        if hparams.one_key:
+          windows = draws.Windows.in_one_key(cut, hparams, augmentation)
+        batch = windows.batch(
+          number, hparams.mean_pitch, 0, 0, varied=side == 'train'
         )
-      }
+        drawn[name] = batch.astype(np.uint8)
     np.savez_compressed(
       os.path.join(PACKAGE, 'emotions', 'melodies.npz'), **drawn
     )

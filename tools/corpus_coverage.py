@@ -14,7 +14,7 @@ import tqdm
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import corpus
-from emotion_musicvae.pretraining import trainer
+from emotion_musicvae.pretraining import draws
 from emotion_musicvae.support import configuration
 
 CONFIG = 'hierdec-mel_16bar_lite'
@@ -44,7 +44,7 @@ def main(argv):
     )
 
   train, _ = corpus.split_windows(found, hparams)
-  drawn = trainer.Windows.balanced(train, hparams.density_balance).batch(
+  drawn = draws.Windows.balanced(train.tokens, hparams.density_balance).batch(
     20000, hparams.mean_pitch, seed=0, step=0
   )
   share, *_ = np.histogram2d(

@@ -154,7 +154,7 @@ def _run_folder(name, pack=bytes):
     from absl import flags
 
     from emotion_musicvae.cli import pretrain
-    from emotion_musicvae.pretraining import trainer
+    from emotion_musicvae.pretraining import draws
     from emotion_musicvae.support import configuration
 
     hparams = configuration.CorpusHparams()
@@ -167,8 +167,8 @@ def _run_folder(name, pack=bytes):
         for group, cls in pretrain._GROUPS.items():
           configuration.build(cls, recipe[group], '--hparams')
         if name == 'windows.npz':
-          for tokens in pretrain._windows([], recipe, hparams, None):
-            windows = trainer.Windows.balanced(tokens, 0.5)
+          for cut in pretrain._windows([], recipe, hparams, None):
+            windows = draws.Windows.balanced(cut.tokens, 0.5)
             windows.batch(2, (60.0, 70.0), 0, 0)
 
   return read

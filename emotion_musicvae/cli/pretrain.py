@@ -3,9 +3,11 @@
 emotion_musicvae_pretrain --run_dir=run --num_steps=12000
 emotion_musicvae_pretrain --run_dir=run --input_dir=midi
 emotion_musicvae_pretrain --run_dir=run --mode=eval
+emotion_musicvae_pretrain --run_dir=run --mode=prior --init_checkpoint=X.tar
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
@@ -15,6 +17,7 @@ import os
 import time
 from typing import Any
 from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -26,6 +29,10 @@ from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
+if TYPE_CHECKING:
+  from emotion_musicvae.pretraining import draws
+  from emotion_musicvae.pretraining import prior
+
 FLAGS = flags.FLAGS
 
 shared_flags.define('config', 'distribution_strategy')
@@ -33,7 +40,10 @@ flags.DEFINE_string(
   'run_dir', None, 'Folder of the run; checkpoints go to its train/.'
 )
 flags.DEFINE_enum(
-  'mode', 'train', ['train', 'eval'], 'Train, or measure the held-out tunes.'
+  'mode',
+  'train',
+  ['train', 'eval', 'prior'],
+  'Train and fit the prior, measure held-out tunes, or fit the prior alone.',
 )
 flags.DEFINE_string(
   'input_dir',
@@ -58,11 +68,15 @@ flags.DEFINE_integer('seed', 0, 'Seed of weights, batches and noise.')
 flags.DEFINE_string(
   'hparams', '', 'Settings of model and corpus over the config: a=1,b=[2,3].'
 )
+flags.DEFINE_string(
+  'prior_hparams', '', 'Settings of the prior over configs/prior.yaml: a=1,b=2.'
+)
 
-# The two groups of settings and their classes; --hparams sets both.
+# The groups of settings and their classes; --hparams sets them all.
 _GROUPS = {
   'hparams': configuration.ModelHparams,
   'corpus': configuration.CorpusHparams,
+  'augmentation': configuration.AugmentationHparams,
 }
 
 
@@ -85,6 +99,17 @@ def main() -> None:
   corpus_hparams = configuration.build(
     configuration.CorpusHparams, recipe['corpus'], 'hparams'
   )
+  augmentation_hparams = configuration.build(
+    configuration.AugmentationHparams, recipe['augmentation'], 'hparams'
+  )
+  prior_hparams = configuration.build(
+    configuration.PriorHparams,
+    {
+      **configuration.load_yaml('prior'),
+      **configuration.parse_settings(FLAGS.prior_hparams, 'prior_hparams'),
+    },
+    'prior_hparams',
+  )
   files = _files(recipe)
 
   quiet.load_tensorflow()
@@ -93,7 +118,9 @@ def main() -> None:
 
   from emotion_musicvae.musicvae import checkpoints
   from emotion_musicvae.musicvae import hierdec
+  from emotion_musicvae.pretraining import draws
   from emotion_musicvae.pretraining import initialization
+  from emotion_musicvae.pretraining import measurement
   from emotion_musicvae.pretraining import trainer
   from emotion_musicvae.support import distribution
 
@@ -101,6 +128,12 @@ def main() -> None:
   begun = checkpoints.latest(FLAGS.run_dir)
   if FLAGS.mode == 'eval' and not begun:
     raise UserError('run_dir', f'no checkpoint in {FLAGS.run_dir}/train')
+  if FLAGS.mode == 'prior' and not begun and not FLAGS.init_checkpoint:
+    raise UserError(
+      'run_dir',
+      f'no checkpoint in {FLAGS.run_dir}/train',
+      'name another one in `init_checkpoint`',
+    )
   if begun:
     weights = checkpoints.load_weights(begun)
   elif FLAGS.init_checkpoint:
@@ -119,21 +152,34 @@ def main() -> None:
         raise UserError(
           'hparams', str(e), 'set latched=false for smaller layers'
         ) from None
-  windows, held_out = (
-    trainer.Windows.balanced(tokens, corpus_hparams.density_balance)
-    for tokens in _windows(
-      files if distribution.is_chief(strategy) else [],
-      recipe,
-      corpus_hparams,
-      tqdm.tqdm,
-    )
+  cuts = _windows(
+    files if distribution.is_chief(strategy) else [],
+    recipe,
+    corpus_hparams,
+    tqdm.tqdm,
+  )
+  windows, real = (
+    draws.Windows.in_one_key(cut, corpus_hparams, augmentation_hparams)
+    if corpus_hparams.one_key
+    else draws.Windows.balanced(cut.tokens, corpus_hparams.density_balance)
+    for cut in cuts
   )
   mean_pitch = corpus_hparams.mean_pitch
-  held_out = held_out.batch(512, mean_pitch, 0, 0)
+  held_out = real.batch(512, mean_pitch, 0, 0, varied=False)
 
   if FLAGS.mode == 'eval':
-    scores = trainer.report(weights, held_out, windows, mean_pitch, FLAGS.seed)
+    scores = measurement.report(
+      weights,
+      held_out,
+      windows,
+      mean_pitch,
+      FLAGS.seed,
+      _fitted_prior(weights),
+    )
     print(json.dumps(scores, indent=2))
+    return
+  if FLAGS.mode == 'prior':
+    _fit_prior(weights, windows, mean_pitch, prior_hparams)
     return
 
   trainer.train(
@@ -147,7 +193,59 @@ def main() -> None:
     functools.partial(tqdm.tqdm, unit='step', mininterval=2.0),
   )
   if distribution.is_chief(strategy):
-    print(f'{checkpoints.latest(FLAGS.run_dir)} is trained.')
+    prefix = checkpoints.latest(FLAGS.run_dir)
+    print(f'{prefix} is trained.')
+    if prefix and prior_hparams.num_steps:
+      weights = checkpoints.load_weights(prefix)
+      _fit_prior(weights, windows, mean_pitch, prior_hparams)
+
+
+def _prior_path() -> str:
+  from emotion_musicvae.pretraining import prior
+
+  return os.path.join(FLAGS.run_dir, prior.FILE)
+
+
+def _fitted_prior(weights: dict[str, Any]) -> 'prior.Prior | None':
+  """The run's prior, or None where none was fitted for these weights."""
+  from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.pretraining import prior
+
+  if not os.path.exists(_prior_path()):
+    return None
+  return prior.load(_prior_path(), checkpoints.fingerprint(weights))
+
+
+def _fit_prior(
+  weights: dict[str, Any],
+  windows: 'draws.Windows',
+  mean_pitch: tuple[float, ...],
+  hparams: configuration.PriorHparams,
+) -> None:
+  """Fits a prior to what training draws, and writes it to the run."""
+  import tqdm
+
+  from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.musicvae import posterior
+  from emotion_musicvae.pretraining import flow
+
+  def progress(
+    iterable: Iterable[Any], description: str = 'fitting the prior'
+  ) -> Iterable[Any]:
+    return tqdm.tqdm(iterable, description, mininterval=2.0)
+
+  tokens = windows.batch(hparams.melodies, mean_pitch, FLAGS.seed, 0)
+  mean, deviation = posterior.encode(weights, tokens, progress=progress)
+  fitted = flow.fit(
+    mean,
+    deviation,
+    checkpoints.fingerprint(weights),
+    hparams,
+    FLAGS.seed,
+    progress,
+  )
+  fitted.save(_prior_path())
+  print(f'{_prior_path()} is fitted.')
 
 
 def _recipe() -> dict[str, Any]:
@@ -160,6 +258,7 @@ def _recipe() -> dict[str, Any]:
   defaults = {
     'hparams': dataclasses.asdict(hparams),
     'corpus': entry['corpus'],
+    'augmentation': entry.get('augmentation', {}),
   }
   overrides = configuration.parse_settings(FLAGS.hparams)
   recipe = {
@@ -174,7 +273,7 @@ def _recipe() -> dict[str, Any]:
     names = {field.name for field in dataclasses.fields(cls)}
     own = {name: overrides.pop(name) for name in names & set(overrides)}
     recipe[group] = dataclasses.asdict(
-      configuration.build(cls, {**defaults[group], **own}, '--hparams')
+      configuration.build(cls, {**defaults[group], **own}, 'hparams')
     )
   if overrides:
     known = sorted(name for group in _GROUPS for name in recipe[group])
@@ -189,12 +288,18 @@ def _recipe() -> dict[str, Any]:
   try:
     with open(path, encoding='utf-8') as f:
       before = json.load(f)
+    # What a run of an earlier version did not know, it did not do.
+    before.setdefault('augmentation', {})
     old = _flat(before)
   except (ValueError, TypeError, KeyError, RecursionError):
     raise _damaged(path) from None
   if FLAGS.mode == 'train':
     new = _flat(json.loads(json.dumps(recipe)))  # JSON knows no tuples.
-    for name in old:
+    given = {name for name in recipe if name in FLAGS and FLAGS[name].present}
+    given |= set(configuration.parse_settings(FLAGS.hparams))
+    if 'config' in given:
+      given = set(old)
+    for name in given & set(old):
       if old[name] != new.get(name):
         raise UserError(
           'run_dir',
@@ -208,7 +313,9 @@ def _recipe() -> dict[str, Any]:
 
 
 def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
-  flat = {**recipe, **recipe['hparams'], **recipe['corpus']}
+  flat = dict(recipe)
+  for group in _GROUPS:
+    flat |= recipe[group]
   return {name: flat[name] for name in flat if name not in _GROUPS}
 
 
@@ -265,17 +372,20 @@ def _windows(
     with _whole(_recipe_path()) as f:
       f.write(json.dumps(recipe, indent=2).encode())
     with _whole(_windows_path()) as f:
-      np.savez_compressed(f, train=train, held_out=held_out)
+      np.savez_compressed(
+        f, **train.arrays('train'), **held_out.arrays('held_out')
+      )
   while not os.path.exists(_windows_path()):
     time.sleep(1.0)
   try:
     with np.load(_windows_path(), allow_pickle=False) as arrays:
-      found = arrays['train'], arrays['held_out']
+      found = tuple(corpus.Cut.read(arrays, x) for x in ('train', 'held_out'))
     whole = all(
-      tokens.dtype == np.uint8
-      and tokens.shape[1:] == (melody.NUM_STEPS,)
-      and tokens.max() < melody.NUM_TOKENS
-      for tokens in found
+      cut.tokens.dtype == np.uint8
+      and cut.tokens.shape[1:] == (melody.NUM_STEPS,)
+      and cut.tokens.max() < melody.NUM_TOKENS
+      and len(cut.tokens) == len(cut.closes) == len(cut.finals)
+      for cut in found
     )
   except Exception:  # pylint: disable=broad-except
     # A damaged file is met with whatever error comes first.
@@ -303,10 +413,16 @@ def _whole(path: str) -> Iterator[BinaryIO]:
 
 def _initial_weights(hparams: configuration.ModelHparams) -> dict[str, Any]:
   from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.pretraining import initialization
 
   try:
     with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as prefix:
-      return checkpoints.load_model(prefix, FLAGS.config, hparams)
+      bias = checkpoints.read(prefix, lambda name: name == 'encoder/mu/bias')
+      size = min(len(bias.get('encoder/mu/bias', ())) or 512, hparams.z_size)
+      weights = checkpoints.load_model(
+        prefix, FLAGS.config, dataclasses.replace(hparams, z_size=size)
+      )
+      return initialization.widened(weights, hparams.z_size, FLAGS.seed)
   except UserError as e:
     if e.argument == 'checkpoint_file':  # as it is called elsewhere
       raise e.of('init_checkpoint') from None

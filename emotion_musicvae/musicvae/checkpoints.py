@@ -25,7 +25,7 @@ from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
-_OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1')
+_OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1', '/Trained')
 HEAD = 'auxiliary/'  # variables that training needs and the model does not
 _NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
 

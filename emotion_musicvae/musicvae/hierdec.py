@@ -197,7 +197,10 @@ def bar_embeddings(weights: Weights, z: tf.Tensor) -> tf.Tensor:
 
 
 def teacher_forced_logits(
-  weights: Weights, z: tf.Tensor, tokens: tf.Tensor
+  weights: Weights,
+  z: tf.Tensor,
+  tokens: tf.Tensor,
+  told: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """Logits of every token given those before it, all bars in parallel.
 
@@ -205,6 +208,8 @@ def teacher_forced_logits(
     weights: mapping of Magenta's variables.
     z: [B, Z] latent vectors.
     tokens: [B, 256] int32 tokens; the last one is never read.
+    told: [B, 256] int32 tokens that the decoder is told in their place, -1 for
+      nothing; `tokens` themselves when None.
 
   Returns:
     [B, 256, 90] logits; `softmax` of them are the model's probabilities at
@@ -214,7 +219,8 @@ def teacher_forced_logits(
   embeddings = bar_embeddings(weights, z)  # [16, B, E]
   embeddings = tf.reshape(embeddings, [-1, embeddings.shape[-1]])
   # -1 stands for "no token yet", which Magenta feeds as zeros.
-  previous = tf.pad(tokens[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
+  told = tokens if told is None else told
+  previous = tf.pad(told[:, :-1], [[0, 0], [1, 0]], constant_values=-1)
   previous = tf.reshape(
     previous, [batch, melody.NUM_BARS, melody.STEPS_PER_BAR]
   )

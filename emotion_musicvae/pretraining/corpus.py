@@ -6,6 +6,7 @@ whose terms let trained weights be passed on (see BUILD_NOTES.md).
 """
 
 import collections
+import dataclasses
 import os
 import zlib
 
@@ -16,15 +17,65 @@ from scipy.sparse import csgraph
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
+from emotion_musicvae.pretraining import augmentation
 from emotion_musicvae.support import parallel
 from emotion_musicvae.support.errors import UserError
 
-FOLK_COLLECTIONS = ('airdsAirs', 'oneills1850', 'ryansMammoth')
+FOLK_COLLECTIONS = ('airdsAirs', 'oneills1850', 'ryansMammoth', 'miscFolk')
 # Variants of a tune share successions of this many intervals, this share of
 # them at least; a succession that more tunes than these share is a commonplace
 # and tells nothing.
 _RUN, _SHARED_RUNS, _COMMONPLACE = 8, 0.2, 100
 _NOT_ON_GRID = 'off the grid of sixteenths or outside onsets_per_bar'
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+  """Windows and what is known of the tunes that they were cut from.
+
+  Attributes:
+    tokens: [N, 256] uint8.
+    closes: [N] bool, whether a window ends as its tune does.
+    finals: [N] uint8, pitch class of the tune's last note.
+  """
+
+  tokens: np.ndarray
+  closes: np.ndarray
+  finals: np.ndarray
+
+  @classmethod
+  def joined(cls, cuts):
+    """One `Cut` of many, or of none."""
+    return cls(
+      np.concatenate(
+        [np.zeros([0, melody.NUM_STEPS], np.uint8)] + [c.tokens for c in cuts]
+      ),
+      np.concatenate([np.zeros(0, bool)] + [c.closes for c in cuts]),
+      np.concatenate([np.zeros(0, np.uint8)] + [c.finals for c in cuts]),
+    )
+
+  @classmethod
+  def read(cls, arrays, name):
+    """What `arrays` gave under a name; of tokens alone, nothing is known."""
+    tokens = arrays[name]
+    closes, finals = (
+      arrays[name + suffix]
+      if name + suffix in arrays
+      else np.zeros(len(tokens), kind)
+      for suffix, kind in (('_closes', bool), ('_finals', np.uint8))
+    )
+    return cls(tokens, closes, finals)
+
+  def arrays(self, name):
+    """Dictionary of arrays to keep it by, see `read`."""
+    return {
+      name: self.tokens,
+      name + '_closes': self.closes,
+      name + '_finals': self.finals,
+    }
+
+  def __len__(self):
+    return len(self.tokens)
 
 
 def folk_files():
@@ -228,6 +279,51 @@ def load(files, hparams, progress):
   return train, held_out, tunes, refusals
 
 
+def in_one_key(tune: tunes.Tune) -> tunes.Tune:
+  """The tune in the signature without sharps and flats, near the middle."""
+  shift = augmentation.canonical_shift(tune.notes[:, 2], tune.notes[:, 1])
+  notes = tune.notes + np.array([0.0, 0.0, shift], np.float32)
+  return dataclasses.replace(tune, notes=notes)
+
+
+def form_windows(
+  tune: tunes.Tune, slowdown: float, hop_bars: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Cuts a tune into 16-bar windows, and finds those that end as it does.
+
+  A window ends as its tune where the last note before its last bar line, a
+  pick-up to what follows left out, is the tune's own last note in some octave.
+
+  Args:
+    tune: a `tunes.Tune`.
+    slowdown: factor on all times.
+    hop_bars: bars from one window to the next.
+
+  Returns:
+    `(windows, closes)`: [N, 256] uint8 tokens, and [N] bool.
+  """
+  windows = tune_windows(tune, slowdown, hop_bars)
+  final = int(tune.notes[-1, 2]) % 12
+  pick_up = max(-float(tune.notes[0, 0]), 0.0)
+  pick_up = round(pick_up * slowdown * melody.STEPS_PER_QUARTER)
+  closes = np.zeros(len(windows), bool)
+  for i, window in enumerate(windows):
+    ended = window.copy()
+    if 0 < pick_up <= melody.STEPS_PER_BAR:
+      ended[-pick_up:] = melody.HOLD
+    onsets = np.flatnonzero(ended >= melody.FIRST_ONSET)
+    if not len(onsets):
+      continue
+    last = int(ended[onsets[-1]]) - melody.FIRST_ONSET + melody.MIN_PITCH
+    if (
+      last % 12 == final
+      and onsets[-1] >= melody.NUM_STEPS - melody.STEPS_PER_BAR
+    ):
+      closes[i] = True
+      windows[i] = ended
+  return windows, closes
+
+
 def split_windows(tunes, hparams):
   """Cuts tunes into windows, split by tune.
 
@@ -236,30 +332,39 @@ def split_windows(tunes, hparams):
     hparams: `configuration.CorpusHparams`.
 
   Returns:
-    `(train, held_out)`: [N, 256] uint8 arrays.
+    `(train, held_out)`: `Cut`s.
   """
   low, high = hparams.onsets_per_bar
   kept, cut = [], []
   for tune in tunes:
     if tune.quarters < 4 * hparams.min_bars:
       continue
-    windows = np.concatenate(
-      [
-        tune_windows(tune, slowdown, hparams.hop_bars)
-        for slowdown in hparams.slowdowns
-      ]
-    )
+    if hparams.one_key:
+      tune = in_one_key(tune)
+    found = [
+      form_windows(tune, slowdown, hparams.hop_bars)
+      if hparams.aligned
+      else (tune_windows(tune, slowdown, hparams.hop_bars), None)
+      for slowdown in hparams.slowdowns
+    ]
+    found = [
+      (windows, np.zeros(len(windows), bool) if closes is None else closes)
+      for windows, closes in found
+    ]
+    windows, closes = (np.concatenate(parts) for parts in zip(*found))
     density = (windows >= melody.FIRST_ONSET).sum(axis=1) / (
       melody.NUM_STEPS / melody.STEPS_PER_BAR
     )
-    windows = windows[(density >= low) & (density <= high)]
-    if len(windows):
+    fits = (density >= low) & (density <= high)
+    if fits.any():
+      final = int(tune.notes[-1, 2]) % 12
       kept.append(tune)
-      cut.append(windows)
+      cut.append(
+        Cut(windows[fits], closes[fits], np.full(fits.sum(), final, np.uint8))
+      )
   sides = are_held_out(kept, hparams.held_out)
-  none = [np.zeros([0, melody.NUM_STEPS], np.uint8)]
   return tuple(
-    np.concatenate(none + [w for w, side in zip(cut, sides) if side == held])
+    Cut.joined([c for c, side in zip(cut, sides) if side == held])
     for held in (False, True)
   )
 

@@ -66,6 +66,38 @@ def latched(weights, seed):
   return weights
 
 
+def widened(
+  weights: dict[str, np.ndarray], z_size: int, seed: int
+) -> dict[str, np.ndarray]:
+  """Gives a model more latent dimensions; what it decodes stays the same.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    z_size: size of the latent vector, not below what it is.
+    seed: integer seed.
+
+  Returns:
+    Dictionary of name to float32 array. The new dimensions follow the old ones;
+    the decoder does not heed them yet.
+  """
+  weights = dict(weights)
+  more = z_size - weights['encoder/mu/bias'].shape[0]
+  units = weights['encoder/mu/kernel'].shape[0]
+  rng = np.random.default_rng(seed)
+  limit = np.sqrt(6.0 / (units + z_size))
+  state = _CONDUCTOR + 'initial_state/kernel'
+  for name, extra in (
+    ('encoder/mu/kernel', rng.uniform(-limit, limit, [units, more])),
+    ('encoder/mu/bias', np.zeros(more)),
+    ('encoder/sigma/kernel', np.zeros([units, more])),
+    ('encoder/sigma/bias', np.zeros(more)),
+  ):
+    weights[name] = np.concatenate([weights[name], extra], axis=-1)
+  rows = np.zeros([more, weights[state].shape[1]])
+  weights[state] = np.concatenate([weights[state], rows])
+  return {k: np.asarray(v, np.float32) for k, v in weights.items()}
+
+
 def held_still(weights):
   """Which entries of the weights are clocks, and not to be trained.
 

@@ -38,6 +38,22 @@ def whitened(weights, tokens):
   # The coordinates in which the one is diagonal and the other the identity, so
   # that diagonal posteriors stay nearly so.
   _, change = linalg.eigh(within, covariance)
+  return in_coordinates(weights, tokens, centre, change), centre, change
+
+
+def in_coordinates(weights, tokens, centre, change):
+  """Weights whose latent vectors are given ones of those before.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    tokens: [N, 256] int tokens, N well above the size of the latent vector.
+    centre: [Z], from `whitened`.
+    change: [Z, Z], from `whitened`.
+
+  Returns:
+    Dictionary of float32 arrays.
+  """
+  _, deviation = posterior.encode(weights, tokens)
   back = np.linalg.inv(change)
   kernel, bias = weights[_STATE + 'kernel'], weights[_STATE + 'bias']
   changed = {
@@ -48,8 +64,7 @@ def whitened(weights, tokens):
     **_deviations(weights, tokens, deviation, change),
   }
   weights = {**weights, **changed}
-  weights = {k: np.asarray(v, np.float32) for k, v in weights.items()}
-  return weights, centre, change
+  return {k: np.asarray(v, np.float32) for k, v in weights.items()}
 
 
 def _deviations(weights, tokens, deviation, change):

@@ -1,0 +1,157 @@
+"""Batches of windows to train on, each drawn and varied afresh."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from emotion_musicvae.music import melody
+from emotion_musicvae.pretraining import augmentation
+from emotion_musicvae.pretraining import corpus
+from emotion_musicvae.support import configuration
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+  """16-bar windows and how often each is drawn.
+
+  Attributes:
+    tokens: [N, 256] uint8.
+    probabilities: [N] float64, summing to 1.
+    cut: the `corpus.Cut` of the same windows, where they are in one key and
+      may be varied within it; None where they are transposed instead.
+    hparams: `configuration.AugmentationHparams`.
+  """
+
+  tokens: np.ndarray
+  probabilities: np.ndarray
+  cut: corpus.Cut | None = None
+  hparams: configuration.AugmentationHparams | None = None
+
+  @classmethod
+  def balanced(cls, tokens: melody.Tokens, density_balance: float) -> 'Windows':
+    """Draws windows of rare densities more often; see `CorpusHparams`."""
+    share = _balance(tokens, density_balance)
+    return cls(tokens, share / share.sum())
+
+  @classmethod
+  def in_one_key(
+    cls,
+    cut: corpus.Cut,
+    corpus_hparams: configuration.CorpusHparams,
+    hparams: configuration.AugmentationHparams,
+  ) -> 'Windows':
+    """Draws windows that end as their tune does in a share of the draws.
+
+    Args:
+      cut: `corpus.Cut` of tunes in one key.
+      corpus_hparams: `configuration.CorpusHparams`.
+      hparams: `configuration.AugmentationHparams`.
+    """
+    share = _balance(cut.tokens, corpus_hparams.density_balance)
+    aligned = corpus_hparams.aligned
+    if aligned and cut.closes.any() and not cut.closes.all():
+      for side, part in ((cut.closes, aligned), (~cut.closes, 1.0 - aligned)):
+        share[side] *= part / share[side].sum()
+    return cls(cut.tokens, share / share.sum(), cut, hparams)
+
+  def batch(
+    self,
+    size: int,
+    mean_pitch: tuple[float, ...],
+    seed: int,
+    step: int,
+    varied: bool = True,
+  ) -> melody.Tokens:
+    """Draws [size, 256] int32 tokens, each window freshly transposed.
+
+    Where the windows are in one key they are varied within it, unless `varied`
+    is False. Elsewhere the new mean pitch is uniform in the range `mean_pitch`;
+    where that is empty, windows stay in their key. Depends on nothing but the
+    arguments, so that training resumes with the batches it would have seen.
+    """
+    rng = np.random.default_rng([seed, step])
+    index = rng.choice(len(self.tokens), size, p=self.probabilities)
+    tokens = self.tokens[index].astype(np.int32)
+    if self.cut is not None:
+      if not varied:
+        return tokens
+      return np.stack([self._variant(i, mean_pitch, rng) for i in index])
+    if not mean_pitch:
+      return tokens
+    return melody.transpose_to(
+      tokens, rng.uniform(mean_pitch[0], mean_pitch[1], size)
+    )
+
+  def noisy(
+    self, tokens: melody.Tokens, seed: int, step: int
+  ) -> tuple[melody.Tokens, melody.Tokens]:
+    """What the encoder and the decoder are told of a batch.
+
+    Returns:
+      `(heard, told)`, [B, 256] int32 each; see `augmentation`.
+    """
+    h = self.hparams
+    if h is None:
+      return tokens, tokens
+    rng = np.random.default_rng([seed, step, 1])
+    return (
+      augmentation.encoder_view(tokens, h.encoder_noise, rng),
+      augmentation.decoder_view(
+        tokens, h.decoder_dropout, h.decoder_noise, rng
+      ),
+    )
+
+  def _variant(self, i, mean_pitch, rng):
+    """[256] int32 tokens: the window `i` as it might be played otherwise."""
+    h = self.hparams
+    row = self.tokens[i]
+    final = int(self.cut.finals[i])
+    if self.cut.closes[i] and rng.random() < h.recombined:
+      if rng.random() < 0.25:
+        row = augmentation.in_small_form(row)
+      else:
+        form = augmentation.FORMS[rng.integers(len(augmentation.FORMS))]
+        row = augmentation.in_form(
+          row, self.tokens[self._partner(i, rng)], form
+        )
+    if rng.random() < h.varied:
+      row = augmentation.varied(row, rng)
+    if rng.random() < h.moved:
+      if rng.random() < 0.15:
+        degrees = int(rng.integers(-2, 3))
+      else:
+        tonics = [t for t in augmentation.TONICS if t != final]
+        tonic = tonics[rng.integers(len(tonics))]
+        degrees = augmentation.degrees_to_tonic(final, tonic)
+      row = augmentation.move(row, degrees)
+    octave = augmentation.octave_for(row, mean_pitch or (57, 79), h.octave, rng)
+    row = row.astype(np.int32)
+    return np.where(row >= melody.FIRST_ONSET, row + octave, row)
+
+  def _partner(self, i, rng):
+    """Another window that closes on the same final, as dense as window `i`."""
+    keys, pools = self._pools
+    pool = pools[keys[i]]
+    return int(pool[rng.integers(len(pool))])
+
+  @functools.cached_property
+  def _pools(self):
+    """Key of each window, and the windows that close, by key."""
+    density = (self.tokens >= melody.FIRST_ONSET).sum(axis=1) // 24
+    keys = list(zip(self.cut.finals.tolist(), density.tolist()))
+    pools: dict[tuple[int, int], list[int]] = {}
+    for k in np.flatnonzero(self.cut.closes):
+      pools.setdefault(keys[k], []).append(k)
+    return keys, pools
+
+
+def _balance(tokens, density_balance):
+  """[N] weights, larger for windows of rare densities."""
+  density = np.round(
+    (tokens >= melody.FIRST_ONSET).sum(axis=1) / melody.NUM_BARS
+  )
+  _, inverse, counts = np.unique(
+    density, return_inverse=True, return_counts=True
+  )
+  return counts[inverse] ** -float(density_balance)
