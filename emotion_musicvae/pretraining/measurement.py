@@ -6,7 +6,6 @@ import tensorflow as tf
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import similarity
 from emotion_musicvae.musicvae import hierdec
-from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.pretraining import augmentation
 from emotion_musicvae.pretraining import draws
 from emotion_musicvae.pretraining import objective
@@ -43,6 +42,7 @@ def evaluate(
     result['reconstruction'] = _decode(
       weights, result.pop('mean'), tf.constant(1e-3), batch_seed
     )
+    del result['z']
     for name, value in result.items():
       collected.setdefault(name, []).append(value.numpy())
   r = {name: np.concatenate(values) for name, values in collected.items()}
@@ -66,7 +66,7 @@ def sample_posterior(
 
   Args:
     weights: dictionary of Magenta's variables.
-    tokens: [N, 256] int tokens.
+    tokens: [N, 256] int tokens, N a multiple of `batch_size`.
     temperature: softmax temperature, above 0.
     seed: integer seed.
     batch_size: melodies at once.
@@ -74,10 +74,17 @@ def sample_posterior(
   Returns:
     [N, 256] int32 tokens.
   """
-  mean, deviation = posterior.encode(weights, tokens, batch_size)
-  noise = np.random.default_rng(seed).standard_normal(mean.shape, np.float32)
-  z = mean + deviation * noise
-  return decode(weights, z, temperature, seed, batch_size)
+  weights = {k: tf.convert_to_tensor(v) for k, v in weights.items()}
+  z = [
+    # Compiled already, which takes longer than what is not needed of it.
+    _reconstruct(
+      weights,
+      tf.constant(tokens[i : i + batch_size], tf.int32),
+      tf.constant([seed, i], tf.int32),
+    )['z'].numpy()
+    for i in range(0, len(tokens), batch_size)
+  ]
+  return decode(weights, np.concatenate(z), temperature, seed, batch_size)
 
 
 def sample_prior(
@@ -271,6 +278,7 @@ def _reconstruct(weights, tokens, seed):
     'kl': kl,
     'teacher_forced': tf.argmax(logits, -1, tf.int32),
     'mean': mean,
+    'z': z,
   }
 
 
