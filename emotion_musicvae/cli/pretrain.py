@@ -234,7 +234,8 @@ def _fit_prior(
   ) -> Iterable[Any]:
     return tqdm.tqdm(iterable, description, mininterval=2.0)
 
-  tokens = windows.batch(hparams.melodies, mean_pitch, FLAGS.seed, 0)
+  count = min(hparams.melodies, 16 * len(windows.tokens))
+  tokens = windows.batch(count, mean_pitch, FLAGS.seed, 0)
   mean, deviation = posterior.encode(weights, tokens, progress=progress)
   fitted = flow.fit(
     mean,

@@ -7,6 +7,7 @@ mean of late updates.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+import dataclasses
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from emotion_musicvae.pretraining import prior
 from emotion_musicvae.support import configuration
 
 _AVERAGING = 0.999
+_MAX_EPOCHS = 100
 
 
 def fit(
@@ -40,6 +42,11 @@ def fit(
     A `prior.Prior`.
   """
   mean, deviation = (np.asarray(x, np.float32) for x in (mean, deviation))
+  # A few melodies are soon known.
+  batches = -(-len(mean) // hparams.batch_size)
+  hparams = dataclasses.replace(
+    hparams, num_steps=min(hparams.num_steps, _MAX_EPOCHS * batches)
+  )
   centre = mean.mean(axis=0)
   noise = hparams.posterior_noise * deviation
   scale = np.sqrt(mean.var(axis=0) + np.square(noise).mean(axis=0) + 1e-6)
