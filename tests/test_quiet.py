@@ -33,4 +33,4 @@ def test_who_asks_for_messages_gets_them():
     env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '0'},
   )
   assert result.returncode == 0
-  assert 'tensorflow' in result.stderr
+  assert result.stderr

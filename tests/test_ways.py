@@ -257,6 +257,8 @@ def test_composed_among_others_a_melody_is_the_same(model, tunes):
   for i, expected in zip([0, 2, 1, 4, 3, 5], alone):
     found = together[i]
     np.testing.assert_array_equal(found.tokens, expected.tokens)
-    np.testing.assert_array_equal(found.z, expected.z)
+    # Processors whose matrix products go by blocks of six rows take the last
+    # two of eight by another kernel, which rounds otherwise.
+    np.testing.assert_allclose(found.z, expected.z, atol=1e-3)
     assert found.record() == expected.record()
     assert found.note_sequence == expected.note_sequence
