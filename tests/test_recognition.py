@@ -88,6 +88,8 @@ def test_what_tells_of_no_feeling_is_not_known(text):
 def test_degree_is_strength(less, more):
   less, more = map(recognition.recognize, (less, more))
   assert 0 < less.strength < more.strength <= 1
+  # A melody half way to an emotion meets nothing: even a little goes far.
+  assert 0.9 <= less.intensity < more.intensity <= 1
   assert less.weights == more.weights
 
 

@@ -58,7 +58,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
         nearest misses.
       progress: makes the progress bar of the refinement, as `tqdm` does.
       text: what to take the emotion from, in place of `emotion`, in Korean or
-        English; its strength multiplies `intensity`.
+        English; `Recognition.intensity` multiplies `intensity`.
 
     Returns:
       n melodies, in the order of their numbers.
@@ -80,7 +80,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       raise UserError('emotion', 'give it or `text`, one of them')
     if text is not None:
       emotion, recognized = catalogue.from_text(text)
-      intensity *= recognized.strength
+      intensity *= recognized.intensity
     followed = arguments.emotion(emotion)
     assert followed is not None
 

@@ -214,20 +214,20 @@ def parse(
   def emotion_of(
     name: Any, text: Any, targets: tuple[tuple[str, Any], ...]
   ) -> tuple[catalogue.Emotion, float]:
-    emotion, strength = catalogue.Emotion(name='target', alias='target'), 1.0
+    emotion, share = catalogue.Emotion(name='target', alias='target'), 1.0
     if name and text:
       raise UserError('text', 'leave it out, or `emotion`')
     if name:
       emotion = catalogue.parse(str(name), known)
     if text:
       emotion, recognized = catalogue.from_text(str(text), known, 'text')
-      strength = recognized.strength
+      share = recognized.intensity
     if targets:
       values = {**dataclasses.asdict(emotion), **dict(targets)}
       emotion = configuration.build(catalogue.Emotion, values, 'targets')
       catalogue.check(emotion, 'targets')
     harmony.chord_tones(emotion.chords)
-    return emotion, strength
+    return emotion, share
 
   @functools.lru_cache(maxsize=256)
   def load(path: str, track: int | None, start_bar: int | None) -> songs.Song:
@@ -258,7 +258,7 @@ def parse(
       fields = _given(fields)
       number = functools.partial(_number, fields)
       asked = _OLD_NUM_OUTPUTS if _OLD_NUM_OUTPUTS in fields else 'num_outputs'
-      emotion, strength = emotion_of(
+      emotion, share = emotion_of(
         fields.get('emotion'),
         fields.get('text'),
         tuple((name, fields[name]) for name in TARGETS if name in fields),
@@ -269,7 +269,7 @@ def parse(
         number(asked, ranges.COUNT, 1),
         number('seed', ranges.SEED, _own_seed(seed, line)),
         number('temperature', ranges.TEMPERATURE, temperature),
-        strength * number('intensity', ranges.INTENSITY, intensity),
+        share * number('intensity', ranges.INTENSITY, intensity),
         parse_formats(fields['formats'], 'formats', tfrecord)
         if 'formats' in fields
         else formats,

@@ -159,7 +159,7 @@ def main() -> None:
     flag = 'text' if FLAGS.text is not None else 'text_file'
     named, recognized = catalogue.from_text(text, known, flag)
     emotion = adjusted(named)
-    intensity *= recognized.strength
+    intensity *= recognized.intensity
   else:
     emotion = wanted_emotion()
   to_emotion = None

@@ -182,7 +182,7 @@ def from_text(
 
   Returns:
     `(emotion, recognized)`: an `Emotion` and the `recognition.Recognition` that
-    it follows, whose strength says how far.
+    it follows, whose intensity says how far.
 
   Raises:
     UserError: no feeling was recognized; names the nearest.

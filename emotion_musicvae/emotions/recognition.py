@@ -31,6 +31,7 @@ _PREVAILS = 1.5  # power of the evidence that places are averaged by
 _ALONE = 0.25  # words below it tell of a feeling only by themselves
 _MOST = 3  # emotions of a blend
 _LEAST = 0.08  # share of one
+_LEAST_INTENSITY = 0.9  # of a melody that follows what was recognized
 # Of the letters of a name, and of a word, that counts as another, misspelled.
 _ALIKE_NAMES, _ALIKE = 0.78, 0.83
 
@@ -83,6 +84,15 @@ class Recognition:
   def known(self) -> bool:
     """Whether a feeling was recognized."""
     return bool(self.weights)
+
+  @property
+  def intensity(self) -> float:
+    """How far a melody goes to the emotion, from `_LEAST_INTENSITY` to 1.
+
+    Not the strength itself: on the way to an emotion a melody meets neither its
+    targets nor those it came from.
+    """
+    return _LEAST_INTENSITY + (1.0 - _LEAST_INTENSITY) * self.strength
 
 
 @dataclasses.dataclass
