@@ -17,8 +17,6 @@ from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.steering import refinement
 from emotion_musicvae.support import configuration
 
-pytestmark = pytest.mark.compiled
-
 CONFIG = 'hierdec-mel_16bar_lite'
 SETTINGS = benches.Settings(
   tries=3, steps=(0.5, 1.0), ascent_updates=12, constraint_updates=4
