@@ -479,7 +479,11 @@ ROWS = [
   ('pretrain', ['--run_dir={in}/none', '--mode=eval'], 'no run in'),
   ('pretrain', ['--run_dir={in}/begun'], "begun/config.json' is not what"),
   ('pretrain', ['--run_dir={in}/listed'], "listed/config.json' is not what"),
-  ('pretrain', ['--run_dir={in}/other_run'], 'was begun with config x'),
+  (
+    'pretrain',
+    ['--run_dir={in}/other_run', '--config=hierdec-mel_16bar_lite'],
+    'was begun with config x',
+  ),
   ('pretrain', ['--run_dir={in}/part'], "part/config.json' is not what"),
   ('pretrain', ['--run_dir={in}/deep'], "deep/config.json' is not what"),
   (

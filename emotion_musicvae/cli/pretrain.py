@@ -290,7 +290,7 @@ def _recipe() -> dict[str, Any]:
     with open(path, encoding='utf-8') as f:
       before = json.load(f)
     # What a run of an earlier version did not know, it did not do.
-    before.setdefault('augmentation', {})
+    before = {'augmentation': {}, **before}
     old = _flat(before)
   except (ValueError, TypeError, KeyError, RecursionError):
     raise _damaged(path) from None
