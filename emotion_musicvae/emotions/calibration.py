@@ -19,17 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.emotions import catalogue
-from emotion_musicvae.files import performances
 from emotion_musicvae.files import readers
+from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.support import parallel
-
-if typing.TYPE_CHECKING:
-  import note_seq
 
 MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
 # Pieces of a label whose chords are inferred, bars of each, and the sections of
@@ -57,7 +54,7 @@ class Measured:
     onsets_per_bar: notes begun in a 4/4 bar.
     energy: of a spectrogram frame, the density loss's own; NaN where no melody
       fits the grid of sixteenths.
-    qpm: mean tempo, quarter notes a minute; NaN for notation.
+    qpm: mean tempo, quarter notes a minute; NaN where the file says none.
     mode: 'major' or 'minor', whichever key profile fits better.
     tonic: pitch class, 0 is C.
     degrees: [12] share of sounding time of each degree above the tonic.
@@ -118,7 +115,7 @@ def measure_file(
   """
   path, with_opening = job
   measured, refusals = [], []
-  for piece in readers.pieces(path):
+  for piece in readers.pieces(path, any_metre=True):
     if isinstance(piece, tunes.Refusal):
       refusals.append(piece)
     else:
@@ -127,7 +124,10 @@ def measure_file(
 
 
 def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
-  """Measures one piece; its opening only where chords are inferred of it."""
+  """Measures one piece; its opening only where chords are inferred of it.
+
+  A bar is four quarter notes, whatever the metre.
+  """
   notes = np.concatenate([tune.notes for tune in piece.tunes])
   bars = sum(tune.quarters for tune in piece.tunes) / melody.BEATS_PER_BAR
   windows = np.concatenate(
@@ -139,17 +139,14 @@ def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
   energy = float('nan')
   if len(windows):
     energy = float(np.mean(spectrogram.energy(windows)))
-  if piece.sequence is not None:
-    profile = _profile(piece.sequence)
-  else:
-    profile = _durations(notes[:, 2].astype(int), notes[:, 1])
+  profile = _profile(piece.score)
   tonic, mode = key_of(profile)
   return Measured(
     len(piece.tunes),
     float(notes[:, 2].mean()),
     min(len(notes) / bars, float(melody.STEPS_PER_BAR)),
     energy,
-    _mean_qpm(piece.sequence),
+    _mean_qpm(piece.score),
     mode,
     tonic,
     tuple(np.roll(profile, -tonic) / profile.sum()),
@@ -174,52 +171,40 @@ def key_of(profile: npt.ArrayLike) -> tuple[int, str]:
   return max(fits, key=lambda key: fits[key])
 
 
-def _profile(sequence: note_seq.NoteSequence) -> npt.NDArray[np.float64]:
-  played = [n for n in sequence.notes if not n.is_drum]
-  return _durations(
-    [n.pitch for n in played],
-    [max(n.end_time - n.start_time, 1e-3) for n in played],
-  )
+def _profile(score: scores.Score) -> npt.NDArray[np.float64]:
+  """[12] sounding time of each pitch class, in all voices but the drums."""
+  notes = np.concatenate([p.notes for p in score.parts if not p.is_drum])
+  pitch_classes = notes[:, scores.PITCH].astype(int) % 12
+  # What has no length sounds all the same.
+  lengths = np.maximum(notes[:, scores.DURATION], 1e-3)
+  return np.bincount(pitch_classes, lengths, minlength=12).astype(np.float64)
 
 
-def _durations(
-  pitches: npt.ArrayLike, durations: npt.ArrayLike
-) -> npt.NDArray[np.float64]:
-  """[12] sum of the durations of each pitch class."""
-  classes = np.asarray(pitches, int) % 12
-  return np.asarray(np.bincount(classes, durations, minlength=12), np.float64)
-
-
-def _mean_qpm(sequence: note_seq.NoteSequence | None) -> float:
-  """Quarter notes of a NoteSequence by its minutes; NaN where none is given."""
-  if sequence is None or not sequence.tempos or sequence.total_time <= 0:
+def _mean_qpm(score: scores.Score) -> float:
+  """Quarter notes of a score by its minutes; NaN where no tempo is given."""
+  if not score.tempos:
     return float('nan')
-  tempos = sorted(sequence.tempos, key=lambda tempo: tempo.time)
-  ends = [tempo.time for tempo in tempos[1:]] + [sequence.total_time]
-  starts = [0.0] + [tempo.time for tempo in tempos[1:]]
-  lengths = np.maximum(np.subtract(ends, starts), 0.0)
-  if not lengths.sum():
-    return tempos[0].qpm
-  return float(np.average([tempo.qpm for tempo in tempos], weights=lengths))
+  times, values = np.array(score.tempos).T
+  ends = np.append(times[1:], score.end)
+  times[0] = 0.0  # What is said late holds before as well.
+  quarters = np.maximum(ends - times, 0.0)
+  if not quarters.sum():
+    return float(values[0])
+  return float(quarters.sum() / (quarters / values).sum())
 
 
 def _opening(piece: tunes.Piece, tonic: int) -> npt.NDArray[np.float32] | None:
   """See `Measured.opening`."""
-  if piece.sequence is None:
-    notes = piece.tunes[0].notes / [*[melody.BEATS_PER_BAR] * 2, 1]
-    onsets, ends, pitches = notes[:, 0], notes[:, :2].sum(axis=1), notes[:, 2]
-  else:
-    metres = {
-      (m.numerator, m.denominator) for m in piece.sequence.time_signatures
-    }
-    if metres - {(4, 4)}:
-      return None
-    sequence = performances.at_one_tempo(piece.sequence)
-    bars = (sequence.tempos[0].qpm if sequence.tempos else 120.0) / 240.0
-    played = [n for n in sequence.notes if not n.is_drum]
-    onsets = np.array([n.start_time for n in played]) * bars
-    ends = np.array([n.end_time for n in played]) * bars
-    pitches = np.array([n.pitch for n in played])
+  score = piece.score
+  if any(bar.metre not in (None, (4, 4)) for bar in score.bars):
+    return None
+  starts = [bar.start for bar in score.bars]
+  # Without a pick-up.
+  first = starts[1] if len(starts) > 1 and starts[1] < 4.0 else 0.0
+  notes = np.concatenate([p.notes for p in score.parts if not p.is_drum])
+  onsets = (notes[:, scores.ONSET] - first) / melody.BEATS_PER_BAR
+  ends = onsets + notes[:, scores.DURATION] / melody.BEATS_PER_BAR
+  pitches = notes[:, scores.PITCH]
   rows = np.stack([onsets, ends, pitches - tonic], axis=1).astype(np.float32)
   return rows[(onsets >= 0) & (onsets < _CHORD_BARS)]
 

@@ -1,194 +1,467 @@
-"""Notation (ABC, MusicXML) as tunes, read by music21.
+"""MusicXML as scores, its repeats written out.
 
-Repeats are written out, and a pick-up stands before the first bar line.
+Read by the standard library's parser: of what other readers make of it, nothing
+is needed here but who plays what when.
 """
 
+import collections
 from collections.abc import Iterator
 from collections.abc import Sequence
-import contextlib
+import dataclasses
+import io
 import re
-from typing import Any
+from typing import NamedTuple
+from xml.etree import ElementTree
+import zipfile
 
-from music21 import abcFormat
-from music21 import bar
-from music21 import converter
-from music21 import meter
-from music21 import spanner
-from music21 import stream
 import numpy as np
 
+from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 
-_MUSIC_LINE = re.compile(r'^(?![A-Za-z]:).+$', re.MULTILINE)
-_TURN = re.compile(r'(?<=[^:])(::|:\|:)(?=.)')
+_STEPS = {'C': 0, 'D': 2, 'E': 4, 'F': 5, 'G': 7, 'A': 9, 'B': 11}
+_UNITS = {
+  'whole': 4.0,
+  'half': 2.0,
+  'quarter': 1.0,
+  'eighth': 0.5,
+  '16th': 0.25,
+}
+_MAX_PASSES = 32
 
 
-def abc_pieces(path: str, name: str) -> Iterator[tunes.Piece | tunes.Refusal]:
-  """The pieces of an ABC file, one tune each.
+class _Event(NamedTuple):
+  """A note as written; times in quarter notes from its bar's beginning.
 
-  Args:
-    path: the file.
-    name: what it is called in the names of its pieces.
+  Attributes:
+    onset: when it begins.
+    duration: how long it lasts.
+    pitch: MIDI, as it sounds.
+    staff: from 1.
+    continues: whether a tie leads to it.
+    goes_on: whether a tie leads away from it.
   """
-  with open(path, encoding='utf-8', errors='replace') as f:
-    parts = re.split(r'^X:\s*(\d+).*$', f.read(), flags=re.MULTILINE)
-  for number, body in zip(parts[1::2], parts[2::2]):
-    body = f'X:{number}\n{body.strip()}\n'
-    # music21 knows the end and the start of a repeat in one as `:||:` only.
-    body = _MUSIC_LINE.sub(lambda line: _TURN.sub(':||:', line[0]), body)
-    # music21 would write a note of a thousand lengths out bar by bar.
-    lengths = re.findall(r'\d{4,}', ' '.join(_MUSIC_LINE.findall(body)))
-    title = re.search(r'^T:\s*(.*?)\s*$', body, re.MULTILINE)
-    tune_name = f'{name}#{int(number)} {title.group(1) if title else ""}'
-    metre = re.search(r'^M:\s*(\S+)', body, re.MULTILINE)
-    if not metre or metre.group(1) not in tunes.METRES:
-      yield tunes.Refusal(tune_name, tunes.NOT_QUADRUPLE)
-      continue
-    if lengths:
-      yield tunes.Refusal(
-        tune_name, tunes.TOO_LONG, f'a note of {lengths[0][:9]} lengths'
-      )
-      continue
-    try:
-      # By the standard since 2.0 an accidental lasts to the bar line.
-      with _bounded_metres():
-        handler = abcFormat.ABCFile(abcVersion=(2, 1, 0)).readstr(body)
-        score = abcFormat.translate.abcToStreamScore(handler)
-        tune = _tune_from_part(tune_name, score.parts[0])
-      yield _piece(tune_name, [tune])
-    except Exception as e:  # pylint: disable=broad-except
-      yield tunes.unreadable(tune_name, e)
+
+  onset: float
+  duration: float
+  pitch: int
+  staff: int
+  continues: bool
+  goes_on: bool
 
 
-def musicxml_pieces(
+@dataclasses.dataclass
+class _Measure:
+  """A bar as written, of one part or of all.
+
+  Attributes:
+    number: as the file has it; '' if it says none.
+    length: of what stands in it, in quarter notes.
+    metre: as in `scores.Bar`.
+    time: whether it is written here what the metre is.
+    events: the notes of each part.
+    tempos: `(time in the bar, quarter notes a minute)`.
+    forward: whether a repeat begins with it.
+    times: how often what ends with it is played; 0 without a repeat.
+    endings: the passes that it is played in; empty for all.
+    closes: whether a repeat after it does not go back beyond it.
+  """
+
+  number: str = ''
+  length: float = 0.0
+  metre: tuple[int, int] | None = None
+  time: bool = False
+  events: list[list[_Event]] = dataclasses.field(default_factory=list)
+  tempos: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+  forward: bool = False
+  times: int = 0
+  endings: frozenset[int] = frozenset()
+  closes: bool = False
+
+
+def musicxml_scores(
   path: str, name: str
-) -> Iterator[tunes.Piece | tunes.Refusal]:
-  """The piece of a MusicXML file, a tune of each of its parts.
+) -> Iterator[scores.Score | tunes.Refusal]:
+  """The piece of a MusicXML file, compressed or not.
 
   Args:
     path: the file.
     name: what the piece is called.
   """
-  found: list[tunes.Tune | tunes.Refusal] = []
-  with _bounded_metres():
-    score: Any = converter.parse(path, forceSource=True, storePickle=False)
-    for part in score.parts:
-      metres = part.flatten().getElementsByClass('TimeSignature')
-      if any(metre.ratioString not in tunes.METRES for metre in metres):
-        found.append(tunes.Refusal(name, tunes.NOT_QUADRUPLE))
-      else:
-        found.append(_tune_from_part(name, part.toSoundingPitch()))
-  yield _piece(name, found or [tunes.Refusal(name, tunes.NO_NOTES)])
+  with open(path, 'rb') as f:
+    data = f.read()
+  if data[:2] == b'PK':
+    data = _unpacked(data)
+  yield document_score(name, ElementTree.fromstring(data))
 
 
-@contextlib.contextmanager
-def _bounded_metres() -> Iterator[None]:
-  """Keeps music21 from taking minutes and more over a metre of many beats.
+def _unpacked(data: bytes) -> bytes:
+  """The score in a compressed file."""
+  with zipfile.ZipFile(io.BytesIO(data)) as members:
+    names = [
+      name
+      for name in members.namelist()
+      if name.lower().endswith(('.xml', '.musicxml'))
+    ]
+    if 'META-INF/container.xml' in names:
+      container = ElementTree.fromstring(members.read('META-INF/container.xml'))
+      roots = [
+        element.get('full-path')
+        for element in container.iter()
+        if element.tag.endswith('rootfile')
+      ]
+      names = [n for n in roots if n in members.namelist()] + [
+        n for n in names if not n.startswith('META-INF')
+      ]
+    if not names:
+      raise ValueError('an archive without a score')
+    return members.read(names[0])
 
-  Most of it goes into weights of the beats, which nothing here asks for.
+
+def document_score(
+  name: str, root: ElementTree.Element, is_abc: bool = False
+) -> scores.Score | tunes.Refusal:
+  """A MusicXML document as a score.
+
+  Args:
+    name: of the piece.
+    root: the document.
+    is_abc: whether it was ABC, where a bar with nothing in it is none, a double
+      bar line is where a repeat goes back to, and an accidental holds in all
+      octaves.
   """
-  metre: Any = meter.TimeSignature
-  load, weigh = metre.load, metre._setDefaultAccentWeights
-
-  def bounded(self: Any, value: str, divisions: Any = None) -> None:
-    if re.search(r'\d{5}', value):
-      raise ValueError(f'a metre of {value[:20]}')
-    load(self, value, divisions)
-
-  metre.load, metre._setDefaultAccentWeights = bounded, lambda *_: None
-  try:
-    yield
-  finally:
-    metre.load, metre._setDefaultAccentWeights = load, weigh
-
-
-def _piece(
-  name: str, found: Sequence[tunes.Tune | tunes.Refusal]
-) -> tunes.Piece | tunes.Refusal:
-  """Its tunes as a `Piece`; the first `Refusal` where there is none."""
-  read = tuple(one for one in found if isinstance(one, tunes.Tune))
-  refused = [one for one in found if isinstance(one, tunes.Refusal)]
-  return tunes.Piece(name, read) if read else refused[0]
-
-
-def _tune_from_part(name: str, part: stream.Part) -> tunes.Tune | tunes.Refusal:
-  """A music21 part as a `tunes.Tune`, or the `Refusal` of one without notes.
-
-  Grace notes are left out, and of notes that sound together the top one stays,
-  until the next begins.
-  """
-  measures: list[Any] = list(part.getElementsByClass(stream.Measure)) or [part]
-  notes: dict[float, tuple[float, int]] = {}  # by onset: duration, MIDI pitch
-  end = 0.0
-  if len(measures) > 1:
-    first = measures[0].duration.quarterLength
-    if first < measures[0].barDuration.quarterLength:
-      end = -float(first)  # The pick-up comes before time zero.
-  for measure in _as_played(part, measures):
-    for note in measure.flatten().notes:
-      duration = float(note.duration.quarterLength)
-      if not duration or not note.pitches:
-        continue
-      tied = note.tie is not None and note.tie.type in ('continue', 'stop')
-      onset = end + float(note.offset)
-      pitch = max(p.midi for p in note.pitches)
-      if tied and notes:
-        last = max(notes)
-        notes[last] = (onset + duration - last, notes[last][1])
-      elif onset not in notes or pitch > notes[onset][1]:
-        notes[onset] = (duration, pitch)
-    end += float(measure.duration.quarterLength)
-  if not notes:
-    return tunes.Refusal(name, tunes.NO_NOTES)
-  rows = np.array([(t, *notes[t]) for t in sorted(notes)], np.float32)
-  rows[:-1, 1] = np.minimum(rows[:-1, 1], np.diff(rows[:, 0]))
-  if end <= 0.0:  # What no bar follows is no pick-up.
-    rows[:, 0] -= rows[0, 0]
-    end = float(rows[-1, :2].sum())
-  # The last bar of a tune with a pick-up is short by it: the verse closes at
-  # the next bar line of four quarters (or two, in 2/4).
-  quarters = float(np.ceil(round(end / 2, 3)) * 2)
-  last = float(rows[-1, :2].sum())
-  return tunes.too_long(name, len(rows), max(quarters, last)) or tunes.Tune(
-    name, rows, quarters
+  if root.tag == 'score-timewise':
+    parts = _by_part(root)
+  elif root.tag == 'score-partwise':
+    parts = root.findall('part')
+  else:
+    raise ValueError(f'no score but <{root.tag[:20]}>')
+  read = [_Reader(part, is_abc) for part in parts]
+  measures = _together([reader.measures for reader in read])
+  if not is_abc and not any(measure.time for measure in measures):
+    _infer_metre(measures)
+  for measure in measures:
+    if not measure.length and measure.metre and not is_abc:
+      measure.length = 4.0 * measure.metre[0] / measure.metre[1]
+  order = list(_as_played(measures))
+  total = sum(measures[i].length for i in order)
+  count = sum(len(e) for i in order for e in measures[i].events)
+  too_long = tunes.too_long(name, count, total)
+  if too_long:
+    return too_long
+  bars: list[scores.Bar] = []
+  tempos: list[tuple[float, float]] = []
+  notes: list[list[tuple[float, float, int, int]]] = [[] for _ in read]
+  tied: list[dict[int, int]] = [{} for _ in read]  # pitch: index of its note
+  start, number = 0.0, 0
+  for i in order:
+    measure = measures[i]
+    found = re.match(r'\d+', measure.number)
+    number = int(found[0]) if found else number
+    if measure.length:
+      bars.append(scores.Bar(start, number, measure.metre))
+    tempos += [(start + time, qpm) for time, qpm in measure.tempos]
+    for part, events in enumerate(measure.events):
+      _play(events, start, notes[part], tied[part])
+    start += measure.length
+  titles = _names(root)
+  return scores.Score(
+    name,
+    tuple(
+      scores.Part(
+        f'part {n + 1}' + (f' {title[:40]!r}' if title else ''),
+        title,
+        np.array(sorted(notes[n]), np.float64).reshape(-1, 4),
+        reader.is_drum,
+        dict(reader.unplayed),
+      )
+      for n, (reader, title) in enumerate(
+        zip(read, (titles.get(part.get('id', ''), '') for part in parts))
+      )
+    ),
+    tuple(bars),
+    start,
+    tuple(tempos),
   )
 
 
-def _as_played(part: stream.Part, measures: Sequence[Any]) -> Iterator[Any]:
-  """Measures with their repeats written out.
+def _infer_metre(measures: Sequence[_Measure]) -> None:
+  """Gives bars that say no metre the one that most of them fill."""
+  lengths = collections.Counter(m.length for m in measures if m.length)
+  for quarters, _ in lengths.most_common(1):
+    for measure in measures:
+      measure.metre = max(round(quarters), 1), 4
+
+
+def _by_part(root: ElementTree.Element) -> list[ElementTree.Element]:
+  """The parts of a document that is ordered by bars."""
+  parts: dict[str, ElementTree.Element] = {}
+  for measure in root.findall('measure'):
+    for part in measure.findall('part'):
+      key = part.get('id', '')
+      whole = parts.setdefault(key, ElementTree.Element('part', {'id': key}))
+      copy = ElementTree.SubElement(whole, 'measure', measure.attrib)
+      copy.extend(part)
+  return list(parts.values())
+
+
+def _names(root: ElementTree.Element) -> dict[str, str]:
+  """What the parts are called, by their identifiers."""
+  return {
+    part.get('id', ''): ' '.join((part.findtext('part-name') or '').split())
+    for part in root.iter('score-part')
+  }
+
+
+class _Reader:
+  """Reads one part.
+
+  Attributes:
+    measures: its `_Measure`s; each has the events of this part alone.
+    is_drum: whether all its notes are unpitched.
+    unplayed: as in `scores.Part`.
+  """
+
+  def __init__(self, part: ElementTree.Element, is_abc: bool):
+    self._is_abc = is_abc
+    self._altered: dict[str, int] = {}  # in this bar
+    self.unplayed: collections.Counter[str] = collections.Counter()
+    self._divisions = 1.0
+    self._transpose = 0
+    self._metre: tuple[int, int] | None = None
+    self._endings: frozenset[int] = frozenset()
+    self._unpitched = 0
+    self.measures = [self._measure(m) for m in part.findall('measure')]
+    pitched = sum(len(m.events[0]) for m in self.measures)
+    self.is_drum = self._unpitched > 0 and not pitched
+
+  def _measure(self, element: ElementTree.Element) -> _Measure:
+    number = '' if element.get('implicit') == 'yes' else element.get('number')
+    if element.get('implicit') == 'yes' and element.get('number') == '0':
+      number = '0'
+    measure = _Measure(number or '', events=[[]])
+    self._now = self._onset = 0.0
+    self._altered.clear()
+    for child in element:
+      if child.tag == 'note':
+        self._note(child, measure)
+      elif child.tag in ('backup', 'forward'):
+        way = -1 if child.tag == 'backup' else 1
+        self._now = max(self._now + way * self._quarters(child), 0.0)
+      elif child.tag == 'attributes':
+        self._attributes(child, measure)
+      elif child.tag == 'barline':
+        self._barline(child, measure)
+      elif child.tag in ('direction', 'sound'):
+        tempo = _tempo(child)
+        if tempo:
+          measure.tempos.append((self._now, tempo))
+      measure.length = max(measure.length, self._now)
+    measure.metre = self._metre
+    measure.endings = measure.endings or self._endings
+    return measure
+
+  def _quarters(self, element: ElementTree.Element) -> float:
+    return float(element.findtext('duration') or 0) / self._divisions
+
+  def _attributes(
+    self, element: ElementTree.Element, measure: _Measure
+  ) -> None:
+    divisions = float(element.findtext('divisions') or self._divisions)
+    self._divisions = divisions if divisions > 0 else self._divisions
+    transpose = element.find('transpose')
+    if transpose is not None:
+      self._transpose = int(float(transpose.findtext('chromatic') or 0))
+      octaves = transpose.findtext('octave-change') or 0
+      self._transpose += 12 * int(float(octaves))
+    time = element.find('time')
+    if time is not None:
+      measure.time = True
+      self._metre = _metre(time)
+
+  def _note(self, element: ElementTree.Element, measure: _Measure) -> None:
+    if element.find('grace') is not None:
+      self.unplayed['grace note'] += 1
+      return
+    duration = self._quarters(element)
+    if element.find('chord') is None:
+      self._onset = self._now
+      self._now += duration
+    if element.find('rest') is not None:
+      return
+    if element.find('cue') is not None:
+      self.unplayed['cue note'] += 1
+      return
+    pitch = element.find('pitch')
+    if pitch is None:
+      self._unpitched += 1
+      return
+    ties = {tie.get('type') for tie in element.findall('tie')} | {
+      tie.get('type') for tie in element.findall('notations/tied')
+    }
+    step = (pitch.findtext('step') or '').strip()
+    alter = round(float(pitch.findtext('alter') or 0))
+    if self._is_abc and element.find('accidental') is not None:
+      self._altered[step] = alter
+    elif 'stop' not in ties:
+      alter = self._altered.get(step, alter)
+    midi = (
+      _STEPS[step]
+      + alter
+      + 12 * (int(pitch.findtext('octave') or 0) + 1)
+      + self._transpose
+    )
+    measure.events[0].append(
+      _Event(
+        self._onset,
+        duration,
+        midi,
+        int(element.findtext('staff') or 1),
+        bool(ties & {'stop', 'continue'}),
+        bool(ties & {'start', 'continue'}),
+      )
+    )
+
+  def _barline(self, element: ElementTree.Element, measure: _Measure) -> None:
+    ending = element.find('ending')
+    if ending is not None:
+      numbers = _passes(ending.get('number') or '')
+      if ending.get('type') == 'start':
+        self._endings = numbers
+      else:
+        measure.endings = self._endings or numbers
+        self._endings = frozenset()
+    repeat = element.find('repeat')
+    if repeat is None:
+      style = element.findtext('bar-style')
+      measure.closes |= self._is_abc and style in ('light-light', 'light-heavy')
+    else:
+      if repeat.get('direction') == 'forward':
+        measure.forward = True
+      else:
+        times = repeat.get('times') or ''
+        measure.times = int(times) if times.isdigit() else 2
+
+
+def _metre(time: ElementTree.Element) -> tuple[int, int] | None:
+  """A metre, as 3+2 eighths are five; None where there is none."""
+  parts = [
+    (
+      sum(int(beat) for beat in (beats.text or '').split('+')),
+      int(unit.text or 0),
+    )
+    for beats, unit in zip(time.findall('beats'), time.findall('beat-type'))
+  ]
+  if not parts or any(beats <= 0 or unit <= 0 for beats, unit in parts):
+    return None
+  finest = max(unit for _, unit in parts)
+  return sum(beats * finest // unit for beats, unit in parts), finest
+
+
+def _tempo(element: ElementTree.Element) -> float | None:
+  """Quarter notes a minute that a direction asks for; None if it does not."""
+  sounds = [element] if element.tag == 'sound' else element.findall('sound')
+  for sound in sounds:
+    tempo = float(sound.get('tempo') or 0)
+    if tempo > 0:
+      return tempo
+  for mark in element.iter('metronome'):
+    unit = _UNITS.get(mark.findtext('beat-unit') or '')
+    rate = re.search(r'\d+(\.\d+)?', mark.findtext('per-minute') or '')
+    if unit and rate and float(rate[0]) > 0:
+      dotted = 1.5 if mark.find('beat-unit-dot') is not None else 1.0
+      return float(rate[0]) * unit * dotted
+  return None
+
+
+def _passes(numbers: str) -> frozenset[int]:
+  """The passes that an ending names, as `1, 2` or `1-3`."""
+  found: set[int] = set()
+  for first, last in re.findall(r'(\d+)(?:\s*-\s*(\d+))?', numbers):
+    found |= set(range(int(first), min(int(last or first), _MAX_PASSES) + 1))
+  return frozenset(found)
+
+
+def _together(parts: Sequence[list[_Measure]]) -> list[_Measure]:
+  """The bars of all parts.
+
+  Where parts are in different metres at once, the bar is in none of four
+  quarters if one of them is not.
+  """
+  found = []
+  for i in range(max(map(len, parts), default=0)):
+    here = [part[i] if i < len(part) else _Measure() for part in parts]
+    metres = [m.metre for m in here if m.metre]
+    metres.sort(key=lambda metre: 4.0 * metre[0] / metre[1] in (2.0, 4.0, 8.0))
+    tempos = next((m.tempos for m in here if m.tempos), [])
+    found.append(
+      _Measure(
+        next((m.number for m in here if m.number), ''),
+        max(m.length for m in here),
+        metres[0] if metres else None,
+        any(m.time for m in here),
+        [m.events[0] if m.events else [] for m in here],
+        tempos,
+        any(m.forward for m in here),
+        max(m.times for m in here),
+        next((m.endings for m in here if m.endings), frozenset()),
+        any(m.closes for m in here),
+      )
+    )
+  return found
+
+
+def _as_played(measures: Sequence[_Measure]) -> Iterator[int]:
+  """Numbers of the measures, from 0, in the order in which they are played.
 
   A repeat goes back to its start mark or, where there is none, to the end of
-  the repeat or second ending before it. (music21's own expansion goes back to
-  the beginning of the piece, and so plays A B written `A :| B :|` as A A B A A
-  B.) Jumps by words, as D.C., are not followed.
-
-  Args:
-    part: music21 part.
-    measures: its measures.
-
-  Yields:
-    Measures, some of them twice.
+  the repeat or last ending before it; in ABC, as abc2midi plays it, also to a
+  double bar line after the first repeat. Jumps by words, as D.C., are not
+  followed.
   """
-  ending = {
-    id(measure): min(bracket.numberRange, default=1)
-    for bracket in part.recurse().getElementsByClass(spanner.RepeatBracket)
-    for measure in bracket.getSpannedElements()
-  }
-  endings = [ending.get(id(measure), 0) for measure in measures] + [0]
-
-  def repeats(barline: Any, direction: str) -> bool:
-    return isinstance(barline, bar.Repeat) and barline.direction == direction
-
-  start = 0
+  start, was_repeated = 0, False
   for i, measure in enumerate(measures):
-    if repeats(getattr(measure, 'leftBarline', None), 'start'):
-      start = i
-    yield measure
-    if endings[i] > 1:
-      if endings[i + 1] != endings[i]:
-        start = i + 1
-    elif repeats(getattr(measure, 'rightBarline', None), 'end'):
-      for j in range(start, i + 1):
-        if endings[j] != 1:
-          yield measures[j]
+    was_repeated |= measure.times > 0
+    last = i + 1 == len(measures)
+    endings_end = measure.endings and (last or not measures[i + 1].endings)
+    begins_next = not last and measures[i + 1].forward
+    repeated = measure.times and not measure.endings
+    closed = measure.closes and was_repeated and not measures[start].forward
+    if last or endings_end or begins_next or repeated or closed:
+      yield from _repeated(measures, range(start, i + 1))
       start = i + 1
+
+
+def _repeated(measures: Sequence[_Measure], section: range) -> Iterator[int]:
+  """The measures of a section as often as it is played."""
+  times = max(measures[i].times for i in section)
+  endings = [number for i in section for number in measures[i].endings]
+  passes = min(max([times, *endings]), _MAX_PASSES) if times else 1
+  for number in range(1, passes + 1):
+    for i in section:
+      here = measures[i].endings
+      if not times or not here or number in here:
+        yield i
+
+
+def _play(
+  events: Sequence[_Event],
+  start: float,
+  notes: list[tuple[float, float, int, int]],
+  tied: dict[int, int],
+) -> None:
+  """Adds the notes of a bar; what is tied lengthens the note before it."""
+  for event in sorted(events):
+    onset = start + event.onset
+    i = tied.pop(event.pitch, None) if event.continues else None
+    if i is not None:
+      first, length, pitch, staff = notes[i]
+      if abs(first + length - onset) < 1e-3:
+        notes[i] = first, onset + event.duration - first, pitch, staff
+      else:
+        i = None
+    if i is None:
+      i = len(notes)
+      notes.append((onset, event.duration, event.pitch, event.staff))
+    if event.goes_on:
+      tied[event.pitch] = i

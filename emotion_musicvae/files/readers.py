@@ -1,4 +1,4 @@
-"""Files of music as monophonic tunes, whatever their format.
+"""Files of music as scores and as monophonic tunes, whatever their format.
 
 What reads a format is imported when a file of it is met.
 """
@@ -6,9 +6,12 @@ What reads a format is imported when a file of it is met.
 from collections.abc import Callable
 from collections.abc import Iterator
 import os
+from typing import TypeAlias
 import warnings
 import zipfile
 
+from emotion_musicvae.files import lines
+from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 from emotion_musicvae.support.errors import UserError
 
@@ -40,18 +43,39 @@ def read(path: str) -> tuple[list[tunes.Tune], list[tunes.Refusal]]:
   return read, refusals
 
 
-def pieces(path: str) -> Iterator[tunes.Piece | tunes.Refusal]:
+def pieces(
+  path: str, any_metre: bool = False
+) -> Iterator[tunes.Piece | tunes.Refusal]:
   """Reads one file piece by piece.
 
-  What is not in 4/4, 2/2, 2/4 or 4/2 is left out: a whole part of a score whose
-  metre changes to another, or the passage of a MIDI file. Changes of tempo do
+  What is not in 4/4, or in 2/2, 2/4 or 4/2, is left out. Changes of tempo do
   not matter, as times are counted in quarter notes.
+
+  Args:
+    path: a file whose name ends in one of `FORMATS`.
+    any_metre: whether to take what is in other metres, too.
+
+  Yields:
+    A `Piece`, or the `Refusal` of one without a tune.
+
+  Raises:
+    UserError: as `read_scores`.
+  """
+  for score in read_scores(path):
+    if isinstance(score, tunes.Refusal):
+      yield score
+    else:
+      yield lines.piece(score, any_metre)
+
+
+def read_scores(path: str) -> Iterator[scores.Score | tunes.Refusal]:
+  """Reads one file piece by piece, with everything that is played in it.
 
   Args:
     path: a file whose name ends in one of `FORMATS`.
 
   Yields:
-    A `Piece`, or the `Refusal` of one without a tune.
+    A `Score`, or the `Refusal` of one that cannot be read.
 
   Raises:
     UserError: another ending, or the package that reads it is missing.
@@ -150,33 +174,34 @@ def _ending(path: str) -> str:
   return os.path.splitext(path)[1].lower()
 
 
-def _abc(path: str, name: str) -> Iterator[tunes.Piece | tunes.Refusal]:
+_Scores: TypeAlias = Iterator[scores.Score | tunes.Refusal]
+
+
+def _abc(path: str, name: str) -> _Scores:
+  from emotion_musicvae.files import abc_tunes
+
+  return abc_tunes.abc_scores(path, name)
+
+
+def _musicxml(path: str, name: str) -> _Scores:
   from emotion_musicvae.files import notation
 
-  return notation.abc_pieces(path, name)
+  return notation.musicxml_scores(path, name)
 
 
-def _musicxml(path: str, name: str) -> Iterator[tunes.Piece | tunes.Refusal]:
-  from emotion_musicvae.files import notation
-
-  return notation.musicxml_pieces(path, name)
-
-
-def _midi(path: str, name: str) -> Iterator[tunes.Piece | tunes.Refusal]:
+def _midi(path: str, name: str) -> _Scores:
   from emotion_musicvae.files import performances
 
-  return performances.midi_pieces(path, name)
+  return performances.midi_scores(path, name)
 
 
-def _tfrecord(path: str, name: str) -> Iterator[tunes.Piece | tunes.Refusal]:
+def _tfrecord(path: str, name: str) -> _Scores:
   from emotion_musicvae.files import performances
 
-  return performances.tfrecord_pieces(path, name)
+  return performances.tfrecord_scores(path, name)
 
 
-FORMATS: dict[
-  str, Callable[[str, str], Iterator[tunes.Piece | tunes.Refusal]]
-] = {
+FORMATS: dict[str, Callable[[str, str], _Scores]] = {
   '.abc': _abc,
   '.mid': _midi,
   '.midi': _midi,

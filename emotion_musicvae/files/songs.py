@@ -5,22 +5,24 @@ is bar 5 in the user's sequencer.
 """
 
 import collections
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import os
 import re
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
-from note_seq import sequences_lib
 import numpy as np
 import numpy.typing as npt
-import pretty_midi
 
+from emotion_musicvae.files import lines
 from emotion_musicvae.files import performances
 from emotion_musicvae.files import readers
+from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
-from emotion_musicvae.musicvae import stock
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,8 +33,16 @@ _Tokens: TypeAlias = npt.NDArray[np.uint8]
 _PHRASE_BARS = 4
 _TRACKS_NAMED = 16
 _STEPS = melody.STEPS_PER_BAR
-_NO_TOKENS = np.zeros(0, np.uint8)
-_MELODIC = re.compile(r'melod|vocal|voice|lead|멜로디|보컬|노래', re.IGNORECASE)
+# How people name the track that has the melody, and those that go with it.
+_MELODIC = re.compile(
+  r'melod|m[ée]lodie|vocal|voice|voix|\bvoz|canto|gesang|sopran|lead'
+  r'|멜로디|보컬|노래|주선율|가락|メロディ|ボーカル|主旋律|旋律|歌|人声|主唱',
+  re.IGNORECASE,
+)
+_BESIDE = re.compile(
+  r'back|harmon|choir|chorus|\bpad|counter|코러스|합창|화음|반주|コーラス|和声',
+  re.IGNORECASE,
+)
 _REMEDIES = {
   tunes.UNREADABLE: 'export it anew as a standard MIDI file',
   tunes.NO_NOTES: 'name a file with a melody in that range',
@@ -53,6 +63,8 @@ class Song:
     first_bar: number of its first bar in the file, from 1.
     qpm: its tempo in quarter notes a minute; None where the file says none.
     report: one line on what was taken and what was left out.
+    bars: `(number, step)` of each bar of the file and where it begins, as it is
+      played; empty where one follows another from `first_bar` on.
   """
 
   name: str
@@ -60,6 +72,7 @@ class Song:
   first_bar: int = 1
   qpm: float | None = None
   report: str = ''
+  bars: Sequence[Sequence[int]] = ()
 
   def __repr__(self) -> str:
     tempo = f', {self.qpm:g} quarter notes a minute' if self.qpm else ''
@@ -81,20 +94,37 @@ class Song:
     Raises:
       UserError: there is no such bar, or no note from there on.
     """
-    first, last = self.first_bar, self.last_bar
-    start = first if bar is None else bar
-    if not first <= start <= last:
+    if bar is None:
+      return self
+    bars = self.bars or [
+      (self.first_bar + i, _STEPS * i)
+      for i in range(len(self.tokens) // _STEPS)
+    ]
+    # One that is repeated begins where it is first played.
+    step = next((step for number, step in bars if number == bar), None)
+    if step is None:
       raise UserError(
-        'start_bar', f'{self.name!r} has bars {first} to {last}, got {start}'
+        'start_bar',
+        f'{self.name!r} has bars {self.first_bar} to {self.last_bar}, '
+        f'got {bar}',
       )
-    tokens = self.tokens[(start - first) * _STEPS :]
+    tokens = self.tokens[step:]
     if not (tokens >= melody.FIRST_ONSET).any():
       raise UserError(
         'start_bar',
-        f'{self.name!r} has no note from bar {start} on',
+        f'{self.name!r} has no note from bar {bar} on',
         'name an earlier bar',
       )
-    return dataclasses.replace(self, tokens=tokens, first_bar=start)
+    missing = -len(tokens) % _STEPS  # where it begins amid two bars of 2/4
+    if missing:
+      rest = [melody.NOTE_OFF] + [melody.HOLD] * (missing - 1)
+      tokens = np.append(tokens, np.array(rest, np.uint8))
+    return dataclasses.replace(
+      self,
+      tokens=tokens,
+      first_bar=bar,
+      bars=tuple((n, s - step) for n, s in self.bars if s >= step),
+    )
 
   @property
   def num_windows(self) -> int:
@@ -129,36 +159,37 @@ class Song:
   @property
   def last_bar(self) -> int:
     """Number of its last bar in the file."""
+    if self.bars:
+      return max(number for number, _ in self.bars)
     return self.first_bar + len(self.tokens) // _STEPS - 1
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Track:
-  """One track of a file.
+  """One track of a file, in the part of it that is taken.
 
   Attributes:
     title: what to call it.
-    tokens: [16 n] uint8 tokens of its top line; empty where it has no note that
-      could be taken.
+    name: what the file calls it.
+    line: [N, 4] the notes of its melody, as in `scores.Part`, on the grid.
     num_notes: how many notes it has.
     outside: how many of them the model has no token for.
+    elsewhere: how many stand in staves that do not have the melody.
+    unplayed: as in `scores.Part`.
   """
 
   title: str
-  tokens: _Tokens
+  name: str
+  line: scores.Notes
   num_notes: int
-  outside: int = 0
+  outside: int
+  elsewhere: int
+  unplayed: Mapping[str, int]
 
   @property
-  def pitches(self) -> npt.NDArray[np.int64]:
-    """[N] MIDI pitches of the notes of its top line."""
-    return melody.notes(self.tokens).pitch
-
-  @property
-  def has_onset(self) -> npt.NDArray[np.bool_]:
-    """[n] whether a note begins in a bar."""
-    bars = self.tokens.reshape(-1, _STEPS)
-    return np.asarray((bars >= melody.FIRST_ONSET).any(axis=1))
+  def num_bars(self) -> int:
+    """In how many bars a note begins."""
+    return len(np.unique(self.line[:, scores.ONSET] // melody.BEATS_PER_BAR))
 
 
 def load_song(
@@ -187,48 +218,143 @@ def load_song(
   Raises:
     UserError: there is no melody; says why and what would do.
   """
+  found: list[scores.Score | tunes.Refusal]
   if isinstance(source, (str, os.PathLike)):
     path = os.fspath(source)
     readers.check_file(path, argument)
     # Of whatever locale, as `catalogue.normalize` takes it.
     name = os.fsencode(os.path.basename(path)).decode('utf-8', 'replace')
     subject = repr(path)
-    found = list(readers.pieces(path))
+    found = list(readers.read_scores(path))
   else:
     name, subject = source.id or 'melody', 'the NoteSequence'
-    found = [performances.from_sequence(name, source)]
-  piece = next((p for p in found if isinstance(p, tunes.Piece)), None)
-  if piece is None:
-    refusals = [p for p in found if isinstance(p, tunes.Refusal)]
-    raise _refused(refusals, argument, subject)
-  qpm, first_bar = None, 1
-  rest: list[str] = []
-  if piece.sequence is None:
-    tracks = [_part(i, tune) for i, tune in enumerate(piece.tunes, 1)]
+    found = [performances.sequence_score(name, source)]
+  refusals: list[tunes.Refusal] = []
+  for score in found:
+    piece = score if isinstance(score, tunes.Refusal) else lines.piece(score)
+    if isinstance(piece, tunes.Piece):
+      break
+    refusals.append(piece)
   else:
-    # MIDI counts whole microseconds a quarter note.
-    qpm = round(performances.first_qpm(piece.sequence), 2)
-    tracks, first_bar, rest = _tracks(piece.sequence)
+    raise _refused(refusals, argument, subject)
+  score = piece.score
+  sections = scores.sections(score)
+  section = max(sections, key=lambda s: s.is_quadruple * _num_notes(score, s))
+  tracks = [_track(part, section, score) for part in score.parts]
   chosen = _chosen(tracks, track, argument, subject)
-  others = [t.title for t in tracks if t is not chosen]
-  hidden = chosen.num_notes - chosen.outside - len(chosen.pitches)
+  song = _song(os.path.splitext(name)[0], score, section, chosen)
+  played = len(song.tokens) // _STEPS
+  silent = played - chosen.num_bars
+  others = [t.title for t in tracks if t is not chosen and t.num_notes]
+  apart = chosen.outside + chosen.elsewhere
+  hidden = chosen.num_notes - apart - len(chosen.line)
   left_out = [
     *others[:_TRACKS_NAMED],
     *_counted(len(others) - _TRACKS_NAMED, 'further track'),
     *_counted(hidden, 'note', ' starting with or under another'),
+    *_counted(chosen.elsewhere, 'note', ' in another staff'),
     *_counted(chosen.outside, 'note', ' outside MIDI 21 to 108'),
-    *rest,
+    *(f for n, c in chosen.unplayed.items() for f in _counted(c, n)),
+    *_other_bars(sections, section),
     *_counted(len(found) - 1, 'further piece'),
   ]
-  song = Song(os.path.splitext(name)[0], chosen.tokens, first_bar, qpm)
-  silent = int((~chosen.has_onset).sum())
   report = (
-    f'{name}: took {chosen.title}, bars {first_bar} to {song.last_bar}'
+    f'{name}: took {chosen.title}, bars {song.first_bar} to {song.last_bar}'
+    + (', with their repeats' if _is_repeated(song.bars) else '')
     + (f' ({silent} of them without a note)' if silent else '')
-    + (f', {qpm:g} quarter notes a minute' if qpm else '')
+    + (f', {song.qpm:g} quarter notes a minute' if song.qpm else '')
     + f'; left out: {", ".join(left_out) or "nothing"}.'
   )
   return dataclasses.replace(song, report=report).starting(start_bar)
+
+
+def _is_repeated(bars: Sequence[Sequence[int]]) -> bool:
+  """Whether a bar of the file is played more than once."""
+  return len({number for number, _ in bars}) < len(bars)
+
+
+def _num_notes(score: scores.Score, section: scores.Section) -> int:
+  """How many notes begin in a section."""
+  return sum(
+    len(section.place(part.notes, score.performed)) for part in score.parts
+  )
+
+
+def _other_bars(
+  sections: Sequence[scores.Section], taken: scores.Section
+) -> Iterator[str]:
+  """What the other sections are, as `4 bars in 3/4`."""
+  metres = collections.Counter(
+    bar.metre_text for s in sections if s is not taken for bar in s.bars
+  )
+  for metre, bars in metres.items():
+    (text,) = _counted(bars, 'bar')
+    yield f'{text} in {metre}' if metre[0].isdigit() else f'{text} of {metre}'
+
+
+def _track(
+  part: scores.Part, section: scores.Section, score: scores.Score
+) -> _Track:
+  """A part of a score as a `_Track`."""
+  notes = section.place(part.notes, score.performed)
+  able = lines.in_range(notes)
+  line = able[:0]
+  if not part.is_drum:
+    line = lines.melody_line(able, score.performed)
+  return _Track(
+    part.title,
+    part.name,
+    line,
+    len(notes),
+    len(notes) - len(able),
+    len(able) - len(lines.upper_staff(able)),
+    part.unplayed,
+  )
+
+
+def _song(
+  name: str, score: scores.Score, section: scores.Section, track: _Track
+) -> Song:
+  """The melody of a track in a section, in whole bars and with its pick-up."""
+  # A pick-up ends a bar of its own.
+  before = melody.BEATS_PER_BAR if section.places[0] < 0 else 0.0
+  line = track.line + [before, 0.0, 0.0, 0.0]
+  end = section.length + before
+  bars = [
+    (bar.number, int(scores.steps(max(place + before, 0.0))))
+    for bar, place in zip(section.bars, section.places)
+  ]
+  if before:
+    bars[0] = bars[0][0], 0
+  num_bars = int(np.ceil(round(end / melody.BEATS_PER_BAR, 3)))
+  if score.performed:
+    # Its end follows its last note: what is held longer, or not at all, says
+    # nothing, and music that stops before its last phrase is over has that too.
+    num_bars = int(line[-1, scores.ONSET] + 1e-3) // melody.BEATS_PER_BAR + 1
+    if num_bars > 2:
+      num_bars = -(-num_bars // _PHRASE_BARS) * _PHRASE_BARS
+  steps = num_bars * _STEPS
+  length = int(section.bars[-1].quarters * melody.STEPS_PER_QUARTER) or _STEPS
+  while bars[-1][1] + length < steps:
+    bars.append((bars[-1][0] + 1, bars[-1][1] + length))
+  bars = [(number, step) for number, step in bars if step < steps]
+  tune = tunes.Tune(
+    name,
+    line[:, :3].astype(np.float32),
+    float(num_bars * melody.BEATS_PER_BAR),
+  )
+  first = bars[0][0]
+  plain = bars == [(first + i, _STEPS * i) for i in range(num_bars)]
+  starts = [bar.start for bar in section.bars]
+  tempo = scores.qpm(score, starts[0], section.end)
+  return Song(
+    name,
+    tunes.verse_tokens(tune),
+    first,
+    # MIDI counts whole microseconds a quarter note.
+    None if tempo is None else round(tempo, 2),
+    bars=() if plain else tuple(bars),
+  )
 
 
 def _counted(number: int, noun: str, more: str = '') -> list[str]:
@@ -256,132 +382,17 @@ def _chosen(
         'track',
         f'{argument}: {subject} has tracks 1 to {len(tracks)}, got {number}',
       )
-    if not len(tracks[number - 1].tokens):
+    if not len(tracks[number - 1].line):
       raise UserError(
         'track',
         f'{tracks[number - 1].title} has no note in 4/4 to take',
         'name another',
       )
     return tracks[number - 1]
-  able = [t for t in tracks if len(t.tokens)]
-  if not able:
-    raise UserError(
-      argument,
-      f'{subject}: no note from MIDI 21 to 108',
-      'transpose it by octaves',
-    )
-  fullest = max(t.has_onset.sum() for t in able)
-  named = [t for t in able if _MELODIC.search(t.title)]
-  full = [t for t in able if t.has_onset.sum() >= fullest / 2]
-  return max(named or full, key=lambda t: t.pitches.mean())
-
-
-def _part(number: int, tune: tunes.Tune) -> _Track:
-  """A `tunes.Tune` of notation as a `_Track`."""
-  pitches = tune.notes[:, 2]
-  able = (pitches >= melody.MIN_PITCH) & (pitches <= melody.MAX_PITCH)
-  bars = np.ceil(tune.quarters / melody.BEATS_PER_BAR)
-  whole_bars = float(bars * melody.BEATS_PER_BAR)
-  kept = dataclasses.replace(tune, notes=tune.notes[able], quarters=whole_bars)
-  return _Track(
-    f'part {number}',
-    tunes.verse_tokens(kept) if able.any() else _NO_TOKENS,
-    len(pitches),
-    int((~able).sum()),
-  )
-
-
-def _tracks(
-  sequence: 'note_seq.NoteSequence',
-) -> tuple[list[_Track], int, list[str]]:
-  """The tracks of a NoteSequence in its longest part in 4/4.
-
-  Returns:
-    `(tracks, first_bar, rest)`: list of `_Track`, where the part begins, and
-    what the other parts are.
-  """
-  sections = sequences_lib.split_note_sequence_on_time_changes(
-    performances.in_quarters(sequence)
-  )
-  lengths = [round(_quarters(s) / _quarters_per_bar(s)) for s in sections]
-  best = max(
-    range(len(sections)),
-    key=lambda i: (
-      len(sections[i].notes)
-      if _quarters_per_bar(sections[i]) == melody.BEATS_PER_BAR
-      else 0
-    ),
-  )
-  rest: collections.Counter[str] = collections.Counter()
-  for i, section in enumerate(sections):
-    if i != best:
-      rest[_metre(section)] += lengths[i]
-  numbers = sorted({note.instrument for note in sequence.notes})
-  tracks = [
-    _track(_title(i, sequence, number), sections[best], number)
-    for i, number in enumerate(numbers, 1)
+  able = [t for t in tracks if len(t.line)]
+  fullest = max(t.num_bars for t in able)
+  named = [
+    t for t in able if _MELODIC.search(t.name) and not _BESIDE.search(t.name)
   ]
-  return (
-    tracks,
-    1 + sum(lengths[:best]),
-    [f'{bars} bars in {metre}' for metre, bars in rest.items()],
-  )
-
-
-def _track(title: str, section: 'note_seq.NoteSequence', number: int) -> _Track:
-  """The notes of one instrument as a `_Track`."""
-  notes = [n for n in section.notes if n.instrument == number and n.velocity]
-  able = [n for n in notes if melody.MIN_PITCH <= n.pitch <= melody.MAX_PITCH]
-  tokens = _NO_TOKENS
-  if any(not n.is_drum for n in able):
-    alone = type(section).FromString(section.SerializeToString())
-    del alone.notes[:]
-    alone.notes.extend(able)
-    (line,) = stock.melodies(alone, whole=True)
-    tune = tunes.from_tokens(title, line)
-    bars = int(np.ceil(tune.quarters / melody.BEATS_PER_BAR))
-    if bars > 2:
-      bars = -(-bars // _PHRASE_BARS) * _PHRASE_BARS
-    quarters = melody.BEATS_PER_BAR * bars
-    tokens = tunes.verse_tokens(dataclasses.replace(tune, quarters=quarters))
-  return _Track(title, tokens, len(notes), len(notes) - len(able))
-
-
-def _title(
-  position: int, sequence: 'note_seq.NoteSequence', number: int
-) -> str:
-  """What a track is called: its number, its name, its instrument."""
-  note = next(n for n in sequence.notes if n.instrument == number)
-  names = [
-    info.name for info in sequence.instrument_infos if info.instrument == number
-  ]
-  name = f' {_decoded(names[0])[:40]!r}' if names else ''
-  kind = 'drums'
-  if not note.is_drum:
-    kind = pretty_midi.program_to_instrument_name(note.program)
-  return f'track {position}{name} ({kind})'
-
-
-def _decoded(name: str) -> str:
-  """A track's name, which MIDI leaves without a statement of its encoding."""
-  for encoding in ('utf-8', 'cp949'):
-    try:
-      return name.encode('latin-1').decode(encoding)
-    except UnicodeError:
-      pass
-  return name
-
-
-def _metre(section: 'note_seq.NoteSequence') -> str:
-  metres = [(m.numerator, m.denominator) for m in section.time_signatures]
-  numerator, denominator = metres[0] if metres else (4, 4)
-  return f'{numerator}/{denominator}'
-
-
-def _quarters_per_bar(section: 'note_seq.NoteSequence') -> float:
-  numerator, denominator = map(int, _metre(section).split('/'))
-  return 4.0 * numerator / denominator
-
-
-def _quarters(section: 'note_seq.NoteSequence') -> float:
-  return section.total_time * performances.first_qpm(section) / 60.0
+  full = [t for t in able if t.num_bars >= fullest / 2]
+  return max(named or full, key=lambda t: t.line[:, scores.PITCH].mean())

@@ -9,13 +9,10 @@ import numpy.typing as npt
 from emotion_musicvae.music import melody
 
 if TYPE_CHECKING:
-  import note_seq
+  from emotion_musicvae.files import scores
 
 MAX_BARS = 4096  # over two hours; a damaged file may claim weeks
 MAX_NOTES = 50_000  # ten seconds of reading
-
-# Of four quarters, or of what fills bars of four.
-METRES = ('C', 'C|', '2/2', '2/4', '4/4', '4/2')
 
 # Why a piece gives no tune.
 UNREADABLE = 'cannot be read'
@@ -67,13 +64,12 @@ class Piece:
   Attributes:
     name: as in `Tune`.
     tunes: at least one `Tune`.
-    sequence: the `note_seq.NoteSequence` with all its voices where it comes
-      from MIDI or a TFRecord; None where it comes from notation.
+    score: all its voices, as its reader gives them.
   """
 
   name: str
   tunes: tuple[Tune, ...]
-  sequence: 'note_seq.NoteSequence | None' = None
+  score: 'scores.Score'
 
 
 def too_long(name: str, notes: int, quarters: float) -> Refusal | None:

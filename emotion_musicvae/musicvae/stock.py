@@ -23,7 +23,6 @@ try:
   ):
     from magenta.models.music_vae import base_model
     from magenta.models.music_vae import configs
-    from magenta.models.music_vae import data
     from magenta.models.music_vae import lstm_models
     from magenta.models.music_vae import trained_model
 except ModuleNotFoundError as e:
@@ -59,33 +58,6 @@ def magenta_config(base: str, hparams: Mapping[str, Any]) -> configs.Config:
   config = copy.deepcopy(configs.CONFIG_MAP[base])
   config.hparams.override_from_dict(hparams)
   return config
-
-
-def melodies(sequence: Any, whole: bool = False) -> list[npt.NDArray[np.uint8]]:
-  """Every melody of a NoteSequence, as Magenta's 16-bar converter finds them.
-
-  Of each instrument but the drums the top line, in each part of the sequence
-  that is in 4/4 (or another metre of four quarters) and one tempo. A melody
-  starts with the bar of a note and ends where a bar is silent.
-
-  Args:
-    sequence: a `note_seq.NoteSequence`.
-    whole: one melody with its rests instead, from where the part begins to
-      where it ends.
-
-  Returns:
-    List of [16 n] uint8 tokens, whole bars; if `whole`, the last may be short.
-  """
-  converter = data.OneHotMelodyConverter(
-    gap_bars=None if whole else 1.0,
-    pad_to_total_time=whole,
-    max_tensors_per_notesequence=None,
-    dedupe_event_lists=False,
-  )
-  return [
-    np.argmax(one_hot, axis=-1).astype(np.uint8)
-    for one_hot in converter.to_tensors(sequence).outputs
-  ]
 
 
 class _SeededDecoder(lstm_models.CategoricalLstmDecoder):

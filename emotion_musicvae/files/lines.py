@@ -1,0 +1,183 @@
+"""The melodies of a score: the notes that are heard as the tune."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from emotion_musicvae.files import scores
+from emotion_musicvae.files import tunes
+from emotion_musicvae.files.scores import DURATION
+from emotion_musicvae.files.scores import ONSET
+from emotion_musicvae.files.scores import PITCH
+from emotion_musicvae.files.scores import STAFF
+from emotion_musicvae.music import melody
+
+# Quarter notes: what is shorter, with a longer note right after it, adorns that
+# one; and how long a note has to go on over another to hide it.
+_ORNAMENT, _HIDES = 0.125, 0.25
+
+
+def refusal(score: scores.Score) -> tunes.Refusal | None:
+  """Why a score has no tune in whatever metre, or None."""
+  able = [part for part in score.parts if len(in_range(part.notes))]
+  if not able:
+    return tunes.Refusal(score.name, tunes.NO_NOTES)
+  if all(part.is_drum for part in able):
+    return tunes.Refusal(score.name, tunes.DRUMS_ONLY)
+  return None
+
+
+def piece(
+  score: scores.Score, any_metre: bool = False
+) -> tunes.Piece | tunes.Refusal:
+  """A score with every melody in it, or the `Refusal` of none.
+
+  As Magenta's converter takes them: of each part but the drums one line, in
+  each section in four quarters, from the bar that it begins in until it is
+  silent for a bar.
+
+  Args:
+    score: a `scores.Score`.
+    any_metre: also take what is in another metre, bars of four quarters being
+      counted all the same.
+  """
+  refused = refusal(score)
+  if refused:
+    return refused
+  sections = scores.sections(score)
+  found = tuple(
+    tune
+    for part in score.parts
+    if not part.is_drum
+    for section in sections
+    if section.is_quadruple or any_metre
+    for tune in _tunes(score, section, part)
+  )
+  if found:
+    return tunes.Piece(score.name, found, score)
+  metres = dict.fromkeys(bar.metre_text for bar in score.bars)
+  return tunes.Refusal(
+    score.name, tunes.NOT_QUADRUPLE, ', '.join(sorted(metres))
+  )
+
+
+def in_range(notes: scores.Notes) -> scores.Notes:
+  """The notes that the model has tokens for."""
+  pitches = notes[:, PITCH]
+  return notes[(pitches >= melody.MIN_PITCH) & (pitches <= melody.MAX_PITCH)]
+
+
+def _tunes(
+  score: scores.Score, section: scores.Section, part: scores.Part
+) -> Iterator[tunes.Tune]:
+  """The melodies of one part in one section."""
+  placed = section.place(in_range(part.notes), score.performed)
+  line = melody_line(placed, score.performed)
+  ends = line[:, ONSET] + line[:, DURATION]
+  silent = line[1:, ONSET] - ends[:-1] >= melody.BEATS_PER_BAR
+  for run in np.split(line, np.flatnonzero(silent) + 1):
+    if not len(run):
+      continue
+    first = max(float(run[0, ONSET] // melody.BEATS_PER_BAR), 0.0)
+    start = first * melody.BEATS_PER_BAR
+    last = float(run[-1, ONSET] // melody.BEATS_PER_BAR) + 1
+    quarters = last * melody.BEATS_PER_BAR
+    if not score.performed:
+      # A written bar is there to its end, and a verse closes at the bar line of
+      # four quarters (or two, in 2/4) after a last bar that is short.
+      ended = float(run[-1, ONSET] + run[-1, DURATION])
+      whole = section.length if run[-1, ONSET] == line[-1, ONSET] else ended
+      quarters = float(np.ceil(round(max(whole, ended) / 2, 3)) * 2)
+    notes = run[:, [ONSET, DURATION, PITCH]].astype(np.float32)
+    notes[:, 0] -= np.float32(start)
+    yield tunes.Tune(score.name, notes, quarters - start)
+
+
+def _on_grid(line: scores.Notes) -> scores.Notes:
+  """A line with its times at the nearest sixteenths."""
+  starts = scores.steps(line[:, ONSET])
+  ends = np.maximum(
+    scores.steps(line[:, ONSET] + line[:, DURATION]), starts + 1
+  )
+  if len(line):
+    ends[:-1] = np.minimum(ends[:-1], starts[1:])
+  result = line.copy()
+  result[:, ONSET] = starts / melody.STEPS_PER_QUARTER
+  result[:, DURATION] = (ends - starts) / melody.STEPS_PER_QUARTER
+  return result
+
+
+def melody_line(notes: scores.Notes, performed: bool) -> scores.Notes:
+  """The melody among notes that sound together.
+
+  Of notes that begin together the highest; none that begins under a higher one
+  of the melody which goes on for most of its time; and no grace note.
+
+  Args:
+    notes: [N, 4], as in `scores.Part`.
+    performed: as in `scores.Score`; what begins on one sixteenth then begins
+      together.
+
+  Returns:
+    [M, 4] in order of onset, each note ending where the next begins at the
+    latest; of a performance with all times at the nearest sixteenths.
+  """
+  notes = upper_staff(notes)
+  order = np.lexsort((-notes[:, PITCH], notes[:, ONSET]))
+  notes = notes[order]
+  notes = notes[~_ornaments(notes)] if performed else notes
+  moments = (
+    scores.steps(notes[:, ONSET])
+    if performed
+    else np.round(notes[:, ONSET] / 1e-3)
+  )
+  kept: list[int] = []
+  for group in np.split(
+    np.arange(len(notes)), np.flatnonzero(np.diff(moments)) + 1
+  ):
+    if not len(group):
+      continue
+    top = int(group[np.argmax(notes[group, PITCH])])
+    if not (kept and _hides(notes[kept[-1]], notes[top])):
+      kept.append(top)
+  line = notes[kept].copy()
+  line[:-1, DURATION] = np.minimum(line[:-1, DURATION], np.diff(line[:, ONSET]))
+  return _on_grid(line) if performed else line
+
+
+def _hides(before: np.ndarray, note: np.ndarray) -> bool:
+  """Whether a note that still sounds has the melody to itself."""
+  rest = before[ONSET] + before[DURATION] - note[ONSET]
+  return bool(
+    before[PITCH] > note[PITCH] and rest >= max(_HIDES, note[DURATION] / 2)
+  )
+
+
+def upper_staff(notes: scores.Notes) -> scores.Notes:
+  """The notes of the first staff that is not mostly silent."""
+  staves = np.unique(notes[:, STAFF])
+  if len(staves) < 2:
+    return notes
+  bars = [
+    len(np.unique(notes[notes[:, STAFF] == staff, ONSET] // 4))
+    for staff in staves
+  ]
+  upper = next(s for s, n in zip(staves, bars) if n >= max(bars) / 2)
+  return notes[notes[:, STAFF] == upper]
+
+
+def _ornaments(notes: scores.Notes) -> np.ndarray:
+  """[N] whether a short note runs into one that is much longer."""
+  following = np.searchsorted(
+    notes[:, ONSET], notes[:, ONSET] + 1e-6, side='right'
+  )
+  longer = np.zeros(len(notes), bool)
+  for i in np.flatnonzero(notes[:, DURATION] < _ORNAMENT):
+    until = notes[i, ONSET] + 2 * _ORNAMENT
+    j = following[i]
+    while j < len(notes) and notes[j, ONSET] <= until and not longer[i]:
+      longer[i] = notes[j, DURATION] >= max(
+        2 * _ORNAMENT, 3 * notes[i, DURATION]
+      )
+      j += 1
+  return longer

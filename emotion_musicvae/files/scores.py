@@ -1,0 +1,249 @@
+"""Music as its parts, notes and bars, whatever kind of file it comes from.
+
+Every reader gives a `Score`; what is in four quarters a bar of it is found, and
+laid on the model's grid, here alone.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_musicvae.music import melody
+
+Notes = npt.NDArray[np.float64]
+
+ONSET, DURATION, PITCH, STAFF = range(4)  # columns of a part's notes
+NO_NOTES: Notes = np.zeros([0, 4])
+_BAR = float(melody.BEATS_PER_BAR)
+_SLACK = 1e-3  # quarter notes; thirds of them are no floats
+
+
+class Bar(NamedTuple):
+  """A bar as it is played: one that is repeated is there twice.
+
+  Attributes:
+    start: quarter notes from the start of the music.
+    number: as the file counts it.
+    metre: numerator and denominator; None where there is none.
+  """
+
+  start: float
+  number: int
+  metre: tuple[int, int] | None
+
+  @property
+  def quarters(self) -> float:
+    """What the metre asks of it; 0 where there is none."""
+    return 4.0 * self.metre[0] / self.metre[1] if self.metre else 0.0
+
+  @property
+  def metre_text(self) -> str:
+    """As `4/4`."""
+    return f'{self.metre[0]}/{self.metre[1]}' if self.metre else 'no metre'
+
+  @property
+  def is_quadruple(self) -> bool:
+    """Whether bars like it fill bars of four quarters."""
+    return self.quarters in (2.0, 4.0, 8.0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+  """What one instrument plays.
+
+  Attributes:
+    title: what to call it, with the number that `--track` takes.
+    name: what the file calls it.
+    notes: [N, 4] float64 of onset and duration in quarter notes, MIDI pitch and
+      staff from 1 on, in order of onset.
+    is_drum: whether its pitches are none.
+    unplayed: how many there are of each kind of note that is written but that
+      no melody has, as `{'grace note': 2}`.
+  """
+
+  title: str
+  name: str = ''
+  notes: Notes = dataclasses.field(default_factory=lambda: NO_NOTES)
+  is_drum: bool = False
+  unplayed: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Score:
+  """A piece of music.
+
+  Attributes:
+    name: as in `tunes.Tune`.
+    parts: as the file counts them, those without notes too.
+    bars: as played, without a gap.
+    end: where the last of them ends, in quarter notes.
+    tempos: `(quarter, quarter notes a minute)` of every change, in order; none
+      where the file says none.
+    performed: whether somebody played it, so that notes begin a little early or
+      late, and how long the last one is held says nothing.
+  """
+
+  name: str
+  parts: tuple[Part, ...]
+  bars: tuple[Bar, ...]
+  end: float
+  tempos: tuple[tuple[float, float], ...] = ()
+  performed: bool = False
+
+
+class Section(NamedTuple):
+  """Successive bars that are in four quarters, or that are not.
+
+  Attributes:
+    bars: as in `Score`.
+    end: where the last of them ends.
+    places: where each begins on the grid, in quarter notes; 0 is the first full
+      bar. In four quarters, full bars begin at their multiples.
+    is_quadruple: whether the bars are in four quarters.
+  """
+
+  bars: Sequence[Bar]
+  end: float
+  places: tuple[float, ...]
+  is_quadruple: bool
+
+  @property
+  def length(self) -> float:
+    """Quarter notes from the first full bar to the end, on the grid."""
+    return self.places[-1] + self.end - self.bars[-1].start
+
+  def place(self, notes: Notes, performed: bool) -> Notes:
+    """The notes that begin in these bars, with their times on the grid.
+
+    Args:
+      notes: [N, 4], as in `Part`.
+      performed: as in `Score`. What then begins just before a bar line belongs
+        to the bar after it.
+
+    Returns:
+      [M, 4]
+    """
+    starts = np.array([bar.start for bar in self.bars])
+    onsets = notes[:, ONSET]
+    onsets = steps(onsets) / melody.STEPS_PER_QUARTER if performed else onsets
+    inside = (onsets >= starts[0] - _SLACK) & (onsets < self.end - _SLACK)
+    found = notes[inside].copy()
+    ends = found[:, ONSET] + found[:, DURATION]
+    shifts = np.array(self.places) - starts
+    begun = np.searchsorted(starts, onsets[inside] + _SLACK, 'right') - 1
+    # What ends with a bar does not reach the next.
+    ended = np.searchsorted(starts, ends - _SLACK, 'right') - 1
+    found[:, ONSET] += shifts[np.maximum(begun, 0)]
+    found[:, DURATION] = np.maximum(
+      ends + shifts[np.maximum(ended, begun)] - found[:, ONSET], 0.0
+    )
+    return found
+
+
+def steps(quarters: npt.ArrayLike) -> npt.NDArray[np.int64]:
+  """The nearest sixteenths of times in quarter notes, the later of two."""
+  scaled = np.asarray(quarters) * melody.STEPS_PER_QUARTER
+  return np.asarray(np.floor(scaled + 0.5).astype(np.int64))
+
+
+def sections(score: Score) -> list[Section]:
+  """Cuts a score where the metre changes from four quarters or to them.
+
+  A first bar that is shorter than the one in four quarters that it leads to is
+  its pick-up, whatever metre is written for it; so a last one completes it; and
+  short bars in between that make up four quarters are one bar that is written
+  as two. Where bars are too short otherwise, as one of 2/4 among those of 4/4,
+  the next full one begins with a bar of the grid.
+
+  Returns:
+    List of `Section`, in order.
+  """
+  ends = [bar.start for bar in score.bars[1:]] + [score.end]
+  lengths = [end - bar.start for bar, end in zip(score.bars, ends)]
+  fits = list(_fitting(score.bars, lengths))
+  found = []
+  for fit, group in itertools.groupby(range(len(fits)), key=fits.__getitem__):
+    indices = list(group)
+    bars = score.bars[indices[0] : indices[-1] + 1]
+    found.append(
+      Section(
+        bars,
+        ends[indices[-1]],
+        tuple(_places(bars, [lengths[i] for i in indices], fit)),
+        fit,
+      )
+    )
+  return found
+
+
+def qpm(score: Score, start: float, end: float) -> float | None:
+  """The tempo of a stretch of music.
+
+  The one that most of it is in, so that a count-in or a ritardando does not
+  decide; the mean where it keeps changing.
+
+  Args:
+    score: a `Score`.
+    start: quarter notes from the start of the music.
+    end: later.
+
+  Returns:
+    Quarter notes a minute; None where the file says none.
+  """
+  if not score.tempos:
+    return None
+  times = np.array([time for time, _ in score.tempos])
+  values = np.array([value for _, value in score.tempos])
+  until = np.append(times[1:], np.inf)
+  times[0] = -np.inf  # What is said late holds before as well.
+  quarters = np.clip(np.minimum(until, end) - np.maximum(times, start), 0, None)
+  if not quarters.sum():
+    return float(values[np.searchsorted(times, start, 'right') - 1])
+  spans: dict[float, float] = {}
+  for value, length in zip(values, quarters):
+    spans[value] = spans.get(value, 0.0) + length
+  longest = max(spans, key=lambda value: spans[value])
+  if spans[longest] >= quarters.sum() / 2:
+    return float(longest)
+  return float(quarters.sum() / (quarters / values).sum())
+
+
+def _fitting(bars: Sequence[Bar], lengths: Sequence[float]) -> Iterator[bool]:
+  """Whether each bar belongs to music of four quarters a bar."""
+  runs = [
+    (fit, list(group))
+    for fit, group in itertools.groupby(
+      range(len(bars)), key=lambda i: bars[i].is_quadruple
+    )
+  ]
+  for number, (fit, run) in enumerate(runs):
+    short = all(lengths[i] < _BAR for i in run) and len(runs) > 1
+    alone = len(run) == 1 and number in (0, len(runs) - 1)
+    total = sum(lengths[i] for i in run)
+    whole = len(run) > 1 and abs(total - _BAR) < _SLACK
+    yield from [fit or (short and (alone or whole))] * len(run)
+
+
+def _places(
+  bars: Sequence[Bar], lengths: Sequence[float], is_quadruple: bool
+) -> Iterator[float]:
+  """See `Section.places`."""
+  place = 0.0
+  full = bars[0].quarters
+  if is_quadruple:
+    full = min(full, _BAR) if bars[0].is_quadruple else _BAR
+  has_pick_up = len(bars) > 1 and lengths[0] < full - _SLACK
+  for number, (bar, length) in enumerate(zip(bars, lengths)):
+    if not number and has_pick_up:
+      place = -length
+    elif is_quadruple and bar.is_quadruple and length >= bar.quarters - _SLACK:
+      unit = min(bar.quarters, _BAR)
+      place = float(np.ceil(place / unit - _SLACK) * unit)
+    yield place
+    place += length
