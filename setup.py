@@ -72,6 +72,7 @@ setuptools.setup(
       'hypothesis',
       'import-linter',
       'mypy',
+      'pyloudnorm',
       'pytest',
       'ruff',
     ],

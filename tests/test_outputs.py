@@ -1,7 +1,6 @@
 """What is written, as programs read it that no one here wrote."""
 
 import base64
-import dataclasses
 import errno
 import html.parser
 import http.server
@@ -24,12 +23,15 @@ from note_seq import chord_symbols_lib
 import numpy as np
 import pretty_midi
 import pytest
+import scipy.signal
 import soundfile
 
 from emotion_musicvae import api
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import audio
+from emotion_musicvae.files import expression
+from emotion_musicvae.files import loudness
 from emotion_musicvae.files import musicxml
 from emotion_musicvae.files import pianoroll
 from emotion_musicvae.files import webpage
@@ -76,7 +78,7 @@ def _melody(notes=((0, 4, 60), (8, 16, 64)), emotion='gloomy', **measured):
     emotion = catalogue.find(emotion)
   return api.Melody(
     emotion,
-    arrangement.arrange(_sequence(notes), emotion),
+    expression.perform(arrangement.arrange(_sequence(notes), emotion), emotion),
     np.zeros(256, np.uint8),
     np.zeros(4),
     0,
@@ -101,10 +103,10 @@ def _written(folder, melodies, formats, record=None):
 @pytest.fixture(scope='module')
 def midi(tmp_path_factory):
   """A random melody over C minor with its chords, as a MIDI file's path."""
-  melody = _melody(_random_notes(0))
+  melody = _melody(_random_notes(0)).played(
+    accompaniment='full', lyrics='쓸쓸한 저녁'
+  )
   path = tmp_path_factory.mktemp('midi')
-  sequence = arrangement.accompanied(melody.note_sequence)
-  melody = dataclasses.replace(melody, note_sequence=sequence)
   ((file,),), _ = writers.write_run(path, 'config', 'gloomy', [melody], {})
   return file
 
@@ -116,33 +118,60 @@ def test_the_midi_says_tempo_metre_key_instrument_and_names(midi):
   assert meta['time_signature'].numerator == 4
   assert meta['time_signature'].denominator == 4
   assert meta['key_signature'].key == 'Cm'
-  assert [t.name for t in read.tracks[1:]] == ['Melody', 'Chords']
+  names = ['Melody', 'Chords', 'Bass', 'Lyrics']
+  assert [t.name for t in read.tracks[1:]] == names
   programs = [
     m.program for t in read.tracks for m in t if m.type == 'program_change'
   ]
-  assert programs[0] == catalogue.find('gloomy').program
+  assert programs == [catalogue.find('gloomy').program, 42, 43]
   texts = pretty_midi.PrettyMIDI(midi).text_events
   assert [t.text for t in texts] == ['Cm', 'Fm', 'Gm', 'Cm'] * 4
   # At 60 quarter notes a minute a bar takes four seconds.
   assert [t.time for t in texts] == pytest.approx(list(range(0, 64, 4)))
 
 
-def test_the_melody_track_has_the_notes_and_the_chord_track_the_chords(midi):
-  melody, chords = pretty_midi.PrettyMIDI(midi).instruments
-  assert [
-    (round(n.start * 4), round(n.end * 4), n.pitch) for n in melody.notes
-  ] == _random_notes(0)
+def test_the_tracks_have_the_notes_the_chords_and_the_bass(midi):
+  melody, chords, bass = pretty_midi.PrettyMIDI(midi).instruments
+  written = _random_notes(0)
+  assert [(round(n.start * 4), n.pitch) for n in melody.notes] == [
+    (start, pitch) for start, _, pitch in written
+  ]
+  # Legato, but for repeated notes and ends of phrases.
+  lengths = [4 * (n.end - n.start) for n in melody.notes]
+  for length, (start, end, _) in zip(lengths, written):
+    assert 0.6 * (end - start) < length < end - start + 0.01
   for bar, symbol in enumerate(['Cm', 'Fm', 'Gm', 'Cm'] * 4):
     notes = [n for n in chords.notes if round(n.start) == 4 * bar]
     assert {n.pitch % 12 for n in notes} == set(
       chord_symbols_lib.chord_symbol_pitches(symbol)
     )
-    lowest = min(notes, key=lambda n: n.pitch)
-    assert lowest.pitch % 12 == chord_symbols_lib.chord_symbol_bass(symbol)
-    assert {round(n.end - n.start, 3) for n in notes} == {4.0}
-    # It lies below the melody and is softer.
+    assert {round(n.end - n.start, 2) for n in notes} == {4.0}
     assert max(n.pitch for n in notes) < 60
-    assert max(n.velocity for n in notes) < 80
+    (low,) = (n for n in bass.notes if round(n.start) == 4 * bar)
+    assert low.pitch % 12 == chord_symbols_lib.chord_symbol_bass(symbol)
+    assert low.pitch < min(n.pitch for n in notes)
+
+
+def test_a_sequencer_finds_what_it_looks_for(midi):
+  """Format 1, markers, words, a volume and a place, and no hanging note."""
+  read = mido.MidiFile(midi, charset='utf-8')
+  assert read.type == 1
+  conductor, melody, *_, lyrics = read.tracks
+  markers = [m.text for m in conductor if m.type == 'marker']
+  assert markers == [f'Phrase {i}' for i in (1, 2, 3, 4)]
+  assert [m.text for m in lyrics if m.type == 'lyrics'] == ['쓸쓸한 저녁']
+  assert {m.control for m in melody if m.type == 'control_change'} == {7, 10}
+  for track in read.tracks:
+    # All end with the sixteenth bar.
+    assert sum(m.time for m in track) == 16 * 4 * read.ticks_per_beat
+    held = set()
+    for message in track:
+      if message.type == 'note_on':
+        assert message.velocity and message.note not in held
+        held.add(message.note)
+      elif message.type == 'note_off':
+        held.remove(message.note)
+    assert not held
 
 
 def test_without_accompaniment_there_is_the_melody_alone(tmp_path):
@@ -264,14 +293,63 @@ def test_every_chord_symbol_that_is_understood_is_engraved(symbol):
     )
 
 
-def test_the_sound_lasts_its_bars_and_does_not_clip(tmp_path):
+def test_the_sound_lasts_its_bars_and_rings_out(tmp_path):
   (content,) = _written(tmp_path, [_melody(_random_notes(2))], ['wav'])['wav']
   info = soundfile.info(io.BytesIO(content))
   assert (info.samplerate, info.subtype) == (44100, 'PCM_16')
   sound, _ = soundfile.read(io.BytesIO(content))
-  # 16 bars of 4 quarter notes at 60 a minute.
+  # 16 bars of 4 quarter notes at 60 a minute, and the release of the last.
+  assert 64 < len(sound) / 44100 < 70
+  assert np.abs(sound[64 * 44100 - 441 : 64 * 44100]).max() > 0.001
+  assert np.abs(sound[-441:]).max() < 10 ** (-60 / 20)
+  assert np.abs(sound).max() < 10 ** (-1 / 20)
+
+
+def test_a_loop_is_as_long_as_its_bars_and_has_no_seam():
+  melody = _melody([(0, 256, 60)], 'gloomy').played(loop=True)
+  sound = audio.render(melody.note_sequence, -20.0, melody.playing)
   assert len(sound) == 64 * 44100
-  assert 0.8 < np.abs(sound).max() < 0.95
+  plain = audio.render(melody.note_sequence, -20.0)
+  # What rings on after the end is heard at the beginning, beside the attack.
+  assert np.abs(sound[:200]).max() > 10 * np.abs(plain[:200]).max()
+  seam = np.concatenate([sound[-2:], sound[:2]])
+  inside = np.abs(np.diff(sound[-44100:], axis=0)).max()
+  assert np.abs(np.diff(seam, axis=0)).max() <= inside
+
+
+@pytest.mark.parametrize('alias', ['intense', 'lively', 'melancholy'])
+def test_the_sound_is_as_loud_as_its_emotion(alias):
+  emotion = catalogue.find(alias)
+  melody = _melody(_random_notes(4), alias).played(accompaniment='full')
+  sound = audio.render(melody.note_sequence, emotion.loudness)
+  measured = loudness.integrated(sound)
+  assert measured == pytest.approx(emotion.loudness, abs=0.5)
+  finer = scipy.signal.resample_poly(sound, 4, 1, axis=0)
+  assert 20 * np.log10(np.abs(finer).max()) <= -1.0
+  assert np.abs(sound.mean(axis=0)).max() < 1e-4
+  # Wider than mono, and as loud on the one side as on the other.
+  left, right = np.square(sound).mean(axis=0)
+  assert 10 * np.log10(left / right) == pytest.approx(0, abs=1.5)
+  assert np.square(sound[:, 0] - sound[:, 1]).mean() > 0.001 * left
+
+
+def test_a_room_rings_on():
+  melody = _melody([(0, 16, 72)], 'lively')
+  dry, wet = (
+    audio.render(m.note_sequence, -20.0, m.playing)
+    for m in (melody, melody.played(room=0.5))
+  )
+  after = slice(3 * 44100, 4 * 44100)
+  assert np.square(wet[after]).mean() > 4 * np.square(dry[after]).mean()
+  assert np.abs(wet[-441:]).max() < 10 ** (-60 / 20)
+
+
+def test_a_damaged_soundfont_is_told_in_one_line(tmp_path):
+  path = tmp_path / 'bad.sf2'
+  path.write_bytes(b'RIFF\x10\x00\x00\x00sfbkLIST')
+  melody = _melody().played(soundfont=str(path))
+  with pytest.raises(UserError, match=r'soundfont: .*bad\.sf2.* is damaged'):
+    audio.render(melody.note_sequence, -20.0, melody.playing)
 
 
 def test_onsets_are_heard_where_notes_begin():
@@ -279,7 +357,8 @@ def test_onsets_are_heard_where_notes_begin():
   notes = [(s, s + 2, 60 + i * 5 % 12) for i, s in enumerate(starts)]
   emotion = catalogue.Emotion(name='x', program=0, qpm=90.0)
   sequence = arrangement.arrange(_sequence(notes), emotion)
-  sound = audio.render(sequence).mean(axis=1)
+  sequence = expression.perform(sequence, emotion)
+  sound = audio.render(sequence, -18.0).mean(axis=1)
   detected = librosa.onset.onset_detect(y=sound, sr=44100, units='time')
   expected = starts * 15 / 90.0
   assert np.abs(expected[:, None] - detected).min(axis=1).max() < 0.03
@@ -289,7 +368,8 @@ def test_onsets_are_heard_where_notes_begin():
 def test_pitches_sound_as_written():
   emotion = catalogue.Emotion(name='x', program=73)
   notes = [(16 * i, 16 * i + 14, 60 + i) for i in range(16)]
-  sound = audio.render(arrangement.arrange(_sequence(notes), emotion))
+  sequence = arrangement.arrange(_sequence(notes), emotion)
+  sound = audio.render(expression.perform(sequence, emotion), -18.0)
   for i in range(16):
     bar = sound[i * 88200 + 20000 : i * 88200 + 60000].mean(axis=1)
     hertz = librosa.yin(bar, fmin=200, fmax=900, sr=44100)
@@ -299,8 +379,8 @@ def test_pitches_sound_as_written():
 
 
 def test_silence_stays_silent():
-  sound = audio.render(_melody([]).note_sequence)
-  assert sound.shape == (64 * 44100, 2)
+  sound = audio.render(_melody([]).note_sequence, -18.0)
+  assert len(sound) >= 64 * 44100
   assert not sound.any()
 
 
@@ -391,7 +471,7 @@ def test_the_page_carries_everything_and_asks_for_nothing(tmp_path):
     assert files[f'name-00{i}.mid'] == written['mid'][i]
     assert files[f'name-00{i}.musicxml'] == written['musicxml'][i]
     sound, rate = soundfile.read(io.BytesIO(files[f'name-00{i}.mp3']))
-    assert len(sound) / rate == pytest.approx(data['seconds'], abs=0.1)
+    assert 0 < len(sound) / rate - data['seconds'] < 5
     assert data['seconds'] == pytest.approx(64 * 60 / 84)
 
 
@@ -626,6 +706,7 @@ def test_the_command_writes_all_formats_with_tempo_and_instrument(tmp_path):
       '--num_outputs=1',
       f'--output_formats={",".join(ALL)}',
       '--accompaniment=chords',
+      '--loop',
       '--qpm=240',
       '--program=4',
       f'--output_dir={tmp_path}',

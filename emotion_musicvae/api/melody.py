@@ -14,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import arrangement
+from emotion_musicvae.files import expression
+from emotion_musicvae.files import playing
 from emotion_musicvae.files import writers
 from emotion_musicvae.music import melody as music
 from emotion_musicvae.support import atomic
@@ -52,6 +55,8 @@ class Melody:
     missed: what lies outside the tolerances of `hits`, by the same names, with
       how far outside, in tolerances. Empty for a hit.
     number: which draw of the seed it is, from 0.
+    playing: how `note_sequence` plays it beside what the emotion says, see
+      `played`.
   """
 
   emotion: catalogue.Emotion
@@ -63,6 +68,7 @@ class Melody:
   reference: dict[str, float]
   missed: dict[str, float]
   number: int = 0
+  playing: playing.Playing = playing.PLAIN
 
   def __repr__(self) -> str:
     notes = np.count_nonzero(self.tokens >= music.FIRST_ONSET)
@@ -96,6 +102,28 @@ class Melody:
       f'<iframe title="{html.escape(repr(self))}" width="100%" '
       f'height="{_PIXELS}" style="border: 0" '
       f'srcdoc="{html.escape(page)}"></iframe>'
+    )
+
+  def played(self, **changes: Any) -> Melody:
+    """The same melody, played in another way.
+
+    Args:
+      **changes: fields of `playing.Playing`, as `accompaniment='full'`,
+        `style='waltz'`, `humanize=0.3`, `ritardando=True`, `loop=True`,
+        `room=0.3` or `soundfont='mine.sf2'`.
+
+    Raises:
+      UserError: a value that will not do.
+
+    Example:
+      melody.played(accompaniment='full').save('peaceful.wav')
+    """
+    asked = dataclasses.replace(self.playing, **changes)
+    written = arrangement.first_steps(self.note_sequence, len(self.tokens))
+    return dataclasses.replace(
+      self,
+      note_sequence=expression.perform(written, self.emotion, asked),
+      playing=asked,
     )
 
   def record(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import arrangement
+from emotion_musicvae.files import expression
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.musicvae import stock
@@ -215,7 +216,9 @@ def arrange(
     melodies.append(
       Melody(
         take.emotion,
-        arrangement.arrange(sequence, take.emotion, num_bars),
+        expression.perform(
+          arrangement.arrange(sequence, take.emotion, num_bars), take.emotion
+        ),
         own,
         take.z[0] if len(take.z) == 1 else take.z,
         take.transposition,

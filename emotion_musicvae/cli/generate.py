@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import playing_flags
 from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import recognition
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 
+playing_flags.define()
 shared_flags.define(
   'actor_dir', 'checkpoint_file', 'config', 'emotions_file', 'run_dir'
 )
@@ -125,12 +127,6 @@ flags.DEFINE_list(
   'What to write: mid, wav (audio), png (piano roll), musicxml (sheet music), '
   'html (one page that plays them all).',
 )
-flags.DEFINE_string(
-  'accompaniment',
-  'none',
-  'chords: a second track holds the chords that the melody follows; none: the '
-  'melody alone.',
-)
 flags.DEFINE_float(
   'qpm', None, "Quarter notes a minute, in place of the emotion's."
 )
@@ -177,10 +173,7 @@ def main() -> None:
   seed = secrets.randbelow(2**31) if FLAGS.seed is None else FLAGS.seed
   ranges.SEED.check('seed', seed)
   writers.check_formats(FLAGS.output_formats)
-  if FLAGS.accompaniment not in ('chords', 'none'):
-    raise UserError(
-      'accompaniment', f'expected chords or none, got {FLAGS.accompaniment!r}'
-    )
+  asked_playing = playing_flags.asked(text or '')
   command.set_log(FLAGS.log)
   overrides = configuration.parse_settings(FLAGS.hparams)
   # Refuses what it does not know.
@@ -204,7 +197,6 @@ def main() -> None:
   import tqdm
 
   from emotion_musicvae import api
-  from emotion_musicvae.files import arrangement
   from emotion_musicvae.files import songs
   from emotion_musicvae.musicvae import stock
   from emotion_musicvae.steering import actors
@@ -238,13 +230,8 @@ def main() -> None:
     if beyond:
       print(f'Warning: {beyond}.', file=sys.stderr)
   melodies = compose(model, emotion, to_emotion, song, to_song, seed, intensity)
-  if FLAGS.accompaniment == 'chords':
-    melodies = [
-      dataclasses.replace(
-        m, note_sequence=arrangement.accompanied(m.note_sequence)
-      )
-      for m in melodies
-    ]
+  how = dataclasses.asdict(asked_playing)
+  melodies = [m.played(**how) for m in melodies]
   names = [
     catalogue.spelled(m.emotion, typed or '')
     for m, typed in (
@@ -269,7 +256,7 @@ def main() -> None:
       'text': text,
       'recognized': recognized and dataclasses.asdict(recognized),
       'updates': FLAGS.updates,
-      'accompaniment': FLAGS.accompaniment,
+      'playing': how,
       'distance': FLAGS.distance,
       'reject_misses': FLAGS.reject_misses,
       'model': model.description(),

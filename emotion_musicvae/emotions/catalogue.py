@@ -11,10 +11,12 @@ import difflib
 import math
 import re
 import sys
+from typing import Any
 import unicodedata
 
 from emotion_musicvae.emotions import recognition
 from emotion_musicvae.emotions.lexicon import vocabulary
+from emotion_musicvae.files import playing
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -33,6 +35,12 @@ class Emotion:
     chords: progression, see `harmony.bars`.
     qpm: tempo of the written file, quarter notes a minute.
     program: instrument of the written file, General MIDI counted from 0.
+    loudness: integrated loudness of the audio, LUFS.
+    velocity: mean MIDI velocity of the melody.
+    articulation: share of its written length that a note sounds.
+    accents: how much of the metrical accents, see `files.expression`.
+    phrase_arch: how much of the arch of each phrase, see `files.expression`.
+    style: of the accompaniment, see `playing.styles`.
     basis: where the references come from.
   """
 
@@ -44,7 +52,23 @@ class Emotion:
   chords: str = 'C F G C'
   qpm: float = 120.0
   program: int = 0
+  loudness: float = -18.0
+  velocity: float = 80.0
+  articulation: float = 0.9
+  accents: float = 1.0
+  phrase_arch: float = 1.0
+  style: str = 'block'
   basis: str = ''
+
+
+# What says how a melody is played; a blend is in between.
+_EXPRESSION = (
+  'loudness',
+  'velocity',
+  'articulation',
+  'accents',
+  'phrase_arch',
+)
 
 
 def load(path: str | None = None) -> list[Emotion]:
@@ -107,12 +131,18 @@ def check(emotion: Emotion, where: str) -> None:
     ('onsets_per_bar', ranges.ONSETS_PER_BAR),
     ('qpm', ranges.QPM),
     ('program', ranges.PROGRAM),
+    ('loudness', ranges.LOUDNESS),
+    ('velocity', ranges.VELOCITY),
+    ('articulation', ranges.ARTICULATION),
+    ('accents', ranges.RULE),
+    ('phrase_arch', ranges.RULE),
   ):
     value = getattr(emotion, name)
     if not able.low <= value <= able.high:
       raise UserError(
         where, f'{name} {value:g}, expected {able.low} to {able.high}'
       )
+  playing.check_style(emotion.style, where)
   if emotion.mode not in ('major', 'minor'):
     raise UserError(where, f'mode {emotion.mode!r}, expected major or minor')
 
@@ -120,8 +150,9 @@ def check(emotion: Emotion, where: str) -> None:
 def parse(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:
   """The emotion that a user names, or the blend of several.
 
-  A blend lies between its emotions in mean pitch, and in density and tempo on
-  a logarithmic scale. A progression has one key: it is that of the heaviest.
+  A blend lies between its emotions in mean pitch and in how it is played, and
+  in density and tempo on a logarithmic scale. A progression has one key, and an
+  accompaniment one style: they are those of the heaviest.
 
   Args:
     text: a name, an alias or a word for a feeling (see `find`), or several with
@@ -308,6 +339,9 @@ def blend(parts: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
     values = [scale(getattr(part, name)) for part in parts]
     return round(back(sum(w * v for w, v in zip(weights, values)) / total), 6)
 
+  expression: dict[str, Any] = {
+    name: between(name, float, float) for name in _EXPRESSION
+  }
   heaviest = parts[weights.index(max(weights))]
   shares = [f'{w / total:.2g}' for w in weights]
   return dataclasses.replace(
@@ -317,6 +351,7 @@ def blend(parts: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
     mean_pitch=between('mean_pitch', float, float),
     onsets_per_bar=between('onsets_per_bar', math.log, math.exp),
     qpm=between('qpm', math.log, math.exp),
+    **expression,
     basis=f'blend, chords of {heaviest.name}',
   )
 

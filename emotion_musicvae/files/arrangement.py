@@ -1,9 +1,12 @@
 """A melody as a finished piece: tempo, key, instrument, chords, names.
 
 Everything is kept in the NoteSequence itself, chord symbols as its text
-annotations, so that the writers need nothing else.
+annotations, so that the writers need nothing else. What is written stands in
+its quantized steps, sixteenths; when and how strongly it is played, see
+`expression`, in its seconds and velocities.
 """
 
+import dataclasses
 import re
 from typing import NamedTuple
 from typing import Protocol
@@ -15,13 +18,10 @@ from note_seq.protobuf import music_pb2
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 
-MELODY, CHORDS = 0, 1  # instruments of the NoteSequence
-# String ensemble: chords are held for a bar and must not fade before it ends.
-_CHORD_PROGRAM = 48
-# The melody's is 80. At most as loud as it, within 0.5 dB, with all nine.
-_CHORD_VELOCITY = 30
+MELODY, CHORDS, BASS, DRUMS = range(4)  # instruments of the NoteSequence
+PHRASE_BARS = 4
 # As the MIDI writer spells the keys.
-_TONICS = {
+TONICS = {
   'major': ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'),
   'minor': ('C', 'C#', 'D', 'D#', 'E', 'F', 'F#', 'G', 'G#', 'A', 'Bb', 'B'),
 }
@@ -66,6 +66,27 @@ class Note(NamedTuple):
   is_chord_tone: bool | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """What one instrument plays.
+
+  Attributes:
+    name: of its track.
+    instrument: its number in the NoteSequence.
+    program: General MIDI, counted from 0.
+    notes: `(start, end, pitch)`, in steps and MIDI.
+    level: how much louder than the melody it is to be, LU.
+    pan: its place from 0 (left) to 127 (right), 64 being the middle.
+  """
+
+  name: str
+  instrument: int
+  program: int
+  notes: tuple[tuple[int, int, int], ...]
+  level: float = 0.0
+  pan: int = 64
+
+
 def arrange(
   sequence: music_pb2.NoteSequence,
   emotion: Emotion,
@@ -84,15 +105,18 @@ def arrange(
   """
   result = music_pb2.NoteSequence()
   result.CopyFrom(sequence)
-  stretch = sequence.tempos[0].qpm / emotion.qpm
+  written_qpm = sequence.tempos[0].qpm
+  step = 60.0 / emotion.qpm / melody.STEPS_PER_QUARTER  # seconds
   for note in result.notes:
-    note.start_time *= stretch
-    note.end_time *= stretch
+    note.quantized_start_step = _step(note.start_time, written_qpm)
+    note.quantized_end_step = _step(note.end_time, written_qpm)
+    note.start_time = note.quantized_start_step * step
+    note.end_time = note.quantized_end_step * step
     note.instrument = MELODY
     note.program = emotion.program
   result.tempos[0].qpm = emotion.qpm
-  bar = 240.0 / emotion.qpm  # seconds
-  result.total_time = num_bars * bar
+  result.total_quantized_steps = num_bars * melody.STEPS_PER_BAR
+  result.total_time = result.total_quantized_steps * step
   del result.time_signatures[:], result.key_signatures[:]
   result.time_signatures.add(numerator=4, denominator=4)
   tonic = harmony.key(emotion.chords, emotion.mode)
@@ -103,8 +127,10 @@ def arrange(
   for i in range(num_bars):
     symbols = progression[i % len(progression)]
     for half, symbol in enumerate(symbols):
+      at = i * melody.STEPS_PER_BAR + half * melody.STEPS_PER_BAR // 2
       result.text_annotations.add(
-        time=(i + half / len(symbols)) * bar,
+        time=at * step,
+        quantized_step=at,
         text=symbol,
         annotation_type=chords_lib.CHORD_SYMBOL,
       )
@@ -112,21 +138,23 @@ def arrange(
   return result
 
 
-def accompanied(sequence: music_pb2.NoteSequence) -> music_pb2.NoteSequence:
-  """A copy of an arranged NoteSequence with its chords as a softer track."""
+def first_steps(
+  sequence: music_pb2.NoteSequence, count: int
+) -> music_pb2.NoteSequence:
+  """The first steps of an arranged NoteSequence, without a closing bar."""
   result = music_pb2.NoteSequence()
   result.CopyFrom(sequence)
-  chords_lib.BasicChordRenderer(
-    velocity=_CHORD_VELOCITY, instrument=CHORDS, program=_CHORD_PROGRAM
-  ).render(result)
-  result.instrument_infos.add(instrument=CHORDS, name='Chords')
+  result.total_quantized_steps = count
+  kept = [a for a in sequence.text_annotations if a.quantized_step < count]
+  del result.text_annotations[:]
+  result.text_annotations.extend(kept)
   return result
 
 
 def chords(sequence: music_pb2.NoteSequence) -> list[tuple[int, str]]:
   """Chords of an arranged NoteSequence, as `(step, symbol)` in their order."""
   return sorted(
-    (_step(sequence, annotation.time), annotation.text)
+    (annotation.quantized_step, annotation.text)
     for annotation in sequence.text_annotations
     if annotation.annotation_type == chords_lib.CHORD_SYMBOL
   )
@@ -139,19 +167,32 @@ def notes(sequence: music_pb2.NoteSequence) -> list[Note]:
   for note in sequence.notes:
     if note.instrument != MELODY:
       continue
-    start = _step(sequence, note.start_time)
+    start = note.quantized_start_step
     over = [symbol for step, symbol in changes if step <= start]
     is_chord_tone = None
     if over and over[-1] != harmony.NO_CHORD:
       is_chord_tone = bool(harmony.symbol_tones(over[-1])[note.pitch % 12])
-    end = _step(sequence, note.end_time)
-    result.append(Note(start, end, note.pitch, is_chord_tone))
+    result.append(
+      Note(start, note.quantized_end_step, note.pitch, is_chord_tone)
+    )
   return sorted(result)
 
 
 def num_steps(sequence: music_pb2.NoteSequence) -> int:
   """Number of sixteenth steps of an arranged NoteSequence, whole bars."""
-  return _step(sequence, sequence.total_time)
+  return sequence.total_quantized_steps
+
+
+def metre(sequence: music_pb2.NoteSequence) -> tuple[int, int]:
+  """Metre of an arranged NoteSequence, as (4, 4)."""
+  signature = sequence.time_signatures[0]
+  return signature.numerator, signature.denominator
+
+
+def bar_steps(sequence: music_pb2.NoteSequence) -> int:
+  """Number of sixteenth steps in a bar of an arranged NoteSequence."""
+  numerator, denominator = metre(sequence)
+  return numerator * 4 * melody.STEPS_PER_QUARTER // denominator
 
 
 def key(sequence: music_pb2.NoteSequence) -> tuple[str, str] | None:
@@ -170,9 +211,8 @@ def key(sequence: music_pb2.NoteSequence) -> tuple[str, str] | None:
       root = re.match('[A-G][#b]*', symbol)
       assert root
       return root[0], mode
-  return _TONICS[mode][signature.key], mode
+  return TONICS[mode][signature.key], mode
 
 
-def _step(sequence: music_pb2.NoteSequence, seconds: float) -> int:
-  quarters = seconds * sequence.tempos[0].qpm / 60.0
-  return round(quarters * melody.STEPS_PER_QUARTER)
+def _step(seconds: float, qpm: float) -> int:
+  return round(seconds * qpm / 60.0 * melody.STEPS_PER_QUARTER)

@@ -4,70 +4,188 @@ import io
 import os
 from typing import Any
 from typing import TYPE_CHECKING
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pretty_midi
+from scipy import signal
 import soundfile
 import tinysoundfont
+
+from emotion_musicvae.files import expression
+from emotion_musicvae.files import loudness
+from emotion_musicvae.files import playing
+from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
   import note_seq
 
-Audio: TypeAlias = npt.NDArray[np.float32]  # [N, 2]
+SAMPLE_RATE = loudness.SAMPLE_RATE
+# General MIDI, of the package pretty_midi.
+SOUNDFONT = os.path.join(os.path.dirname(pretty_midi.__file__), 'TimGM6mb.sf2')
+_DRUM_BANK = 128
+# By the SoundFont and General MIDI 2 standards, amplitude grows with the square
+# of velocity and of volume; tinysoundfont takes the first power of the one and
+# the third of the other.
+_VOLUME_POWER = 2 / 3
+# Below this, beside the loudest sample, a release has rung out; but not later.
+_SILENCE = 10 ** (-75.0 / 20)
+_MOST_RINGING = 12.0  # seconds
+_BLOCK_SECONDS, _FADE_SECONDS = 0.25, 0.05
+# Takes away the offset that some sampled instruments have.
+_HIGH_PASS = [
+  c.astype(np.float32) for c in signal.butter(1, 15.0, 'high', fs=SAMPLE_RATE)
+]
+# A reflection that comes to the left as it is and to the right turned over: it
+# gives width, and nothing of it is left in mono (Lauridsen 1954).
+_WIDTH, _WIDTH_SECONDS = 0.22, 0.011
+# Of a room of 1: seconds until its answer has faded by 60 dB and until it
+# comes, and its energy beside that of what is played.
+_ROOM_SECONDS, _ROOM_DELAY, _ROOM_LEVEL = 1.6, 0.02, 0.7
+_WALLS = signal.butter(1, 4000.0, fs=SAMPLE_RATE)
 
-SAMPLE_RATE = 44100  # Hz
-_PEAK = 0.9  # below full scale, which an MP3's decoder may overshoot
-# The last notes are let go with the last bar, whose end must not click.
-_FADE_SECONDS = 0.05
 
-
-def render(sequence: 'note_seq.NoteSequence') -> Audio:
-  """Plays a NoteSequence with the General MIDI SoundFont of pretty_midi.
+def render(
+  sequence: 'note_seq.NoteSequence',
+  target: float,
+  asked: playing.Playing = playing.PLAIN,
+) -> loudness.Audio:
+  """Plays a NoteSequence with a SoundFont.
 
   Args:
-    sequence: NoteSequence; its `total_time` is the length of the audio.
+    sequence: NoteSequence from `expression.perform`.
+    target: integrated loudness to play it at, LUFS.
+    asked: for room, SoundFont and whether to loop: the audio then ends with
+      the last bar, and what rings on stands at its beginning, so that it is
+      repeated without a seam.
 
   Returns:
-    [N, 2] float32 at 44,100 Hz, between -0.9 and 0.9.
+    [N, 2] float32 at 44,100 Hz, at most -1 dB true peak. It lasts until all has
+    rung out.
+
+  Raises:
+    UserError: the SoundFont is damaged, or has no sound for a program.
   """
+  length = _samples(sequence.total_time)
+  audio = _played(sequence, asked.soundfont)
+  audio = signal.lfilter(*_HIGH_PASS, audio, axis=0)
+  _widen(audio)
+  if asked.room:
+    audio = _in_room(audio, asked.room)
+  if asked.loop:
+    audio = _folded(audio, length)
+  else:
+    fade = _samples(_FADE_SECONDS)
+    audio[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)[:, None]
+  return loudness.mastered(audio, target)
+
+
+def _played(
+  sequence: 'note_seq.NoteSequence', soundfont: str
+) -> loudness.Audio:
+  """[N, 2] as the synthesizer gives it, until what rings on has ended."""
   synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE)
-  font = synth.sfload(
-    os.path.join(os.path.dirname(pretty_midi.__file__), 'TimGM6mb.sf2')
-  )
+  try:
+    font = synth.sfload(soundfont or SOUNDFONT)
+  except Exception:
+    raise UserError(
+      'soundfont', f'{soundfont!r} is damaged', 'name another'
+    ) from None
+  for change in sequence.control_changes:
+    bank = _DRUM_BANK if change.is_drum else 0
+    if synth.sfpreset_name(font, bank, change.program) is None:
+      kind = 'drums' if change.is_drum else f'program {change.program}'
+      raise UserError(
+        'soundfont',
+        f'{soundfont!r} has no sound for {kind}',
+        'name another, or another program',
+      )
+    synth.program_select(
+      change.instrument, font, bank, change.program, change.is_drum
+    )
+    value = change.control_value
+    if change.control_number == expression.VOLUME:
+      value = round(127 * (value / 127) ** _VOLUME_POWER)
+    synth.control_change(change.instrument, change.control_number, value)
   events: list[tuple[int, int, tuple[int, int]]] = []
   for note in sequence.notes:
-    synth.program_select(note.instrument, font, 0, note.program)
     struck = note.instrument, note.pitch
     # At the same time a note ends before the next begins.
     events.append((_samples(note.end_time), 0, struck))
     events.append((_samples(note.start_time), note.velocity, struck))
-  now, parts = 0, []
-  for position, velocity, played in [
-    *sorted(events),
-    (_samples(sequence.total_time), 0, None),
-  ]:
+  now, loudest, parts = 0, 0.0, []
+
+  def go_on(count: int) -> float:
+    block = np.frombuffer(synth.generate(count), np.float32).reshape(-1, 2)
+    parts.append(block)
+    return max(block.max(), -block.min())
+
+  for position, velocity, struck in sorted(events):
     if position > now:
-      block = np.frombuffer(synth.generate(position - now), np.float32)
-      parts.append(block.reshape(-1, 2))
+      loudest = max(loudest, go_on(position - now))
       now = position
-    if played and velocity:
-      synth.noteon(*played, velocity)
-    elif played:
-      synth.noteoff(*played)
-  audio = np.concatenate(parts)
-  fade = _samples(_FADE_SECONDS)
-  audio[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)[:, None]
-  return audio * (_PEAK / max(np.abs(audio).max(), 1e-6))
+    if velocity:
+      synth.noteon(*struck, velocity * velocity / 127)
+    else:
+      synth.noteoff(*struck)
+  end = _samples(sequence.total_time)
+  if end > now:
+    loudest = max(loudest, go_on(end - now))
+  block = _samples(_BLOCK_SECONDS)
+  for _ in range(round(_MOST_RINGING / _BLOCK_SECONDS)):
+    if go_on(block) <= _SILENCE * loudest:
+      break
+  return np.concatenate(parts)
 
 
-def wav(audio: Audio) -> bytes:
+def _widen(audio: loudness.Audio) -> None:
+  """Adds the reflection to [N, 2] audio in place, from its end on."""
+  late = _samples(_WIDTH_SECONDS)
+  for end in range(len(audio), late, -SAMPLE_RATE):
+    begin = max(end - SAMPLE_RATE, late)
+    earlier = audio[begin - late : end - late]
+    side = np.float32(0.5 * _WIDTH) * (earlier[:, 0] + earlier[:, 1])
+    audio[begin:end, 0] += side
+    audio[begin:end, 1] -= side
+
+
+def _in_room(audio: loudness.Audio, amount: float) -> loudness.Audio:
+  """[N, 2] with what comes back from walls, and as long as that lasts.
+
+  The walls' answer is noise that fades away (Moorer 1979), another to the left
+  than to the right.
+  """
+  length = _samples(_ROOM_SECONDS)
+  noise = np.random.default_rng(0).standard_normal([length, 2])
+  fade = 10 ** (-3 * np.arange(length) / length)  # by 60 dB
+  answer = noise * fade[:, None]
+  # Walls take more of high notes.
+  answer = signal.lfilter(*_WALLS, answer, axis=0)
+  answer *= amount * _ROOM_LEVEL / np.linalg.norm(answer, axis=0)
+  late = _samples(_ROOM_DELAY)
+  dry = np.pad(audio, [(0, length + late), (0, 0)])
+  wet = signal.oaconvolve(audio, answer.astype(np.float32), axes=0)
+  dry[late : late + len(wet)] += wet
+  return dry.astype(np.float32)
+
+
+def _folded(audio: loudness.Audio, length: int) -> loudness.Audio:
+  """What rings on after the end is moved to the beginning, as a loop has it."""
+  result = audio[:length].copy()
+  for begin in range(length, len(audio), length):
+    rest = audio[begin : begin + length]
+    result[: len(rest)] += rest
+  return result
+
+
+def wav(audio: loudness.Audio) -> bytes:
   """A WAV file of 16 bits of [N, 2] audio in stereo."""
-  return _encoded(audio, format='WAV', subtype='PCM_16')
+  # Faster than soundfile's own conversion, which rounds as well.
+  whole = np.rint(audio * np.float32(32767)).astype(np.int16)
+  return _encoded(whole, format='WAV', subtype='PCM_16')
 
 
-def mp3(audio: Audio) -> bytes:
+def mp3(audio: loudness.Audio) -> bytes:
   """An MP3 file of [N, 2] audio, in mono and at a constant bit rate.
 
   At a constant rate players seek exactly.
@@ -80,7 +198,7 @@ def mp3(audio: Audio) -> bytes:
   )
 
 
-def _encoded(audio: Audio, **options: Any) -> bytes:
+def _encoded(audio: npt.NDArray[Any], **options: Any) -> bytes:
   file = io.BytesIO()
   soundfile.write(file, audio, SAMPLE_RATE, **options)
   return file.getvalue()

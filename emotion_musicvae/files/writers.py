@@ -25,7 +25,8 @@ if TYPE_CHECKING:
   import matplotlib.figure
   import note_seq
 
-  from emotion_musicvae.files import arrangement
+  from emotion_musicvae.files import expression
+  from emotion_musicvae.files import playing
 
 # Formats, and what to give pip for those that take more than the package does.
 # tinysoundfont asks for pyaudio to play aloud, which needs PortAudio to build.
@@ -44,7 +45,10 @@ class Melody(Protocol):
   """What is written of an `api.Melody`, which says what these are."""
 
   @property
-  def emotion(self) -> 'arrangement.Emotion': ...
+  def emotion(self) -> 'expression.Emotion': ...
+
+  @property
+  def playing(self) -> 'playing.Playing': ...
 
   @property
   def note_sequence(self) -> 'note_seq.NoteSequence': ...
@@ -178,11 +182,13 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
   sequence = melody.note_sequence
   files = {}
   if {'mid', 'html'} & set(formats):
-    files['mid'] = midi(sequence)
+    from emotion_musicvae.files import midi
+
+    files['mid'] = midi.midi(sequence)
   if {'wav', 'html'} & set(formats):
     from emotion_musicvae.files import audio
 
-    samples = audio.render(sequence)
+    samples = audio.render(sequence, melody.emotion.loudness, melody.playing)
     if 'wav' in formats:
       files['wav'] = audio.wav(samples)
     if 'html' in formats:
@@ -215,21 +221,6 @@ def figure(melody: Melody) -> 'matplotlib.figure.Figure':
 def _title(melody: Melody) -> str:
   name, alias = melody.emotion.name, melody.emotion.alias
   return name if alias in ('', name) else f'{name} ({alias})'
-
-
-def midi(sequence: 'note_seq.NoteSequence') -> bytes:
-  """A NoteSequence as a MIDI file, its chord symbols as text events."""
-  from note_seq import midi_io
-  import pretty_midi
-
-  midi = midi_io.note_sequence_to_pretty_midi(sequence)
-  midi.text_events = [
-    pretty_midi.Text(annotation.text, annotation.time)
-    for annotation in sequence.text_annotations
-  ]
-  with io.BytesIO() as file:
-    midi.write(file)
-    return file.getvalue()
 
 
 @contextlib.contextmanager

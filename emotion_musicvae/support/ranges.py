@@ -87,6 +87,13 @@ MEAN_PITCH = Range(float, 21, 108)
 ONSETS_PER_BAR = Range(float, 0.1, 16)
 QPM = Range(float, 10, 400)
 PROGRAM = Range(int, 0, 127)
+LOUDNESS = Range(float, -40, -9)  # LUFS
+VELOCITY = Range(float, 1, 127)
+ARTICULATION = Range(float, 0.1, 1)
+RULE = Range(float, 0, 4)  # how much of a rule of performance
+
+# How a melody is played.
+HUMANIZE = ROOM = Range(float, 0, 1)
 
 # A batch job.
 COUNT = Range(int, 1, 10_000_000)
