@@ -23,6 +23,7 @@ from emotion_musicvae.batch import pipeline
 from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
+from emotion_musicvae.files import midi
 from emotion_musicvae.files import tunes
 from emotion_musicvae.files import writers
 from emotion_musicvae.support.errors import UserError
@@ -199,7 +200,7 @@ def test_ones_own_melody_is_moved_as_the_command_does(
   rows = parquet.read_table(tmp_path / 'o' / 'manifest.parquet').to_pylist()
   for row, melody in zip(rows, expected, strict=True):
     written = (tmp_path / 'o' / row['files'][0]).read_bytes()
-    assert written == writers.midi(melody.note_sequence)
+    assert written == midi.midi(melody.note_sequence)
     assert row['measured'] == melody.record()['measured']
   assert 'long.mid: took track 1' in rows[0]['input']
   assert [row['start_bar'] for row in rows] == [1] * 4 + [None] * 3 + [9]
