@@ -51,7 +51,7 @@ def test_without_a_synthesizer_a_notebook_shows_a_picture(melody, monkeypatch):
 
 def test_the_ending_says_what_is_saved(melody, tmp_path):
   saved = {}
-  for ending in ('mid', 'wav', 'mp3', 'png', 'musicxml', 'html', 'json'):
+  for ending in ('mid', 'wav', 'flac', 'png', 'musicxml', 'html', 'json'):
     path = tmp_path / f'it.{ending}'
     assert melody.save(path) == str(path)
     saved[ending] = path.read_bytes()
@@ -62,10 +62,10 @@ def test_the_ending_says_what_is_saved(melody, tmp_path):
     if message.type == 'note_on' and message.velocity
   ]
   assert len(notes) == len(melody.note_sequence.notes)
-  for ending in ('wav', 'mp3'):
+  for ending in ('wav', 'flac'):
     sound, rate = soundfile.read(io.BytesIO(saved[ending]))
     seconds = melody.note_sequence.total_time
-    assert len(sound) / rate == pytest.approx(seconds, abs=0.1)
+    assert 0 < len(sound) / rate - seconds < 8
     assert np.abs(sound).max() > 0.1
   assert Image.open(io.BytesIO(saved['png'])).size == (1400, 600)
   assert b'<score-partwise' in saved['musicxml']
@@ -89,7 +89,7 @@ def test_nothing_is_overwritten_unless_asked(melody, tmp_path):
 @pytest.mark.parametrize(
   ('name', 'message'),
   [
-    ('it.ogg', r"end in 'ogg'; known: \.mid, \.wav,.*\.json"),
+    ('it.aiff', r"end in 'aiff'; known: \.mid, \.wav,.*\.json"),
     ('it', 'known: '),
     ('absent/it.mid', 'cannot write'),
   ],
@@ -108,9 +108,7 @@ def test_a_notebook_plays_it_and_elsewhere_an_error_says_what_to_do(
   shell = types.SimpleNamespace(kernel=None)
   monkeypatch.setattr(IPython, 'get_ipython', lambda: shell)
   sound, rate = soundfile.read(io.BytesIO(melody.play().data))
-  assert len(sound) / rate == pytest.approx(
-    melody.note_sequence.total_time, abs=0.1
-  )
+  assert 0 < len(sound) / rate - melody.note_sequence.total_time < 8
 
 
 def test_its_figure_has_a_roll_and_a_gauge_for_each_measure(melody):

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
   from matplotlib import figure
   import note_seq
 
-# What a file's name may end in, and the format whose writer it takes.
-_ENDINGS = {**{name: name for name in writers.FORMATS}, 'mp3': 'html'}
 _RECORD = 'json'
 _PIXELS = 760  # height of a page in a notebook
 
@@ -139,9 +137,9 @@ class Melody:
     """Writes it to a file: whole, or not at all.
 
     Args:
-      path: of the file. Its ending says what is written: `.mid`; `.wav` or
-        `.mp3`, audio; `.png`, a piano roll; `.musicxml`, sheet music; `.html`,
-        a page that plays it; `.json`, what it measures.
+      path: of the file. Its ending says what is written: `.mid`; `.wav`,
+        `.flac`, `.mp3` or `.ogg`, audio; `.png`, a piano roll; `.musicxml`,
+        sheet music; `.html`, a page that plays it; `.json`, what it measures.
       overwrite: whether to replace a file of that name.
 
     Returns:
@@ -177,13 +175,13 @@ class Melody:
     if ending == _RECORD:
       text = json.dumps(self.record(), ensure_ascii=False, indent=2)
       return (text + '\n').encode('utf-8')
-    if ending not in _ENDINGS:
-      known = ', '.join(f'.{name}' for name in (*_ENDINGS, _RECORD))
+    if ending not in writers.FORMATS:
+      known = ', '.join(f'.{name}' for name in (*writers.FORMATS, _RECORD))
       raise UserError(
         'path', f'cannot write files that end in {ending!r}', f'known: {known}'
       )
-    writers.check_formats([_ENDINGS[ending]], 'path')
-    files = writers.contents(self, [_ENDINGS[ending]])
+    writers.check_formats([ending], 'path')
+    files = writers.contents(self, [ending])
     if ending != 'html':
       return files[ending]
     from emotion_musicvae.files import webpage
@@ -204,7 +202,7 @@ class Melody:
       )
     from IPython import display
 
-    return display.Audio(data=self._content('mp3', ''))
+    return display.Audio(data=self._content('flac', ''))
 
   def plot(self) -> figure.Figure:
     """A matplotlib figure of its notes, chords, and how it meets its targets.

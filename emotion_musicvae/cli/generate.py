@@ -124,7 +124,8 @@ flags.DEFINE_string('output_dir', 'out', 'Folder for the files.')
 flags.DEFINE_list(
   'output_formats',
   ['mid'],
-  'What to write: mid, wav (audio), png (piano roll), musicxml (sheet music), '
+  'What to write: mid; wav, flac, mp3, ogg (audio); png (piano roll); '
+  'musicxml (sheet music); '
   'html (one page that plays them all).',
 )
 flags.DEFINE_float(

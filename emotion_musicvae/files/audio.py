@@ -1,15 +1,11 @@
 """NoteSequences as sound, by a SoundFont synthesizer."""
 
-import io
 import os
-from typing import Any
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pretty_midi
 from scipy import signal
-import soundfile
 import tinysoundfont
 
 from emotion_musicvae.files import expression
@@ -176,32 +172,6 @@ def _folded(audio: loudness.Audio, length: int) -> loudness.Audio:
     rest = audio[begin : begin + length]
     result[: len(rest)] += rest
   return result
-
-
-def wav(audio: loudness.Audio) -> bytes:
-  """A WAV file of 16 bits of [N, 2] audio in stereo."""
-  # Faster than soundfile's own conversion, which rounds as well.
-  whole = np.rint(audio * np.float32(32767)).astype(np.int16)
-  return _encoded(whole, format='WAV', subtype='PCM_16')
-
-
-def mp3(audio: loudness.Audio) -> bytes:
-  """An MP3 file of [N, 2] audio, in mono and at a constant bit rate.
-
-  At a constant rate players seek exactly.
-  """
-  return _encoded(
-    audio.mean(axis=1),
-    format='MP3',
-    bitrate_mode='CONSTANT',
-    compression_level=0.8,
-  )
-
-
-def _encoded(audio: npt.NDArray[Any], **options: Any) -> bytes:
-  file = io.BytesIO()
-  soundfile.write(file, audio, SAMPLE_RATE, **options)
-  return file.getvalue()
 
 
 def _samples(seconds: float) -> int:

@@ -33,10 +33,14 @@ if TYPE_CHECKING:
 FORMATS = {
   'mid': None,
   'wav': '--no-deps tinysoundfont',
+  'flac': '--no-deps tinysoundfont',
+  'mp3': '--no-deps tinysoundfont',
+  'ogg': '--no-deps tinysoundfont',
   'png': None,
   'musicxml': 'music21',
   'html': '--no-deps tinysoundfont',
 }
+_SOUNDS = ('wav', 'flac', 'mp3', 'ogg')
 # What a page plays and hands out, where it was made.
 _EMBEDDED = ('mid', 'mp3', 'musicxml')
 
@@ -177,7 +181,7 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
 
   Returns:
     Dictionary of extension to bytes, in the order of `FORMATS`; for a page also
-    what it plays, `mp3`.
+    what it plays, an `mp3` that is smaller than the format of that name.
   """
   sequence = melody.note_sequence
   files = {}
@@ -185,14 +189,16 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
     from emotion_musicvae.files import midi
 
     files['mid'] = midi.midi(sequence)
-  if {'wav', 'html'} & set(formats):
+  if {*_SOUNDS, 'html'} & set(formats):
     from emotion_musicvae.files import audio
+    from emotion_musicvae.files import audio_formats
 
     samples = audio.render(sequence, melody.emotion.loudness, melody.playing)
-    if 'wav' in formats:
-      files['wav'] = audio.wav(samples)
-    if 'html' in formats:
-      files['mp3'] = audio.mp3(samples)
+    for name in _SOUNDS:
+      if name in formats:
+        files[name] = getattr(audio_formats, name)(samples)
+    if 'html' in formats and 'mp3' not in formats:
+      files['mp3'] = audio_formats.small_mp3(samples)
   if 'png' in formats:
     from emotion_musicvae.files import pianoroll
 
