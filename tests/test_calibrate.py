@@ -246,6 +246,25 @@ def test_a_csv_of_valence_and_arousal_as_vgmidi_has_it(tmp_path):
   assert files == {'a.mid': '격렬함', 'b.mid': '맑음', 'c.mid': '맑음'}
 
 
+def test_valence_and_arousal_coded_as_low_and_high(tmp_path):
+  # So is VGMIDI's source table.
+  text = 'path,valence,arousal\na.mid,0,0\nb.mid,0,1\nc.mid,1,0\n노래.mid,1,1\n'
+  files, found = _csv(tmp_path, text)
+  signs = text.replace('0', '-1')
+  assert files == _csv(tmp_path, signs)[0]
+  assert len(set(files.values())) == 4
+  (note,) = found.notes
+  assert 'all 0 or 1: taken as low and high' in note
+  assert not _csv(tmp_path, signs)[1].notes
+  assert not _csv(tmp_path, text, scale=(0, 1))[1].notes
+
+
+def test_ratings_in_one_quadrant_are_told(tmp_path):
+  text = 'path,valence,arousal\na.mid,0.2,0.9\nb.mid,0.6,0.3\nc.mid,0.1,0.4\n'
+  assert 'All 3 files lie in one quadrant' in _csv(tmp_path, text)[1].notes[0]
+  assert not _csv(tmp_path, text, scale=(0, 1))[1].notes
+
+
 def test_arousal_ranks_the_pieces_of_a_quadrant(tmp_path):
   files, found = _csv(
     tmp_path,

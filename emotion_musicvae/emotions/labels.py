@@ -194,7 +194,7 @@ def from_csv(
         rated.append((path, name, rating))
       else:
         labels.refuse(name, NO_NUMBERS)
-  middle = sum(scale) / 2
+  middle = _middle(rated, scale, labels.notes)
   for (path, name, _), label in zip(
     rated, _places([rating for _, _, rating in rated], middle)
   ):
@@ -202,6 +202,34 @@ def from_csv(
   if not labels.files and not labels.refusals:
     raise UserError('labels_file', f'{csv_file!r} has no rows')
   return labels
+
+
+def _middle(
+  rated: Sequence[tuple[str, str, tuple[float, float]]],
+  scale: tuple[float, float],
+  notes: list[str],
+) -> float:
+  """What parts low ratings from high ones; adds to `notes` what is unexpected.
+
+  Some tables, as VGMIDI's own, code low and high as 0 and 1, whatever scale
+  people were asked on.
+  """
+  middle = sum(scale) / 2
+  ratings = [rating for _, _, rating in rated]
+  codes = {value for rating in ratings for value in rating}
+  if codes == {0.0, 1.0} and scale != (0.0, 1.0):
+    notes.append(
+      'Valence and arousal are all 0 or 1: taken as low and high, not as '
+      f'numbers from {scale[0]:g} to {scale[1]:g}.'
+    )
+    middle = 0.5
+  quadrants = {(v >= middle, a >= middle) for v, a in ratings}
+  if len(ratings) > 1 and len(quadrants) == 1:
+    notes.append(
+      f'All {len(ratings)} files lie in one quadrant of valence and arousal, '
+      f'whose scale was taken to go from {scale[0]:g} to {scale[1]:g}.'
+    )
+  return middle
 
 
 def _rows(csv_file: str) -> list[tuple[int, list[str]]]:
