@@ -339,6 +339,17 @@ def test_four_workers_write_what_one_does(command, whole, tmp_path):
   assert _files(tmp_path / 'o') == whole[0]
 
 
+@pytest.mark.parametrize('folder', ['cat[1]', 'what?', 'a*b', '[', '~'])
+def test_a_folder_may_be_called_like_a_pattern(command, tmp_path, folder):
+  (tmp_path / 'one.jsonl').write_text('{"emotion": "clear", "seed": 1}')
+  flags = ['--requests=one.jsonl', f'--output_dir=./{folder}/out']
+  for _ in range(2):  # The second time it is finished.
+    assert command(tmp_path, *flags)[::2] == (0, '')
+  files = _files(tmp_path / folder / 'out')
+  assert sum(name.endswith('.mid') for name in files) == 1
+  assert not any('.job' in name for name in files)
+
+
 def test_of_launchers_at_once_one_works(command, whole, tmp_path):
   flags = [*WHOLE, '--output_dir=o']
   with jobs.lock(str(tmp_path / 'o')):

@@ -66,7 +66,7 @@ def test_targets_stand_alone_or_over_those_of_an_emotion():
 def test_formats_are_a_list_or_words():
   lines = _jsonl(
     '{"emotion": "clear", "formats": ["wav", "mid", "wav"]}',
-    '{"emotion": "clear", "formats": "wav, mid"}',
+    '{"emotion": "clear", "output_formats": "wav, mid"}',
     '{"emotion": "clear"}',
   )
   table = io.BytesIO(b'emotion,formats\nclear,wav mid\nclear,"mid,wav"\n')
@@ -97,6 +97,10 @@ def test_a_tfrecord_holds_no_sound():
     ('{"emotion": "clear", "speed": 3}', "no field is called 'speed'"),
     ('{"emotion": "clear", "num_outputs": 0}', 'num_outputs: expected an int'),
     ('{"emotion": "clear", "num_outputs": 1, "count": 1}', 'count: leave it'),
+    (
+      '{"emotion": "clear", "formats": "mid", "output_formats": "mid"}',
+      'formats: leave it out, or `output_formats`',
+    ),
     ('{"emotion": "clear", "count": 0}', 'count: expected an integer from 1'),
     ('{"emotion": "clear", "count": 2.5}', 'count: expected an integer'),
     ('{"emotion": "clear", "count": true}', 'count: expected a number'),

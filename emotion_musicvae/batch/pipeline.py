@@ -14,7 +14,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io import fileio
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import Metrics
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options import value_provider
@@ -47,7 +46,9 @@ def run(job: jobs.Job, pipeline: beam.Pipeline) -> None:
   if not job.is_finished():
     _ = (
       pipeline
-      | 'ReadPlan' >> beam.io.ReadFromText(job.path(*jobs.PLAN))
+      # ReadFromText would take brackets in the folder's name for a pattern.
+      | 'Plan' >> beam.Create([job.path(*jobs.PLAN)])
+      | 'ReadPlan' >> beam.FlatMap(storage.lines)
       | 'Spread' >> beam.Reshuffle()
       | 'GenerateShards' >> beam.ParDo(GenerateShard(job))
       | 'AllParts' >> beam.combiners.ToList()
@@ -74,7 +75,7 @@ def run(job: jobs.Job, pipeline: beam.Pipeline) -> None:
       # Beam only logs it where its sink could not move the file.
       raise RuntimeError(f'{job.path(job.manifest)!r} could not be written')
   if storage.exists(job.output_dir, '.job'):
-    FileSystems.delete([job.path('.job')])
+    storage.delete(job.output_dir, '.job')
 
 
 class GenerateShard(beam.DoFn):

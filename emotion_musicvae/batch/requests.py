@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import io
 import json
+import os
 from typing import Any
 from typing import BinaryIO
 from typing import TYPE_CHECKING
@@ -37,13 +38,13 @@ FIELDS = (
   'seed',
   'temperature',
   'intensity',
-  'formats',
+  'output_formats',
   'input_midi',
   'start_bar',
   'track',
 )
-# What `num_outputs` was called in version 0.1.
-_OLD_NUM_OUTPUTS = 'count'
+# What fields were called before they were called as their flags are.
+_OLD_NAMES = {'num_outputs': 'count', 'output_formats': 'formats'}
 
 # A line, what stands there, and its fields.
 Row = tuple[int, str, dict[str, Any]]
@@ -231,6 +232,7 @@ def parse(
 
   @functools.lru_cache(maxsize=256)
   def load(path: str, track: int | None, start_bar: int | None) -> songs.Song:
+    path = os.path.expanduser(path)
     return songs.load_song(path, start_bar, track, 'input_midi')
 
   def song_of(
@@ -257,7 +259,7 @@ def parse(
     try:
       fields = _given(fields)
       number = functools.partial(_number, fields)
-      asked = _OLD_NUM_OUTPUTS if _OLD_NUM_OUTPUTS in fields else 'num_outputs'
+      formats_field = _as_written('output_formats', fields)
       emotion, share = emotion_of(
         fields.get('emotion'),
         fields.get('text'),
@@ -266,12 +268,12 @@ def parse(
       yield Request(
         line,
         emotion,
-        number(asked, ranges.COUNT, 1),
+        number(_as_written('num_outputs', fields), ranges.COUNT, 1),
         number('seed', ranges.SEED, _own_seed(seed, line)),
         number('temperature', ranges.TEMPERATURE, temperature),
         share * number('intensity', ranges.INTENSITY, intensity),
-        parse_formats(fields['formats'], 'formats', tfrecord)
-        if 'formats' in fields
+        parse_formats(fields[formats_field], formats_field, tfrecord)
+        if formats_field in fields
         else formats,
         song_of(fields, number),
       )
@@ -283,10 +285,11 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
   """Fields with a value; refuses what is none of a request's."""
   _refuse_unknown(fields)
   given = {k: v for k, v in fields.items() if v not in (None, '')}
-  if {'num_outputs', _OLD_NUM_OUTPUTS} <= {*given}:
-    raise UserError(_OLD_NUM_OUTPUTS, 'leave it out, or `num_outputs`')
+  for name, old in _OLD_NAMES.items():
+    if {name, old} <= {*given}:
+      raise UserError(old, f'leave it out, or `{name}`')
   for name, value in given.items():
-    listed = name == 'formats' and isinstance(value, list)
+    listed = name.endswith('formats') and isinstance(value, list)
     for one in value if listed else [value]:
       if isinstance(one, bool) or not isinstance(one, str | int | float):
         raise UserError(name, f'expected a number or text, got {value!r}')
@@ -295,9 +298,15 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
   return given
 
 
+def _as_written(name: str, fields: dict[str, Any]) -> str:
+  """A field's name, or its old one where that was used."""
+  old = _OLD_NAMES[name]
+  return old if old in fields else name
+
+
 def _refuse_unknown(names: Iterable[str], argument: str = '') -> None:
   for name in names:
-    if name not in (*FIELDS, _OLD_NUM_OUTPUTS):
+    if name not in (*FIELDS, *_OLD_NAMES.values()):
       raise UserError(
         argument,
         f'no field is called {name!r}',

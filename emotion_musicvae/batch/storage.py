@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import errno
+import fnmatch
 import json
+import os
 import re
 import shutil
 from typing import Any
@@ -41,8 +43,32 @@ def exists(output_dir: str, *names: str) -> bool:
 
 def names(output_dir: str, *pattern: str) -> list[str]:
   """Names, without their folder, of the files that match a pattern."""
+  *folders, last = pattern
+  if is_local(output_dir):
+    # Beam would take brackets in the folder's own name for a pattern.
+    folder = os.path.join(output_dir, *folders)
+    found_here = os.listdir(folder) if os.path.isdir(folder) else []
+    return fnmatch.filter(found_here, last)
   (found,) = FileSystems.match([FileSystems.join(output_dir, *pattern)])
   return [FileSystems.split(m.path)[1] for m in found.metadata_list]
+
+
+def delete(output_dir: str, *names: str) -> None:
+  """Deletes a file or folder with all that is in it."""
+  path = FileSystems.join(output_dir, *names)
+  if not is_local(path):
+    FileSystems.delete([path])
+  elif os.path.isdir(path):
+    shutil.rmtree(path)
+  else:
+    os.remove(path)
+
+
+def lines(path: str) -> Iterator[str]:
+  """The lines of a file in UTF-8."""
+  with FileSystems.open(path) as f:
+    for line in f:
+      yield line.decode('utf-8').rstrip('\n')
 
 
 def json_line(value: Any) -> bytes:
@@ -134,7 +160,7 @@ def _moved_at_the_end(
   except BaseException:
     # A disk that is full is not to be kept so.
     for source in filter(FileSystems.exists, sources):
-      FileSystems.delete([source])
+      delete(source)
     raise
   FileSystems.rename(sources, destinations)
 

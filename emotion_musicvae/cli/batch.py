@@ -6,7 +6,7 @@ emotion_musicvae_batch --emotions=all --num_outputs=1000 --output_dir=data
 A request is a JSON object on a line of its own, or a row of a CSV:
   {"emotion": "peaceful", "num_outputs": 20, "seed": 7, "temperature": 0.5}
   {"mean_pitch": 70, "onsets_per_bar": 6, "chords": "C Am F G"}
-  {"emotion": "lively", "formats": ["mid", "wav", "png", "musicxml"]}
+  {"emotion": "lively", "output_formats": ["mid", "wav", "png", "musicxml"]}
   {"emotion": "gloomy", "input_midi": "song.mid", "start_bar": 9}
 
 Exit status: 0 all requests were met, 3 some were not (see failed.jsonl), 2 none

@@ -17,6 +17,9 @@ from emotion_musicvae._version import __version__
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support.errors import UserError
 
+# Flags that name a file or a folder.
+_PATH = re.compile(r'_(dir|file)$|^(input_midi|requests)')
+
 
 def run(module: str, main: Callable[[], None]) -> None:
   """Runs a command: exit status 2 and one line for a mistake of the user's.
@@ -50,12 +53,23 @@ def run(module: str, main: Callable[[], None]) -> None:
   def guarded(argv: list[str]) -> None:
     del argv
     show_messages()
+    _expand_home()
     if flags.FLAGS.cache_dir:
       os.environ['EMOTION_MUSICVAE_CACHE'] = flags.FLAGS.cache_dir
     with _told():
       main()
 
   app.run(guarded, flags_parser=parse)
+
+
+def _expand_home() -> None:
+  """Puts the home folder where a path begins with ~.
+
+  A shell does so only where a word begins with it, not after `--output_dir=`.
+  """
+  for name, flag in flags.FLAGS.flag_values_dict().items():
+    if _PATH.search(name) and isinstance(flag, str):
+      flags.FLAGS[name].value = os.path.expanduser(flag)
 
 
 def show_messages() -> None:
