@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import urllib.parse
+import zipfile
 
 import librosa
 import mido
@@ -238,12 +239,16 @@ def test_the_sheet_music_has_rests_only_where_nothing_sounds():
 
 
 def test_the_sheet_music_has_key_chords_tempo_title_and_one_clef():
-  melody = _melody(_random_notes(1), 'mysterious')
+  dorian = dataclasses.replace(
+    catalogue.find('mysterious'), chords='Dm C Dm G', qpm=92.0
+  )
+  melody = _melody(_random_notes(1), dorian)
   content = musicxml.musicxml(melody.note_sequence, '신비로움')
   part = _read_xml(content)
   (key,) = part.recurse().getElementsByClass('KeySignature')
-  assert key.sharps == -1  # D minor
-  assert key.mode == 'minor'
+  # D Dorian, which needs no natural before every B.
+  assert key.sharps == 0
+  assert key.mode == 'dorian'
   symbols = part.recurse().getElementsByClass('ChordSymbol')
   assert [s.figure for s in symbols] == ['Dm', 'C', 'Dm', 'G'] * 4
   assert [s.getOffsetInHierarchy(part) for s in symbols] == [*range(0, 64, 4)]
@@ -253,6 +258,43 @@ def test_the_sheet_music_has_key_chords_tempo_title_and_one_clef():
   assert '신비로움' in content.decode('utf-8')
   # Sounds as written: no transposing instrument.
   assert b'<transpose>' not in content
+
+
+def test_the_sheet_music_says_how_it_is_played():
+  steady = [(2 * i, 2 * i + 2, 62 + i % 5) for i in range(128)]
+
+  def marks(melody):
+    content = musicxml.musicxml(melody.note_sequence, 'x')
+    part = _read_xml(content).recurse()
+    dotted = [n for n in part.getElementsByClass('Note') if n.articulations]
+    (dynamic,) = part.getElementsByClass('Dynamic')
+    words = [t.content for t in part.getElementsByClass('TextExpression')]
+    return dynamic.value, len(dotted), words, content
+
+  assert marks(_melody(steady, 'lively'))[:3] == ('f', 128, [])
+  calm, none, words, content = marks(
+    _melody(steady, 'gloomy').played(ritardando=True)
+  )
+  assert calm in ('p', 'mp')
+  assert none == 0
+  assert sorted(words) == ['legato', 'rit.']
+  # To the middle of each of four phrases and from there, above or below.
+  assert content.count(b'type="crescendo"') == 4
+  assert content.count(b'type="diminuendo"') == 4
+  # Four bars a line, the tempo above them.
+  assert content.count(b'new-system="yes"') == 3
+  tempo = content[: content.index(b'<metronome')]
+  assert tempo.rindex(b'placement="above"') > tempo.rindex(b'</attributes>')
+
+
+def test_a_compressed_score_is_the_same_score():
+  sequence = _melody(_random_notes(1)).note_sequence
+  content = musicxml.mxl(sequence, 'x')
+  with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    assert archive.namelist()[0] == 'META-INF/container.xml'
+    score = archive.read('score.musicxml')
+  assert score == musicxml.musicxml(sequence, 'x')
+  assert content == musicxml.mxl(sequence, 'x')
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ flags.DEFINE_list(
   'output_formats',
   ['mid'],
   'What to write: mid; wav, flac, mp3, ogg (audio); png (piano roll); '
-  'musicxml (sheet music); '
+  'musicxml, mxl (sheet music); '
   'html (one page that plays them all).',
 )
 flags.DEFINE_float(

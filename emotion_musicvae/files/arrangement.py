@@ -14,6 +14,7 @@ from typing import Protocol
 from note_seq import chord_symbols_lib
 from note_seq import chords_lib
 from note_seq.protobuf import music_pb2
+import numpy as np
 
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
@@ -212,6 +213,31 @@ def key(sequence: music_pb2.NoteSequence) -> tuple[str, str] | None:
       assert root
       return root[0], mode
   return TONICS[mode][signature.key], mode
+
+
+def church_mode(sequence: music_pb2.NoteSequence) -> str:
+  """The mode whose key signature has the chords of an arranged NoteSequence.
+
+  Returns:
+    'major', 'minor', 'dorian' where the sixth above a minor tonic is raised
+    throughout, or 'mixolydian' where the seventh of a major one is lowered;
+    '' without a key.
+  """
+  named = key(sequence)
+  if not named:
+    return ''
+  tones = sum(
+    harmony.symbol_tones(symbol)
+    for _, symbol in chords(sequence)
+    if symbol != harmony.NO_CHORD
+  )
+  tonic, mode = sequence.key_signatures[0].key, named[1]
+  degrees = {(p - tonic) % 12 for p in np.flatnonzero(tones)}
+  if mode == 'minor' and 9 in degrees and 8 not in degrees:
+    return 'dorian'
+  if mode == 'major' and 10 in degrees and 11 not in degrees:
+    return 'mixolydian'
+  return mode
 
 
 def _step(seconds: float, qpm: float) -> int:

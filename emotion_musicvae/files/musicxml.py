@@ -1,12 +1,23 @@
-"""NoteSequences as sheet music, written by music21."""
+"""NoteSequences as sheet music, written by music21.
 
+How they are played is written, too: a dynamic, a hairpin to the middle of each
+phrase and one from there, staccato or legato, a ritardando.
+"""
+
+import io
 import re
+from typing import Any
 from typing import TYPE_CHECKING
+import zipfile
 
+from music21 import articulations
 from music21 import clef
+from music21 import dynamics
+from music21 import expressions
 from music21 import harmony as chord_symbols
 from music21 import instrument
 from music21 import key
+from music21 import layout
 from music21 import metadata
 from music21 import meter
 from music21 import note
@@ -16,6 +27,7 @@ from music21 import tempo
 from music21 import tie
 from music21.musicxml import m21ToXml
 from note_seq import chord_symbols_lib
+import numpy as np
 import pretty_midi
 
 from emotion_musicvae.files import arrangement
@@ -28,6 +40,16 @@ if TYPE_CHECKING:
 _BAR = melody.STEPS_PER_BAR
 # Sixteenths that one note can be written with: plain, dotted, double-dotted.
 _SINGLE = {1, 2, 3, 4, 6, 7, 8, 12, 14, 16}
+_BARS_A_LINE = 4
+# Dynamics, and the MIDI velocities that notation programs play them with.
+_DYNAMICS = {
+  'pp': 33, 'p': 49, 'mp': 64, 'mf': 80, 'f': 96, 'ff': 112,
+}  # fmt: skip
+# Of its written length, what a note sounds that is staccato at most, and what
+# one sounds at least where all is legato; steps of the longest with a dot.
+_STACCATO, _LEGATO, _LONGEST_DOTTED = 0.7, 0.97, 4
+# How much louder the middle of a phrase is than its ends to be worth a hairpin.
+_SWELL = 1.15
 
 
 def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
@@ -47,20 +69,27 @@ def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
   written_key = None
   named_key = arrangement.key(sequence)
   if named_key:
-    tonic, mode = named_key
-    written_key = key.Key(tonic.replace('b', '-'), mode)
+    tonic, _ = named_key
+    written_key = key.Key(
+      tonic.replace('b', '-'), arrangement.church_mode(sequence)
+    )
     bars[0].insert(0, written_key)
   bars[0].insert(0, meter.TimeSignature('4/4'))
-  bars[0].insert(0, tempo.MetronomeMark(number=sequence.tempos[0].qpm))
+  metronome: Any = tempo.MetronomeMark(number=round(sequence.tempos[0].qpm, 2))
+  metronome.placement = 'above'
+  bars[0].insert(0, metronome)
+  # A single bar does not stand on a line of its own.
+  for first in range(_BARS_A_LINE, num_bars - 1, _BARS_A_LINE):
+    bars[first].insert(0, layout.SystemLayout(isNew=True))
   chords = [
     (step, _chord_symbol(text)) for step, text in arrangement.chords(sequence)
   ]
-  now = 0
+  now, written = 0, []
   for played in arrangement.notes(sequence):
     _write_rest(bars, now, played.start)
     over = [symbol for step, symbol in chords if step <= played.start]
     spelled = _spelled(played.pitch, over[-1:], written_key)
-    _write_note(bars, played.start, played.end, spelled)
+    written.append(_write_note(bars, played.start, played.end, spelled))
     now = played.end
   _write_rest(bars, now, len(bars) * _BAR)
   bars[-1].rightBarline = 'final'
@@ -71,6 +100,7 @@ def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
   part.makeNotation(inPlace=True)
   for step, symbol in chords:
     bars[step // _BAR].insert(step % _BAR / 4, symbol)
+  _mark(sequence, part, bars, written)
   score = stream.Score([part])
   score.metadata = metadata.Metadata(title=title, composer='emotion_musicvae')
   exporter = m21ToXml.GeneralObjectExporter()
@@ -94,10 +124,92 @@ def _player(sequence: 'note_seq.NoteSequence') -> instrument.Instrument:
   return player
 
 
+def mxl(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
+  """As `musicxml`, compressed into an .mxl file."""
+  score = 'score.musicxml'
+  files = {
+    'META-INF/container.xml': (
+      '<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles>'
+      f'<rootfile full-path="{score}"/></rootfiles></container>\n'
+    ).encode(),
+    score: musicxml(sequence, title),
+  }
+  content = io.BytesIO()
+  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as archive:
+    for name, text in files.items():
+      # Dated as all archives are that are the same on any day.
+      entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+      entry.compress_type = zipfile.ZIP_DEFLATED
+      archive.writestr(entry, text)
+  return content.getvalue()
+
+
+def _mark(
+  sequence: 'note_seq.NoteSequence',
+  part: stream.Part,
+  bars: list[stream.Measure],
+  written: list[note.Note],
+) -> None:
+  """Writes how the melody is played.
+
+  Args:
+    sequence: from `expression.perform`.
+    part: what has the bars.
+    bars: all of them, with their notes.
+    written: the notes of the melody, of tied ones the first.
+  """
+  if len(sequence.tempos) > 1:
+    step = round(sequence.tempos[1].time * sequence.tempos[0].qpm / 15)
+    rit = expressions.TextExpression('rit.')
+    rit.placement = 'above'
+    bars[step // _BAR].insert(step % _BAR / 4, rit)
+  notes = sorted(
+    (n for n in sequence.notes if n.instrument == arrangement.MELODY),
+    key=lambda n: n.quantized_start_step,
+  )
+  if not notes:
+    return
+  velocities = np.array([n.velocity for n in notes])
+  starts = np.array([n.quantized_start_step for n in notes])
+  lengths = np.array([n.quantized_end_step for n in notes]) - starts
+  seconds = np.array([n.end_time - n.start_time for n in notes])
+  shares = seconds * sequence.tempos[0].qpm / 15 / lengths
+  mean = velocities.mean()
+  dynamic = min(_DYNAMICS, key=lambda name: abs(_DYNAMICS[name] - mean))
+  bars[0].insert(0, dynamics.Dynamic(dynamic))
+  if np.median(shares) >= _LEGATO:
+    legato = expressions.TextExpression('legato')
+    legato.placement = 'below'
+    bars[0].insert(0, legato)
+  elif np.median(shares) <= _STACCATO:
+    for length, head in zip(lengths, written):
+      if length <= _LONGEST_DOTTED and head.tie is None:
+        head.articulations.append(articulations.Staccato())
+  phrase = arrangement.PHRASE_BARS * _BAR
+  for first in range(0, starts[-1] + 1, phrase):
+    halves = [
+      np.flatnonzero((starts >= begin) & (starts < begin + phrase // 2))
+      for begin in (first, first + phrase // 2)
+    ]
+    middle = [velocities[half] for half in halves if len(half) > 1]
+    if len(middle) < 2:
+      continue
+    ends = np.array([middle[0][0], middle[1][-1]])
+    if velocities[np.concatenate(halves)].max() < _SWELL * ends.mean():
+      continue
+    for kind, half in zip((dynamics.Crescendo, dynamics.Diminuendo), halves):
+      part.insert(0, kind(written[half[0]], written[half[-1]]))
+
+
 def _write_note(
   bars: list[stream.Measure], start: int, end: int, spelled: pitch.Pitch
-) -> None:
-  """Writes a note, tied where a bar line or its length asks for it."""
+) -> note.Note:
+  """Writes a note, tied where a bar line or its length asks for it.
+
+  Returns:
+    The first of those that it is written as.
+  """
+  heads = []
   pieces = [
     piece for low, high in _by_bar(start, end) for piece in _writable(low, high)
   ]
@@ -108,6 +220,8 @@ def _write_note(
       kind = {0: 'start', last: 'stop'}.get(i, 'continue')
       written.tie = tie.Tie(kind)
     bars[low // _BAR].insert(low % _BAR / 4, written)
+    heads.append(written)
+  return heads[0]
 
 
 def _write_rest(bars: list[stream.Measure], start: int, end: int) -> None:

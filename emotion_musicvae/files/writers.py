@@ -38,6 +38,7 @@ FORMATS = {
   'ogg': '--no-deps tinysoundfont',
   'png': None,
   'musicxml': 'music21',
+  'mxl': 'music21',
   'html': '--no-deps tinysoundfont',
 }
 _SOUNDS = ('wav', 'flac', 'mp3', 'ogg')
@@ -205,10 +206,11 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
     with io.BytesIO() as picture:
       pianoroll.save(figure(melody), picture)
       files['png'] = picture.getvalue()
-  if 'musicxml' in formats:
-    from emotion_musicvae.files import musicxml
+  for name in ('musicxml', 'mxl'):
+    if name in formats:
+      from emotion_musicvae.files import musicxml
 
-    files['musicxml'] = musicxml.musicxml(sequence, _title(melody))
+      files[name] = getattr(musicxml, name)(sequence, _title(melody))
   return files
 
 
