@@ -38,7 +38,7 @@ _OVERSAMPLING = 4
 # this: only what is as near to the ceiling is looked at more closely.
 _BETWEEN = 10 ** (-4.0 / 20)
 _STRETCH, _CONTEXT = SAMPLE_RATE // 100, 32  # samples
-_PASSES = 3
+_PASSES, _TOLERANCE = 3, 0.1  # LU
 
 
 def mastered(audio: Audio, target: float) -> Audio:
@@ -64,7 +64,10 @@ def mastered(audio: Audio, target: float) -> Audio:
   gain = np.float32(1.0)
   for _ in range(_PASSES):
     limited = audio * _held_back(gain * peaks, gain)[:, None]
-    gain *= np.float32(10 ** ((target - integrated(limited)) / 20))
+    lost = target - integrated(limited)
+    if lost < _TOLERANCE:
+      break
+    gain *= np.float32(10 ** (lost / 20))
   return limited
 
 
