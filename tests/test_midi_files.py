@@ -368,6 +368,58 @@ def test_who_sings_along_is_not_the_melody(tmp_path, melodic, other):
   assert f'took track 2 {melodic!r}' in songs.load_song(path).report
 
 
+def test_a_voice_is_rather_the_melody_than_chords_above_it(tmp_path):
+  chords = [(q, 1, p) for q in range(32) for p in (72, 76, 79)]
+  bass = [(q, 1, 40) for q in range(32)]
+  song = songs.load_song(
+    _file(
+      tmp_path,
+      _track(_name('Keys'), *_notes(*chords)),
+      _track(_name('1'), *_notes(*_scale(32, low=7))),
+      _track(_name('2'), *_notes(*bass)),
+    )
+  )
+  assert "took track 2 '1'" in song.report
+  assert 'as likely' not in song.report
+  # But a bass is not, where the chords have the tune on top.
+  path = _file(
+    tmp_path, _track(*_notes(*chords)), _track(*_notes(*bass, channel=1))
+  )
+  assert 'took track 1' in songs.load_song(path).report
+
+
+def test_who_may_have_the_melody_as_well_is_said(tmp_path):
+  parts = [('a', 12), ('b', 9), ('c', 0), ('Melody', -12)]
+  tracks = [_track(_name(n), *_notes(*_scale(32, low=p))) for n, p in parts]
+  report = songs.load_song(_file(tmp_path, *tracks[:3])).report
+  assert "took track 1 'a' (Acoustic Grand Piano), bars 1 to 8" in report
+  assert "; as likely: track 2 'b' (Acoustic Grand Piano); left out:" in report
+  assert 'as likely' not in songs.load_song(_file(tmp_path, *tracks)).report
+
+
+@pytest.mark.parametrize('beats', [1, 0.5])
+def test_what_fills_in_while_the_melody_rests_is_left_out(tmp_path, beats):
+  # A bass on every beat, a melody on two of four.
+  melodic = [(q, 1, 72 + q % 5) for q in range(32) if q % 4 < 2]
+  bass = [(i * beats, beats, 48) for i in range(round(32 / beats))]
+  bass = [note for note in bass if not (note[0] >= 30)]
+  song = songs.load_song(_file(tmp_path, _track(*_notes(*melodic, *bass))))
+  assert _played(song) == _expected(melodic)
+  # Alone it leaps as it likes.
+  leaps = [(q, 1, (72, 52, 55, 76)[q % 4]) for q in range(32)]
+  assert _played(songs.load_song(_file(tmp_path, _track(*_notes(*leaps))))) == (
+    _expected(leaps)
+  )
+
+
+def test_with_a_pedal_the_melody_still_goes_down(tmp_path):
+  pitches = (72, 76, 79, 77, 76, 74, 72, 71) * 4
+  notes = [(q, 4 - q % 4, p) for q, p in enumerate(pitches)]
+  bass = [(q, 4 - q % 4, 48) for q in range(32)]
+  song = songs.load_song(_file(tmp_path, _track(*_notes(*notes, *bass))))
+  assert _played(song) == _expected(notes)
+
+
 # What no melody needs.
 
 _NEEDLESS = {

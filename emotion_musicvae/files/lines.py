@@ -13,8 +13,14 @@ from emotion_musicvae.files.scores import STAFF
 from emotion_musicvae.music import melody
 
 # Quarter notes: what is shorter, with a longer note right after it, adorns that
-# one; and how long a note has to go on over another to hide it.
-_ORNAMENT, _HIDES = 0.125, 0.25
+# one; how long a note has to go on over another to hide it; and how long the
+# melody may rest while what is an octave lower fills in.
+_ORNAMENT, _HIDES, _FILLS = 0.125, 0.25, 2.0
+# Semitones: by how much a note has to lie higher to hide another, where notes
+# ring on and where they do not; and by how much lower what fills in lies.
+_RINGING, _HELD, _BELOW = 8, 1, 12
+# Notes of a part for each of its line from which on others play along.
+_POLYPHONIC = 1.2
 
 
 def refusal(score: scores.Score) -> tunes.Refusal | None:
@@ -111,7 +117,8 @@ def melody_line(notes: scores.Notes, performed: bool) -> scores.Notes:
   """The melody among notes that sound together.
 
   Of notes that begin together the highest; none that begins under a higher one
-  of the melody which goes on for most of its time; and no grace note.
+  of the melody which goes on for most of its time; none that only fills in, an
+  octave and more lower, until the melody goes on; and no grace note.
 
   Args:
     notes: [N, 4], as in `scores.Part`.
@@ -131,26 +138,61 @@ def melody_line(notes: scores.Notes, performed: bool) -> scores.Notes:
     if performed
     else np.round(notes[:, ONSET] / 1e-3)
   )
+  # Of each moment the first is the highest.
+  tops = notes[np.flatnonzero(np.diff(moments, prepend=-1))]
+  above = _RINGING if _rings(tops) else _HELD
   kept: list[int] = []
-  for group in np.split(
-    np.arange(len(notes)), np.flatnonzero(np.diff(moments)) + 1
-  ):
-    if not len(group):
-      continue
-    top = int(group[np.argmax(notes[group, PITCH])])
-    if not (kept and _hides(notes[kept[-1]], notes[top])):
-      kept.append(top)
-  line = notes[kept].copy()
+  for i, top in enumerate(tops):
+    if not (kept and _hides(tops[kept[-1]], top, above)):
+      kept.append(i)
+  line = tops[kept].copy()
+  if len(notes) >= _POLYPHONIC * len(line):
+    line = line[~_filling_in(line)]
   line[:-1, DURATION] = np.minimum(line[:-1, DURATION], np.diff(line[:, ONSET]))
   return _on_grid(line) if performed else line
 
 
-def _hides(before: np.ndarray, note: np.ndarray) -> bool:
+def _hides(before: np.ndarray, note: np.ndarray, above: int) -> bool:
   """Whether a note that still sounds has the melody to itself."""
   rest = before[ONSET] + before[DURATION] - note[ONSET]
   return bool(
-    before[PITCH] > note[PITCH] and rest >= max(_HIDES, note[DURATION] / 2)
+    before[PITCH] - note[PITCH] >= above
+    and rest >= max(_HIDES, note[DURATION] / 2)
   )
+
+
+def _rings(tops: scores.Notes) -> bool:
+  """Whether notes sound on under the next ones, as with a pedal.
+
+  A voice lets a note go when it goes up to the next, whatever others do below.
+  """
+  up = np.diff(tops[:, PITCH])
+  up = (up > 0) & (up < _RINGING)
+  ends = tops[:-1, ONSET] + tops[:-1, DURATION]
+  return up.any() and bool(
+    np.mean(ends[up] - tops[1:, ONSET][up] >= _HIDES) > 0.5
+  )
+
+
+def _filling_in(line: scores.Notes) -> np.ndarray:
+  """[N] whether a note is no melody but fills in where that rests."""
+  onsets, pitches = line[:, ONSET].tolist(), line[:, PITCH].tolist()
+  low = np.zeros(len(line), bool)
+  i = 0
+  while i < len(line) - 1:
+    j = i + 1
+    while (
+      j < len(line)
+      and pitches[i] - pitches[j] >= _BELOW
+      and onsets[j] - onsets[i + 1] <= _FILLS
+    ):
+      j += 1
+    if j < len(line) and pitches[i] - pitches[j] < _BELOW:
+      low[i + 1 : j] = True  # Of nothing where the melody goes on at once.
+      i = j
+    else:
+      i += 1
+  return low
 
 
 def upper_staff(notes: scores.Notes) -> scores.Notes:

@@ -32,6 +32,10 @@ _Tokens: TypeAlias = npt.NDArray[np.uint8]
 # Music that stops before its last phrase is over still has that phrase.
 _PHRASE_BARS = 4
 _TRACKS_NAMED = 16
+# Share of its notes that a voice's melody is; and semitones: how much lower than
+# chords a voice may lie that they go with, and how much lower than the melody
+# what is as likely that.
+_ONE_VOICE, _UNDER_CHORDS, _AS_HIGH = 0.8, 12, 7
 _STEPS = melody.STEPS_PER_BAR
 # How people name the track that has the melody, and those that go with it.
 _MELODIC = re.compile(
@@ -187,6 +191,17 @@ class _Track:
   unplayed: Mapping[str, int]
 
   @property
+  def is_one_voice(self) -> bool:
+    """Whether it hardly plays more than its melody."""
+    played = self.num_notes - self.outside - self.elsewhere
+    return len(self.line) >= _ONE_VOICE * played
+
+  @property
+  def height(self) -> float:
+    """Mean pitch of its melody."""
+    return float(self.line[:, scores.PITCH].mean())
+
+  @property
   def num_bars(self) -> int:
     """In how many bars a note begins."""
     return len(np.unique(self.line[:, scores.ONSET] // melody.BEATS_PER_BAR))
@@ -200,10 +215,11 @@ def load_song(
 ) -> Song:
   """Finds the melody of a file or of a NoteSequence.
 
-  Of several tracks it is the one that is named as melodies are, else the
-  highest of those that have a note in at least half as many bars as the
-  fullest. Of parts in different metres, it is the one in 4/4 with the most
-  notes.
+  Of several tracks it is the one that is named as melodies are. Else it is of
+  those that have a note in at least half as many bars as the fullest the
+  highest, but rather one voice than chords; the report then says which others
+  are as likely. Of sections in different metres, it is the one in 4/4 with the
+  most notes.
 
   Args:
     source: path of a MIDI, MusicXML, ABC or TFRecord file, or a NoteSequence.
@@ -241,7 +257,7 @@ def load_song(
   sections = scores.sections(score)
   section = max(sections, key=lambda s: s.is_quadruple * _num_notes(score, s))
   tracks = [_track(part, section, score) for part in score.parts]
-  chosen = _chosen(tracks, track, argument, subject)
+  chosen, as_likely = _chosen(tracks, track, argument, subject)
   song = _song(os.path.splitext(name)[0], score, section, chosen)
   played = len(song.tokens) // _STEPS
   silent = played - chosen.num_bars
@@ -263,6 +279,7 @@ def load_song(
     + (', with their repeats' if _is_repeated(song.bars) else '')
     + (f' ({silent} of them without a note)' if silent else '')
     + (f', {song.qpm:g} quarter notes a minute' if song.qpm else '')
+    + (f'; as likely: {", ".join(as_likely)}' if as_likely else '')
     + f'; left out: {", ".join(left_out) or "nothing"}.'
   )
   return dataclasses.replace(song, report=report).starting(start_bar)
@@ -374,8 +391,8 @@ def _refused(
 
 def _chosen(
   tracks: list[_Track], number: int | None, argument: str, subject: str
-) -> _Track:
-  """The track that has the melody."""
+) -> tuple[_Track, list[str]]:
+  """The track that has the melody, and titles of others that may have it."""
   if number is not None:
     if not 1 <= number <= len(tracks):
       raise UserError(
@@ -388,11 +405,23 @@ def _chosen(
         f'{tracks[number - 1].title} has no note in 4/4 to take',
         'name another',
       )
-    return tracks[number - 1]
+    return tracks[number - 1], []
   able = [t for t in tracks if len(t.line)]
   fullest = max(t.num_bars for t in able)
   named = [
     t for t in able if _MELODIC.search(t.name) and not _BESIDE.search(t.name)
   ]
+  if named:
+    return max(named, key=lambda t: t.height), []
   full = [t for t in able if t.num_bars >= fullest / 2]
-  return max(named or full, key=lambda t: t.line[:, scores.PITCH].mean())
+  highest = max(t.height for t in full)
+  voices = [
+    t for t in full if t.is_one_voice and t.height >= highest - _UNDER_CHORDS
+  ]
+  among = voices or full
+  chosen = max(among, key=lambda t: t.height)
+  return chosen, [
+    t.title
+    for t in among
+    if t is not chosen and t.height >= chosen.height - _AS_HIGH
+  ]
