@@ -24,6 +24,7 @@ from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import midi
+from emotion_musicvae.files import playing
 from emotion_musicvae.files import tunes
 from emotion_musicvae.files import writers
 from emotion_musicvae.support.errors import UserError
@@ -50,10 +51,17 @@ REQUESTS = [
 ]
 
 
-def _run(folder, requests, tfrecord=False, parquet=False, **options):
+def _run(
+  folder,
+  requests,
+  tfrecord=False,
+  parquet=False,
+  asked=playing.PLAIN,
+  **options,
+):
   folder = str(folder)
   with jobs.lock(folder):
-    job = jobs.begin(requests, folder, None, tfrecord, parquet, MODEL)
+    job = jobs.begin(requests, folder, None, tfrecord, parquet, asked, MODEL)
     options = PipelineOptions([], runner='FnApiRunner', **options)
     pipeline.run(job, beam.Pipeline(options=options))
 
@@ -144,6 +152,24 @@ def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
       extension = os.path.splitext(name)[1][1:]
       content = expected[row['number']][extension]
       assert (tmp_path / name).read_bytes() == content
+
+
+def test_a_job_plays_its_melodies_as_generate_does(tmp_path):
+  """Bytes of MIDI and sound, accompanied and uneven, are those of one run."""
+  how = {'accompaniment': 'full', 'humanize': 0.4, 'loop': True}
+  formats = ('mid', 'wav')
+  request = dataclasses.replace(_request(1, 'lively', 2, 6), formats=formats)
+  _run(tmp_path, [request], asked=playing.Playing(**how))
+  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=2)
+  for row, melody in zip(_rows(tmp_path), model.generate('lively', 2, seed=6)):
+    expected = writers.contents(melody.played(**how), formats)
+    for name, extension in zip(row['files'], formats):
+      assert (tmp_path / name).read_bytes() == expected[extension]
+    tracks = note_seq.midi_file_to_note_sequence(
+      str(tmp_path / row['files'][0])
+    ).instrument_infos
+    names = ['Melody', 'Chords', 'Bass', 'Drums']
+    assert [track.name for track in tracks] == names
 
 
 @pytest.fixture(scope='module')

@@ -117,6 +117,8 @@ class Melody:
       melody.played(accompaniment='full').save('peaceful.wav')
     """
     asked = dataclasses.replace(self.playing, **changes)
+    if asked == self.playing:
+      return self
     written = arrangement.first_steps(self.note_sequence, len(self.tokens))
     return dataclasses.replace(
       self,

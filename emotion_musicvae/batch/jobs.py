@@ -39,6 +39,7 @@ from emotion_musicvae import api
 from emotion_musicvae.batch import requests
 from emotion_musicvae.batch import shards
 from emotion_musicvae.batch import storage
+from emotion_musicvae.files import playing
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support.errors import UserError
@@ -61,6 +62,7 @@ class Job:
     num_failures: how many requests cannot be met.
     tfrecord: write NoteSequences in TFRecords, not files of melodies.
     parquet: write the manifest as Parquet, not JSONL.
+    playing: how all its melodies are played.
     model: arguments of `EmotionMusicVAE.from_pretrained`.
   """
 
@@ -70,6 +72,7 @@ class Job:
   num_failures: int
   tfrecord: bool
   parquet: bool
+  playing: playing.Playing
   model: dict[str, Any]
 
   def path(self, *names: str) -> str:
@@ -163,6 +166,7 @@ def begin(
   max_errors: int | None,
   tfrecord: bool,
   parquet: bool,
+  asked: playing.Playing,
   model: dict[str, Any],
 ) -> Job:
   """Plans a job, and begins it in its folder or resumes it.
@@ -173,6 +177,7 @@ def begin(
     max_errors: how many failures to put up with; any number when None.
     tfrecord: as in `Job`.
     parquet: as in `Job`.
+    asked: how melodies are played.
     model: as in `Job`.
 
   Raises:
@@ -193,6 +198,7 @@ def begin(
       num_failures,
       tfrecord,
       parquet,
+      asked,
       model,
     )
     with storage.room_in(output_dir):
@@ -267,6 +273,7 @@ def _record(job: Job, digest: str) -> dict[str, Any]:
     'melodies': job.num_melodies,
     'output': 'tfrecord' if job.tfrecord else 'files',
     'manifest': job.manifest,
+    'playing': dataclasses.asdict(job.playing),
     'model': job.load_model().description(),
     'versions': stock.versions(),
   }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+import dataclasses
 import itertools
 import json
 import os
@@ -137,7 +138,8 @@ class GenerateShard(beam.DoFn):
       for i in items
     ]
     with _DECODING:
-      melodies = self._model.compose(orders)
+      how = dataclasses.asdict(self._job.playing)
+      melodies = [m.played(**how) for m in self._model.compose(orders)]
       if self._job.tfrecord:
         files = [[f'{folder}.tfrecord']] * len(items)
         contents = iter([_tfrecord(items, melodies)])

@@ -29,6 +29,7 @@ from absl import flags
 
 from emotion_musicvae.batch import requests
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import playing_flags
 from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import configuration
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 FLAGS = flags.FLAGS
 
+playing_flags.define()
 shared_flags.define(
   'actor_dir', 'checkpoint_file', 'config', 'emotions_file', 'run_dir'
 )
@@ -64,8 +66,8 @@ flags.DEFINE_string(
 flags.DEFINE_list(
   'output_formats',
   ['mid'],
-  'Formats of requests without any: mid, wav (audio), png (piano roll), '
-  'musicxml (sheet music).',
+  'Formats of requests without any: mid; wav, flac, mp3, ogg (audio); png '
+  '(piano roll); musicxml, mxl (sheet music).',
 )
 flags.DEFINE_bool(
   'output_tfrecord', False, 'Write TFRecords of NoteSequences, not such files.'
@@ -90,6 +92,7 @@ _SOME_FAILED = 3
 def main() -> None:
   """Runs the command as its flags say."""
   formats = _check_flags()
+  asked = playing_flags.asked()
   command.set_log(FLAGS.log)
   # Beam warns through the root logger of what it does without.
   logging.getLogger().setLevel(getattr(logging, FLAGS.log))
@@ -130,6 +133,7 @@ def main() -> None:
         FLAGS.max_errors,
         FLAGS.output_tfrecord,
         FLAGS.manifest == 'parquet',
+        asked,
         {
           'config': FLAGS.config,
           'checkpoint_file': FLAGS.checkpoint_file,
