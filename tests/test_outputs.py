@@ -487,6 +487,7 @@ def test_a_picture_never_shows_boxes(monkeypatch, tmp_path):
     'ttflist',
     [pianoroll.font_manager.FontEntry(fname=default, name='DejaVu Sans')],
   )
+  monkeypatch.setattr(pianoroll.font_manager, 'findSystemFonts', lambda: [])
   monkeypatch.setattr(
     pianoroll.figure.SubFigure,
     'suptitle',
@@ -494,6 +495,23 @@ def test_a_picture_never_shows_boxes(monkeypatch, tmp_path):
   )
   _written(tmp_path, [_melody(emotion='peaceful')], ['png'])
   assert drawn == ['peaceful: C major, 84 quarter notes a minute']
+
+
+def test_a_font_that_was_installed_since_is_found(monkeypatch):
+  """matplotlib's list of fonts is from before; the letter is not in DejaVu."""
+  manager = pianoroll.font_manager
+  before = list(manager.fontManager.ttflist)
+  new = next(f for f in before if f.name == 'STIXNonUnicode')
+  plain = manager.findfont('DejaVu Sans')
+  letters = [
+    set(pianoroll.ft2font.FT2Font(path).get_charmap())
+    for path in (new.fname, plain)
+  ]
+  name = chr(min(c for c in letters[0] - letters[1]))
+  old = [manager.FontEntry(fname=plain, name='DejaVu Sans')]
+  monkeypatch.setattr(manager.fontManager, 'ttflist', old)
+  monkeypatch.setattr(manager, 'findSystemFonts', lambda: [plain, new.fname])
+  assert pianoroll.readable(name, 'x') == (name, 'STIXNonUnicode')
 
 
 class _Page(html.parser.HTMLParser):

@@ -4,7 +4,10 @@ What other pictures of melodies are drawn with is public: `draw_notes`,
 `draw_bar_lines`, `readable` and `save`.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
 from typing import BinaryIO
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 _DPI = 100
 # Comes with matplotlib and has a box for every letter.
 _BOXES = 'Last Resort'
+_OTHER_HATCH = '/////'  # of notes that are no chord tones
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 _NAMES = {0: 'C', 4: 'E', 7: 'G'}
 # Of a measure: its name, and where its scale begins and ends.
@@ -45,21 +49,41 @@ def readable(name: str, instead: str) -> tuple[str, str | None]:
     `(text, family)`: the name or what stands for it, and a font's name; None
     for the default font.
   """
-  fonts = font_manager.fontManager.ttflist
   default = font_manager.findfont(font_manager.FontProperties())
-  for path, family in [
-    (default, None),
-    *sorted(
-      (font.fname, font.name) for font in fonts if _BOXES not in font.name
-    ),
-  ]:
-    try:
-      letters = ft2font.FT2Font(path)
-    except (OSError, RuntimeError):
-      continue
-    if all(letters.get_char_index(ord(c)) for c in name if not c.isspace()):
-      return name, family
+  if _has_letters(default, name):
+    return name, None
+  known = font_manager.fontManager
+  for family in _families(known.ttflist, name):
+    return name, family
+  # matplotlib keeps a list of fonts, which does not know what was installed
+  # since it was made.
+  paths = {font.fname for font in known.ttflist}
+  for path in sorted(set(font_manager.findSystemFonts()) - paths):
+    if _has_letters(path, name):
+      with contextlib.suppress(OSError, RuntimeError):
+        known.addfont(path)
+  for family in _families(known.ttflist, name):
+    return name, family
   return instead, None
+
+
+def _families(
+  fonts: Sequence[font_manager.FontEntry], name: str
+) -> Iterator[str]:
+  """Fonts that have every letter of a name, in the order of their paths."""
+  for path, family in sorted(
+    (font.fname, font.name) for font in fonts if _BOXES not in font.name
+  ):
+    if _has_letters(path, name):
+      yield family
+
+
+def _has_letters(path: str, name: str) -> bool:
+  try:
+    letters = ft2font.FT2Font(path)
+  except (OSError, RuntimeError):
+    return False
+  return all(letters.get_char_index(ord(c)) for c in name if not c.isspace())
 
 
 def melody_figure(
@@ -123,7 +147,8 @@ def _draw_roll(
       step, 1.01, f' {symbol}', transform=panel.get_xaxis_transform(), size=13
     )
   panel.set_xlabel(
-    'bar; blue: chord tones, red: other notes; dashed: mean pitch asked for'
+    'bar; blue: chord tones, red and hatched: other notes; '
+    'dashed: mean pitch asked for'
   )
 
 
@@ -161,13 +186,18 @@ def draw_notes(
     pitches: [N] MIDI pitches.
     in_chord: [N] whether they are chord tones.
   """
-  for group, colour in ((in_chord, 'C0'), (~in_chord, 'C3')):
+  # Told apart without colours, too.
+  for group, colour, hatch in (
+    (in_chord, 'C0', ''),
+    (~in_chord, 'C3', _OTHER_HATCH),
+  ):
     panel.barh(
       pitches[group],
       (ends - starts)[group],
       0.9,
       starts[group],
       color=colour,
+      hatch=hatch,
       edgecolor='white',
       linewidth=0.5,
     )

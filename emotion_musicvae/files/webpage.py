@@ -11,8 +11,11 @@ import numpy as np
 import pretty_midi
 
 from emotion_musicvae.files import arrangement
+from emotion_musicvae.music import melody as melody_grid
 
 if TYPE_CHECKING:
+  import note_seq
+
   from emotion_musicvae.files import writers
 
 _MODES = {'major': '장조', 'minor': '단조'}
@@ -78,6 +81,17 @@ def page(
   return text.encode('utf-8')
 
 
+def _knots(sequence: 'note_seq.NoteSequence') -> list[tuple[float, float]]:
+  """Where a sequence has come to at each change of its tempo and at its end."""
+  knots, steps = [], 0.0
+  times = [tempo.time for tempo in sequence.tempos[1:]] + [sequence.total_time]
+  for tempo, end in zip(sequence.tempos, times):
+    knots.append((tempo.time, steps))
+    quarters = (end - tempo.time) * tempo.qpm / 60.0
+    steps += quarters * melody_grid.STEPS_PER_QUARTER
+  return [*knots, (sequence.total_time, steps)]
+
+
 def _card(
   melody: 'writers.Melody', contents: Mapping[str, bytes], stem: str
 ) -> dict[str, Any]:
@@ -109,6 +123,8 @@ def _card(
     ],
     'data': {
       'seconds': sequence.total_time,
+      # Where the tempo changes, as (seconds, steps).
+      'tempos': _knots(sequence),
       'steps': arrangement.num_steps(sequence),
       'notes': arrangement.notes(sequence),
       'chords': arrangement.chords(sequence),
