@@ -432,6 +432,7 @@ _NEEDLESS = {
   'an SMPTE offset out of range': b'\xff\x54\x05\x7f\x63\x63\x63\x63',
   'a short SMPTE offset': b'\xff\x54\x01\x00',
   'a metre of two bytes': b'\xff\x58\x02\x03\x02',
+  'a metre in no unit that sounds': b'\xff\x58\x04\x01\xc8\x18\x08',
   'a metre of nothing': b'\xff\x58\x04\x00\x02\x18\x08',
   'a tempo of two bytes': b'\xff\x51\x02\x07\xa1',
   'no tempo': b'\xff\x51\x03\x00\x00\x00',

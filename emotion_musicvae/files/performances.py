@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _QPM = 120.0  # quarter notes a minute where nothing is said, as MIDI has it
 _DRUMS = 9  # channel, from 0
+_FINEST = 64  # unit of a metre; a damaged file has millions of bars a beat
 # How far a metre may stand beside the bar line that it belongs to, and two
 # instruments overlap that take turns, in quarter notes.
 _BESIDE = 0.25
@@ -256,7 +257,7 @@ def _track(messages: Iterable[Any], ticks_per_quarter: int) -> _Track:
       name = name or message.name.strip('\0 ')
     elif kind == 'set_tempo' and message.tempo:
       track.tempos.append((time, mido.tempo2bpm(message.tempo)))
-    elif kind == 'time_signature' and message.numerator:
+    elif kind == 'time_signature':
       track.metres.append((time, message.numerator, message.denominator))
   onsets = sorted({onset for onset, *_ in ended})
   following = dict(itertools.pairwise(onsets))
@@ -340,6 +341,8 @@ def _score(
     return too_long
   changes = [(0.0, 4, 4)]
   for time, numerator, denominator in sorted(metres, key=lambda m: m[0]):
+    if numerator <= 0 or not 0 < denominator <= _FINEST:
+      continue
     start, *metre = changes[-1]
     bar = 4.0 * metre[0] / metre[1]
     whole = start + round((time - start) / bar) * bar

@@ -32,9 +32,9 @@ _Tokens: TypeAlias = npt.NDArray[np.uint8]
 # Music that stops before its last phrase is over still has that phrase.
 _PHRASE_BARS = 4
 _TRACKS_NAMED = 16
-# Share of its notes that a voice's melody is; and semitones: how much lower than
-# chords a voice may lie that they go with, and how much lower than the melody
-# what is as likely that.
+# Share of its notes that a voice's melody is; and semitones: how much lower
+# than chords a voice may lie that they go with, and how much lower than the
+# melody what is as likely that.
 _ONE_VOICE, _UNDER_CHORDS, _AS_HIGH = 0.8, 12, 7
 _STEPS = melody.STEPS_PER_BAR
 # How people name the track that has the melody, and those that go with it.
