@@ -198,6 +198,17 @@ def test_a_blend_is_played_in_between():
     )
 
 
+def test_a_lesser_intensity_is_played_less():
+  gloomy, plain = catalogue.find('gloomy'), catalogue.Emotion()
+  assert catalogue.softened(gloomy, 1.0) == gloomy
+  none, half = (catalogue.softened(gloomy, i) for i in (0.0, 0.5))
+  assert (none.loudness, none.velocity) == (plain.loudness, plain.velocity)
+  assert half.loudness == (plain.loudness + gloomy.loudness) / 2
+  # The rest is the emotion's.
+  assert none.chords == gloomy.chords
+  assert none.mean_pitch == gloomy.mean_pitch
+
+
 @pytest.mark.parametrize(
   ('asked', 'words'),
   [

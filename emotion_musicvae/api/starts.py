@@ -55,7 +55,7 @@ class Start:
       intensity: how far it is followed, from 0 to 1.
     """
     assert emotion is not None  # Only a melody can stay as it is.
-    return emotion
+    return catalogue.softened(emotion, intensity)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,9 @@ class SongStart(Start):
       return self._itself()
     qpm = self.song.qpm or emotion.qpm
     qpm = qpm ** (1.0 - intensity) * emotion.qpm**intensity
-    return dataclasses.replace(emotion, qpm=round(qpm, 6))
+    return dataclasses.replace(
+      catalogue.softened(emotion, intensity), qpm=round(qpm, 6)
+    )
 
   def _itself(self) -> catalogue.Emotion:
     """What the melody measures, as if it were an emotion without chords."""

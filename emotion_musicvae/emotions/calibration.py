@@ -337,12 +337,18 @@ def summarize(
   tempo_from = ''
   if np.isnan(qpm):
     qpm, tempo_from = near.qpm, f'; tempo of {near.name}'
+  # Music does not say how loud it is, nor on what it is played.
   emotion = dataclasses.replace(
-    asked,
+    near,
+    name=asked.name,
+    alias=asked.alias,
+    mean_pitch=asked.mean_pitch,
+    onsets_per_bar=asked.onsets_per_bar,
+    mode=asked.mode,
     chords=chords,
     qpm=round(float(np.clip(qpm, 10, 400)), 1),
     basis=f'mean of {len(measured)} labelled pieces; chords {chords_from}'
-    + tempo_from,
+    + f'{tempo_from}; played as {near.name}',
   )
   return Reference(
     emotion,

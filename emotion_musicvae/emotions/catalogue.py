@@ -356,6 +356,24 @@ def blend(parts: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
   )
 
 
+def softened(emotion: Emotion, intensity: float) -> Emotion:
+  """An emotion that is played part of the way from one of no expression.
+
+  Args:
+    emotion: `Emotion`.
+    intensity: how far, from 0 (as an `Emotion` is played that says nothing of
+      it) to 1 (as it says).
+  """
+  if intensity == 1.0:
+    return emotion
+  plain = Emotion()
+  played: dict[str, Any] = {}
+  for name in _EXPRESSION:
+    before, own = getattr(plain, name), getattr(emotion, name)
+    played[name] = round(before + intensity * (own - before), 6)
+  return dataclasses.replace(emotion, **played)
+
+
 def with_targets(emotion: Emotion, text: str) -> Emotion:
   """An emotion with some of its targets replaced.
 
