@@ -423,6 +423,19 @@ def test_pitches_sound_as_written():
     )
 
 
+def test_a_program_that_a_soundfont_lacks_is_told_in_one_line(monkeypatch):
+  name = audio.tinysoundfont.Synth.sfpreset_name
+  monkeypatch.setattr(
+    audio.tinysoundfont.Synth,
+    'sfpreset_name',
+    # Of another bank, where the font has nothing.
+    lambda self, font, bank, preset: name(self, font, 77, preset),
+  )
+  melody = _melody(emotion='melancholy').played(soundfont=audio.SOUNDFONT)
+  with pytest.raises(UserError, match=r'soundfont: .* no sound for program 42'):
+    audio.render(melody.note_sequence, -20.0, melody.playing)
+
+
 def test_every_kind_of_sound_file_holds_the_same_sound():
   rng = np.random.default_rng(0)
   time = np.arange(3 * 44100)[:, None] / 44100
