@@ -339,6 +339,29 @@ def test_a_tie_lengthens_its_own_note(tmp_path):
   assert not (song.tokens == melody.NOTE_OFF).any()
 
 
+def test_two_voices_tie_the_same_pitch_each_its_own(tmp_path):
+  def voice(number, *notes):
+    return ''.join(
+      _note(pitch, length, tie=tie, after=f'<voice>{number}</voice>')
+      for pitch, length, tie in notes
+    )
+
+  back = '<backup><duration>4</duration></backup>'
+  measures = [
+    voice(1, (72, 4, ['start'])) + back + voice(2, (72, 4, ['start'])),
+    voice(1, (72, 1, ['stop']), (74, 3, []))
+    + back
+    + voice(2, (72, 3, ['stop']), (60, 1, [])),
+  ]
+  score = next(readers.read_scores(_xml(tmp_path, measures)))
+  assert score.parts[0].notes[:, :3].tolist() == [
+    [0, 5, 72],
+    [0, 7, 72],
+    [5, 3, 74],
+    [7, 1, 60],
+  ]
+
+
 @pytest.mark.parametrize(
   ('first', 'last', 'passes'),
   [('1, 2', '3', 3), ('1,2,3', '4', 4), ('1', '2', 2)],

@@ -38,6 +38,7 @@ class _Event(NamedTuple):
     duration: how long it lasts.
     pitch: MIDI, as it sounds.
     staff: from 1.
+    voice: as the file names it.
     continues: whether a tie leads to it.
     goes_on: whether a tie leads away from it.
   """
@@ -46,6 +47,7 @@ class _Event(NamedTuple):
   duration: float
   pitch: int
   staff: int
+  voice: str
   continues: bool
   goes_on: bool
 
@@ -152,7 +154,7 @@ def document_score(
   bars: list[scores.Bar] = []
   tempos: list[tuple[float, float]] = []
   notes: list[list[tuple[float, float, int, int]]] = [[] for _ in read]
-  tied: list[dict[int, int]] = [{} for _ in read]  # pitch: index of its note
+  tied: list[dict[int, dict[str, int]]] = [{} for _ in read]
   start, number = 0.0, 0
   for i in order:
     measure = measures[i]
@@ -317,6 +319,7 @@ class _Reader:
         duration,
         midi,
         int(element.findtext('staff') or 1),
+        element.findtext('voice') or '',
         bool(ties & {'stop', 'continue'}),
         bool(ties & {'start', 'continue'}),
       )
@@ -448,12 +451,23 @@ def _play(
   events: Sequence[_Event],
   start: float,
   notes: list[tuple[float, float, int, int]],
-  tied: dict[int, int],
+  tied: dict[int, dict[str, int]],
 ) -> None:
-  """Adds the notes of a bar; what is tied lengthens the note before it."""
+  """Adds the notes of a bar; what is tied lengthens the note before it.
+
+  Args:
+    events: of the bar.
+    start: when it begins.
+    notes: of the part so far.
+    tied: where in them those are that a tie leads away from, by pitch and
+      voice. A tie may lead to another voice.
+  """
   for event in sorted(events):
     onset = start + event.onset
-    i = tied.pop(event.pitch, None) if event.continues else None
+    waiting = tied.setdefault(event.pitch, {})
+    i = None
+    if event.continues and waiting:
+      i = waiting.pop(event.voice if event.voice in waiting else min(waiting))
     if i is not None:
       first, length, pitch, staff = notes[i]
       if abs(first + length - onset) < 1e-3:
@@ -464,4 +478,4 @@ def _play(
       i = len(notes)
       notes.append((onset, event.duration, event.pitch, event.staff))
     if event.goes_on:
-      tied[event.pitch] = i
+      waiting[event.voice] = i
