@@ -5,7 +5,7 @@ PYTHON ?= python3
 
 demo: .venv/demo
 	.venv/bin/emotion_musicvae_generate --emotion=평화로움 --output_dir=out \
-	  --output_formats=mid,wav,png,musicxml,html --accompaniment=chords
+	  --output_formats=mid,wav,png,musicxml,html --accompaniment=full
 
 test: .venv/test
 	.venv/bin/python -m pytest -q -m "not slow"
