@@ -191,6 +191,19 @@ def test_notation_and_records_are_measured_as_midi_is(tmp_path):
   )
 
 
+@pytest.mark.parametrize('metre', ['3/4', '6/8'])
+def test_music_in_every_metre_is_measured(tmp_path, metre):
+  path = tmp_path / 'tune.abc'
+  path.write_text(
+    f'X:1\nT:t\nM:{metre}\nL:1/8\nQ:1/4=90\nK:G\n' + 'GABcde|' * 32 + '\n'
+  )
+  (measured,), refusals = calibration.measure_file((str(path), True))
+  assert not refusals
+  assert measured.mean_pitch == pytest.approx((67 + 69 + 71 + 72 + 74 + 76) / 6)
+  assert measured.onsets_per_bar == pytest.approx(8)  # in four quarters
+  assert measured.qpm == 90
+
+
 def test_tempo_is_quarter_notes_by_minutes():
   sequence, _ = _compose(MAJOR, 66, 7, 120, seed=0)
   sequence.tempos.add(time=24, qpm=60)  # the last 8 of 32 seconds

@@ -199,6 +199,8 @@ def test_no_metre_is_the_reason_that_is_told(tmp_path):
     ('|:C4|1,2 D4:|3 E4|]', 'CDCDCE'),
     ('|:C4|[1-3 D4:|[4 E4|]', 'CDCDCDCE'),
     ('|:C4|1 D4:|2 E4|F4|G4|', 'CDCE FG'),
+    ('|:C4|\\\n1 D4:|2 E4|]', 'CDCE'),
+    ('|:C4|\\\n|1 D4:|2 E4|]', 'CDCE'),
     ('C4|D4::E4|F4:|', 'CDCD EFEF'),
     ('|:C4|D4:||:E4|F4:|', 'CDCD EFEF'),
     ('C4:|D4||E4:|', 'CC D EE'),

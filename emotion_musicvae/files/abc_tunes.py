@@ -21,6 +21,8 @@ _UNSUNG = re.compile(r'%.*|"[^"]*"|\[[A-Za-z]:[^\]]*\]|![^!\n]*!')
 _FIELD = re.compile(r'[A-Za-z]:|%%')
 # The passes of an ending, as `[1-3`.
 _RANGE = re.compile(r'(?<=[\[|])([1-9])-([1-9])')
+# A line that goes on amid a bar line and the number of its ending.
+_BROKEN_ENDING = re.compile(r'\|\\[ \t]*\n[ \t]*\|?(?=[1-9])')
 # A field at the end of a line of music, where its brackets were forgotten.
 _UNBRACKETED = re.compile(r'(?<=[|:\]]) *([KLM]:[^|\[\]%\n]+?)\s*$')
 
@@ -80,7 +82,7 @@ def _tune_lines(body: str) -> list[str]:
   """The lines of a tune, which ends at the first empty one after its key."""
   lines: list[str] = []
   in_tune = not re.search(r'^K:', body, re.MULTILINE)
-  for line in body.split('\n'):
+  for line in _BROKEN_ENDING.sub('|', body).split('\n'):
     if in_tune and not line.strip():
       break
     if not in_tune and not _FIELD.match(line):
