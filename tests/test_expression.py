@@ -12,6 +12,7 @@ from emotion_musicvae.emotions import references
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import expression
 from emotion_musicvae.files import playing
+from emotion_musicvae.files import songs
 from emotion_musicvae.music import melody
 from emotion_musicvae.support.errors import UserError
 
@@ -196,6 +197,16 @@ def test_a_blend_is_played_in_between():
     assert getattr(blend, name) == pytest.approx(
       (getattr(lively, name) + getattr(gloomy, name)) / 2
     )
+
+
+def test_what_was_played_is_read_as_it_was_written():
+  """A NoteSequence of this package: staccato, uneven, slowing, accompanied."""
+  tokens = references.load_melodies()[7]
+  sequence = played(
+    tune(7), 'lively', humanize=1.0, ritardando=True, accompaniment='full'
+  )
+  read = songs.load_song(sequence)
+  assert (read.tokens[:256] == tokens).all()
 
 
 def test_a_lesser_intensity_is_played_less():

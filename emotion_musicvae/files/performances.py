@@ -23,6 +23,7 @@ import numpy as np
 from emotion_musicvae.files import encodings
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
+from emotion_musicvae.music import melody
 
 if TYPE_CHECKING:
   import note_seq
@@ -150,6 +151,18 @@ def sequence_score(
     i = max(int(np.searchsorted(times, time, side='right')) - 1, 0)
     return float(passed[i] + (time - times[i]) * rates[i])
 
+  # One of this package's own has the steps that are written beside the times
+  # that are played; see `expression`.
+  own = sequence.total_quantized_steps and not sequence.HasField(
+    'quantization_info'
+  )
+
+  def span(note: Any) -> tuple[float, float]:
+    if own:
+      steps = note.quantized_start_step, note.quantized_end_step
+      return tuple(step / melody.STEPS_PER_QUARTER for step in steps)
+    return quarters(note.start_time), quarters(note.end_time)
+
   by_instrument: dict[int, list[Any]] = {}
   for note in sequence.notes:
     if note.velocity:
@@ -160,10 +173,7 @@ def sequence_score(
       number,
       names.get(i, ''),
       None if by_instrument[i][0].is_drum else by_instrument[i][0].program,
-      [
-        (quarters(n.start_time), quarters(n.end_time), n.pitch)
-        for n in by_instrument[i]
-      ],
+      [(*span(n), n.pitch) for n in by_instrument[i]],
     )
     for number, i in enumerate(sorted(by_instrument), 1)
   ]
