@@ -210,6 +210,13 @@ def test_three_four_is_seen_wherever_it_is_said(tmp_path, where, time):
   assert refusal.detail == '3/4'
 
 
+@pytest.mark.parametrize('time', [6.5, 8, 13.25])
+def test_a_metre_that_is_said_again_changes_nothing(tmp_path, time):
+  head = _track(_metre(4, 4), _metre(4, 4, time))
+  song = songs.load_song(_file(tmp_path, head, _track(*_notes(*_scale(32)))))
+  assert _played(song) == _expected(_scale(32))
+
+
 def test_a_note_just_before_its_metre_belongs_to_it(tmp_path):
   early = 15 / TICKS
   notes = [(6 - early, 1, 72), *_scale(31, first=7)]
@@ -410,6 +417,14 @@ def test_what_fills_in_while_the_melody_rests_is_left_out(tmp_path, beats):
   assert _played(songs.load_song(_file(tmp_path, _track(*_notes(*leaps))))) == (
     _expected(leaps)
   )
+
+
+def test_a_melody_may_leap_an_octave_over_chords(tmp_path):
+  # From the top of the scale to its bottom, and on by step.
+  parts = [_scale(32, low=low) for low in (12, 5, 0, -12)]
+  notes = [note for part in parts for note in part]
+  song = songs.load_song(_file(tmp_path, _track(*_notes(*notes))))
+  assert _played(song) == _expected(parts[0])
 
 
 def test_with_a_pedal_the_melody_still_goes_down(tmp_path):

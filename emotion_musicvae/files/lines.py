@@ -17,8 +17,9 @@ from emotion_musicvae.music import melody
 # melody may rest while what is an octave lower fills in.
 _ORNAMENT, _HIDES, _FILLS = 0.125, 0.25, 2.0
 # Semitones: by how much a note has to lie higher to hide another, where notes
-# ring on and where they do not; and by how much lower what fills in lies.
-_RINGING, _HELD, _BELOW = 8, 1, 12
+# ring on and where they do not; and by how much what fills in lies lower than
+# the melody before it, and after it.
+_RINGING, _HELD, _BELOW, _BACK = 8, 1, 12, 7
 # Notes of a part for each of its line from which on others play along.
 _POLYPHONIC = 1.2
 
@@ -189,7 +190,11 @@ def _filling_in(line: scores.Notes) -> np.ndarray:
       and onsets[j] - onsets[i + 1] <= _FILLS
     ):
       j += 1
-    if j < len(line) and pitches[i] - pitches[j] < _BELOW:
+    if (
+      j < len(line)
+      and pitches[i] - pitches[j] < _BELOW
+      and pitches[j] - pitches[j - 1] >= _BACK
+    ):
       low[i + 1 : j] = True  # Of nothing where the melody goes on at once.
       i = j
     else:

@@ -353,6 +353,8 @@ def _score(
   for time, numerator, denominator in sorted(metres, key=lambda m: m[0]):
     if numerator <= 0 or not 0 < denominator <= _FINEST:
       continue
+    if (numerator, denominator) == changes[-1][1:]:
+      continue  # Said again, wherever that is.
     start, *metre = changes[-1]
     bar = 4.0 * metre[0] / metre[1]
     whole = start + round((time - start) / bar) * bar
