@@ -187,6 +187,12 @@ def test_the_bars_in_four_four_are_taken_and_the_others_named(tmp_path, music):
   assert '2 bars in 3/4' in song.report
 
 
+def test_a_tune_that_would_take_minutes_is_refused_at_once(tmp_path):
+  for music in ('CDEF|' * 10_000, 'P:A\n' + 'CDEF|' * 200):
+    with pytest.raises(UserError, match='too long .more than 32 KiB of ABC'):
+      _abc(tmp_path, music, head='M:4/4\nL:1/4\nP:A99\n')
+
+
 def test_no_metre_is_the_reason_that_is_told(tmp_path):
   with pytest.raises(UserError, match=r'not in 4/4 \(no metre\)'):
     _abc(tmp_path, 'CDEF|GABc|', head='M:none\nL:1/4\n')

@@ -13,7 +13,9 @@ from emotion_musicvae.files import notation
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 
-_MAX_PARTS = 256
+# Of the P: of a tune; and characters of one with its parts written out, which
+# take abc2xml a millisecond each.
+_MAX_PARTS, _MAX_TEXT = 64, 2**15
 # An ABC note, rest or multiplied bar that no music has: abc2xml would write
 # millions of bars out.
 _HUGE = re.compile(r'\d{4,}')
@@ -62,6 +64,10 @@ def _abc_score(
       tune_name, tunes.TOO_LONG, f'a note of {huge[0][:9]} lengths'
     )
   text = '\n'.join([lines[0], *shared, *_in_order(lines[1:])]) + '\n'
+  if len(text) > _MAX_TEXT:
+    return tunes.Refusal(
+      tune_name, tunes.TOO_LONG, f'more than {_MAX_TEXT // 1024} KiB of ABC'
+    )
   try:
     documents = abc2xml.getXmlDocs(text)
   except Exception as e:  # pylint: disable=broad-except
