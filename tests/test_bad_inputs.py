@@ -288,8 +288,8 @@ ROWS = [
   ('generate', [G, '--hparams=chord'], 'name=value'),
   ('generate', [G, '--hparams=chord=[1'], 'not closed'),
   ('generate', [G, '--tempo=3'], 'tempo'),
-  ('generate', [G, '--output_formats=mid,flac'], "'flac'"),
-  ('generate', [G, '--output_formats='], 'mid, wav, png'),
+  ('generate', [G, '--output_formats=mid,aiff'], "'aiff'"),
+  ('generate', [G, '--output_formats='], 'mid, wav, flac'),
   ('generate', [G, '--accompaniment=bass'], 'none, chords, full'),
   ('generate', [G, '--accompaniment=full', '--style=walz'], 'waltz?'),
   ('generate', [G, '--style=waltz'], 'goes with an accompaniment'),
@@ -351,8 +351,8 @@ ROWS = [
   ('batch', ['--requests=r.jsonl', '--seed=-1', JOB], '--seed'),
   (
     'batch',
-    ['--requests=r.jsonl', '--output_formats=flac', JOB],
-    "--output_formats: there is no 'flac'; there are mid, wav, png, musicxml",
+    ['--requests=r.jsonl', '--output_formats=aiff', JOB],
+    "--output_formats: there is no 'aiff'; there are mid, wav, flac, mp3, ogg",
   ),
   (
     'batch',
@@ -573,7 +573,7 @@ def stop(*arguments, **settings):
     'from emotion_musicvae.musicvae import checkpoints as c; c.read = stop',
     'from emotion_musicvae.api import stages as g; g.measure = stop',
     'import json; json.dumps = stop',
-    'from emotion_musicvae.files import writers as o; o.midi = stop',
+    'from emotion_musicvae.files import midi as o; o.midi = stop',
     # One file has its name already, the next has not.
     'import os\ndone, real = [], os.rename\n'
          'def rename(*a):\n  done.append(a)\n'

@@ -110,8 +110,8 @@ def test_a_tfrecord_holds_no_sound():
     ('{"emotion": "clear", "temperature": 0}', 'temperature: expected'),
     ('{"emotion": "clear", "intensity": 1.1}', 'intensity: expected'),
     (
-      '{"emotion": "clear", "formats": ["flac"]}',
-      "formats: there is no 'flac'",
+      '{"emotion": "clear", "formats": ["aiff"]}',
+      "formats: there is no 'aiff'",
     ),
     (
       '{"emotion": "clear", "formats": "mid,html"}',
