@@ -391,6 +391,18 @@ def test_endings_are_played_in_the_passes_they_name(
   assert 'bars 1 to 3, with their repeats' in song.report
 
 
+def test_a_jump_that_is_not_followed_is_told(tmp_path):
+  jump = '<direction><sound dacapo="yes"/></direction>'
+  parts = [[*_EIGHT[:-1], _EIGHT[-1] + jump], _EIGHT]
+  path = _xml(tmp_path, *parts, names=['Drone', 'Voice'])
+  assert (
+    "left out: part 1 'Drone', 1 D.C. jump." in songs.load_song(path).report
+  )
+  song = _abc(tmp_path, 'CDEF|GABc!D.C.!|')
+  assert _pitches(song) == list(SCALE)
+  assert 'left out: 1 D.C. jump.' in song.report
+
+
 @pytest.mark.parametrize('times', [2, 3, 4])
 def test_a_repeat_says_how_often(tmp_path, times):
   repeat = _repeat('backward', f'times="{times}"')

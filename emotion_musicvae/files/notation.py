@@ -28,6 +28,7 @@ _UNITS = {
   '16th': 0.25,
 }
 _MAX_PASSES = 32
+_JUMPS = {'dacapo': 'D.C. jump', 'dalsegno': 'D.S. jump'}
 
 
 class _Event(NamedTuple):
@@ -167,6 +168,9 @@ def document_score(
       _play(events, start, notes[part], tied[part])
     start += measure.length
   titles = _names(root)
+  jumps: collections.Counter[str] = collections.Counter()
+  for reader in read:
+    jumps |= reader.jumps
   return scores.Score(
     name,
     tuple(
@@ -175,7 +179,7 @@ def document_score(
         title,
         np.array(sorted(notes[n]), np.float64).reshape(-1, 4),
         reader.is_drum,
-        dict(reader.unplayed),
+        dict(reader.unplayed | jumps),
       )
       for n, (reader, title) in enumerate(
         zip(read, (titles.get(part.get('id', ''), '') for part in parts))
@@ -222,12 +226,14 @@ class _Reader:
     measures: its `_Measure`s; each has the events of this part alone.
     is_drum: whether all its notes are unpitched.
     unplayed: as in `scores.Part`.
+    jumps: likewise of jumps by words, which stand in one part for all.
   """
 
   def __init__(self, part: ElementTree.Element, is_abc: bool):
     self._is_abc = is_abc
     self._altered: dict[str, int] = {}  # in this bar
     self.unplayed: collections.Counter[str] = collections.Counter()
+    self.jumps: collections.Counter[str] = collections.Counter()
     self._divisions = 1.0
     self._transpose = 0
     self._metre: tuple[int, int] | None = None
@@ -255,6 +261,9 @@ class _Reader:
       elif child.tag == 'barline':
         self._barline(child, measure)
       elif child.tag in ('direction', 'sound'):
+        for sound in child.iter('sound'):
+          for sign, jump in _JUMPS.items():
+            self.jumps[jump] += sign in sound.attrib
         tempo = _tempo(child)
         if tempo:
           measure.tempos.append((self._now, tempo))

@@ -63,8 +63,8 @@ class Part:
     notes: [N, 4] float64 of onset and duration in quarter notes, MIDI pitch and
       staff from 1 on, in order of onset.
     is_drum: whether its pitches are none.
-    unplayed: how many there are of each kind of note that is written but that
-      no melody has, as `{'grace note': 2}`.
+    unplayed: how many there are of each thing that is written but not played
+      in a melody, as `{'grace note': 2}`.
   """
 
   title: str
