@@ -102,6 +102,7 @@ import emotion_musicvae
 from emotion_musicvae.emotions import catalogue, references
 from emotion_musicvae.musicvae import checkpoints, stock
 from emotion_musicvae.steering import learner as learners
+from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 from magenta.models.music_vae import trained_model
 entry, _ = configuration.load_model_config('hierdec-mel_16bar')
@@ -112,7 +113,7 @@ z = np.random.default_rng(0).standard_normal([32, 512]).astype('f')
 theirs = trained_model.TrainedModel(
   stock.magenta_config(entry['base'], entry['hparams']), 32, {prefix!r})
 learner = learners.make(
-  weights, (z, np.ones_like(z)), catalogue.load(), h, 0)
+  weights, sampling.Tunes(*[z, np.ones_like(z)] * 2), catalogue.load(), h, 0)
 def seconds(function):
   start = time.monotonic()
   function()

@@ -16,6 +16,7 @@ SETTINGS = {
   'replay_size': 8,
   'replay_batch_size': 8,
   'real_melodies': 32,
+  'adapted_melodies': 32,
 }
 
 

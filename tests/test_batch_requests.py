@@ -16,7 +16,9 @@ from emotion_musicvae.support.errors import UserError
 
 def _requests(rows, seed=0, tfrecord=False):
   known = catalogue.load()
-  return list(requests.parse(rows, known, seed, 0.5, 1.0, ('mid',), tfrecord))
+  return list(
+    requests.parse(rows, known, seed, 0.5, 1.0, 1.0, ('mid',), tfrecord)
+  )
 
 
 def _jsonl(*lines):

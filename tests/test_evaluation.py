@@ -13,6 +13,7 @@ def _measured(emotions, **changes):
     'mean_pitch': [e.mean_pitch for e in emotions],
     'onsets_per_bar': [e.onsets_per_bar for e in emotions],
     'chord_tone_rate': [1.0] * len(emotions),
+    'chord_tones_on_beat': [1.0] * len(emotions),
     'energy': [0.5] * len(emotions),
     'reference_energy': [0.5] * len(emotions),
     'repeated_notes': [0.1] * len(emotions),
@@ -45,10 +46,20 @@ def test_a_hit_takes_pitch_density_and_chords(emotions):
   for changes in (
     {'mean_pitch': pitch},
     {'onsets_per_bar': onsets},
-    {'chord_tone_rate': [0.74] * 9},
+    {'chord_tone_rate': [0.61] * 9},
+    {'chord_tones_on_beat': [0.71] * 9},
   ):
     scores = metrics.scores(_measured(emotions, **changes), targets, emotions)
     np.testing.assert_array_equal(scores['hit_rate'], 0.0)
+
+
+def test_a_strict_hit_takes_three_chord_tones_in_four(emotions):
+  targets = conditions.Condition.of(emotions)
+  for share, strict in ((0.74, 0.0), (0.76, 1.0)):
+    measured = _measured(emotions, chord_tone_rate=[share] * 9)
+    scores = metrics.scores(measured, targets, emotions)
+    np.testing.assert_array_equal(scores['hit_rate'], 1.0)
+    np.testing.assert_array_equal(scores['strict_hit_rate'], strict)
 
 
 def test_silence_is_no_hit_and_no_emotion(emotions):

@@ -22,7 +22,12 @@ def _tokens(pitches, every=4):
 
 
 def _condition(
-  chords='C', mean_pitch=64.0, onsets_per_bar=4.0, energy=0.4, batch=1
+  chords='C',
+  mean_pitch=64.0,
+  onsets_per_bar=4.0,
+  energy=0.4,
+  batch=1,
+  final=None,
 ):
   fit, sounding = harmony.chord_tones(chords)
   return conditions.Condition(
@@ -31,11 +36,12 @@ def _condition(
     tf.fill([batch], energy),
     tf.constant(np.stack([fit] * batch)),
     tf.constant(np.stack([sounding] * batch)),
+    tf.one_hot([-1 if final is None else final] * batch, 12),
   )
 
 
 def _pitch(tokens, condition, **kwargs):
-  kwargs = {'free_foreign': 0.0, **kwargs}
+  kwargs = {'free_on_beat': 0.0, 'free_foreign': 0.0, **kwargs}
   terms = losses.PitchLoss(**kwargs)(expectation.one_hot(tokens), condition)
   return {name: float(value[0]) for name, value in terms.items()}
 
@@ -74,39 +80,44 @@ def test_chord_loss_is_the_count_over_the_notes_beyond_what_is_free(
 ):
   tokens = random_tokens[:50].astype(np.int32)
   fit, sounding = harmony.chord_tones('C Am F G')
-  rate = melody.chord_tone_rate(tokens, fit, sounding)
-  terms = losses.PitchLoss(free_foreign=0.7, foreign_scale=0.2)(
-    expectation.one_hot(tokens), _condition('C Am F G', batch=50)
+  of_all, on_beat = (
+    melody.chord_tone_rate(tokens, fit, sounding, every=n) for n in (1, 4)
   )
-  beyond = np.maximum(1.0 - rate - 0.7, 0.0)
-  np.testing.assert_allclose(terms['chord'], (beyond / 0.2) ** 2, atol=1e-4)
-  assert (beyond == 0.0).any() and (beyond > 0.0).any()
+  terms = losses.PitchLoss(
+    free_on_beat=0.6, free_foreign=0.7, foreign_scale=0.2
+  )(expectation.one_hot(tokens), _condition('C Am F G', batch=50))
+  beyond = np.maximum(1.0 - of_all - 0.7, 0.0)
+  beyond_on_beat = np.maximum(1.0 - np.nan_to_num(on_beat, nan=1.0) - 0.6, 0.0)
+  np.testing.assert_allclose(
+    terms['chord'], (beyond / 0.2) ** 2 + (beyond_on_beat / 0.2) ** 2, atol=1e-4
+  )
+  for part in (beyond, beyond_on_beat):
+    assert (part == 0.0).any() and (part > 0.0).any()
 
 
-def _count(notes, tones, mean_pitch, strong_beat):
+def _count(notes, tones, mean_pitch):
   """The chord and register terms of a list of notes, by plain counting.
 
   Args:
     notes: notes of a NoteSequence at 120 quarter notes a minute.
     tones: pitch class to weight, for each half bar; None where no chord is.
     mean_pitch: reference mean pitch.
-    strong_beat: additional weight of notes on the first and third beat.
   """
-  cost = total = 0.0
+  costs, on_beat = [], []
   for note in notes:
     half_bars = note.start_time  # two quarter notes, a second
     chord = tones[int(half_bars) % len(tones)]
     if chord is not None:
-      weight = 1.0 + strong_beat * (half_bars == int(half_bars))
-      cost += weight * (1.0 - chord.get(note.pitch % 12, 0.0))
-      total += weight
+      costs.append(1.0 - chord.get(note.pitch % 12, 0.0))
+      on_beat.append((2.0 * half_bars).is_integer())
   away = np.mean([note.pitch for note in notes]) - mean_pitch
-  return (cost / total) ** 2, (away / 3.0) ** 2
+  strong = [cost for cost, beat in zip(costs, on_beat) if beat]
+  share = np.mean(strong) if strong else 0.0
+  return np.mean(costs) ** 2 + share**2, (away / 3.0) ** 2
 
 
-@pytest.mark.parametrize('strong_beat', [0.0, 0.5])
 def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
-  stock_model, random_tokens, strong_beat
+  stock_model, random_tokens
 ):
   tokens = random_tokens[::10]
   weights = harmony.ToneWeights(root=1.0, third=0.75, fifth=0.5, other=0.25)
@@ -115,7 +126,7 @@ def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
   d = {2: 1.0, 5: 0.75, 8: 0.5, 0: 0.25}
   g = {7: 1.0, 11: 0.75, 2: 0.5, 5: 0.25}
   expected = [
-    _count(sequence.notes, [c, d, None, g], 64.0, strong_beat)
+    _count(sequence.notes, [c, d, None, g], 64.0)
     for sequence in stock_model.note_sequences(tokens)
   ]
   condition = _condition(batch=len(tokens))._replace(
@@ -123,10 +134,7 @@ def test_pitch_loss_is_a_plain_count_over_the_decoded_notes(
     chord_mask=tf.tile(sounding[None], [len(tokens), 1]),
   )
   loss = losses.PitchLoss(
-    free_foreign=0.0,
-    foreign_scale=1.0,
-    register_scale=3.0,
-    strong_beat=strong_beat,
+    free_on_beat=0.0, free_foreign=0.0, foreign_scale=1.0, register_scale=3.0
   )
   terms = loss(expectation.one_hot(tokens), condition)
   np.testing.assert_allclose(
@@ -151,16 +159,33 @@ def test_a_drone_costs_and_a_tune_does_not():
   assert _pitch(_tokens([60, 64, 67]), _condition())['motion'] == 0.0
 
 
-def test_a_foreign_note_on_a_strong_beat_costs_more_when_asked_to():
-  strong, weak = _tokens([60]), _tokens([60])
-  strong[0, 0] = weak[0, 4] = 61 - 19
+def test_a_foreign_note_on_the_beat_costs_more_than_one_that_passes():
+  strong, weak = _tokens([60], 2), _tokens([60], 2)
+  strong[0, 4] = weak[0, 6] = 62 - 19
   condition = _condition()
-  plain = [_pitch(t, condition)['chord'] for t in (strong, weak)]
-  assert plain[0] == pytest.approx(plain[1])
-  stressed = [
-    _pitch(t, condition, strong_beat=1)['chord'] for t in (strong, weak)
-  ]
-  assert stressed[0] > stressed[1]
+  assert _pitch(strong, condition)['chord'] > _pitch(weak, condition)['chord']
+
+
+def test_a_scale_with_chord_tones_on_the_beat_is_free():
+  tokens = _tokens([60, 62, 64, 65, 67, 65, 64, 62], 2)
+  terms = {
+    name: float(value[0])
+    for name, value in losses.PitchLoss(free_foreign=0.5)(
+      expectation.one_hot(tokens), _condition()
+    ).items()
+  }
+  assert terms['chord'] == terms['steps'] == terms['motion'] == 0.0
+
+
+def test_close_asks_for_a_long_note_of_the_final_tone():
+  tokens = _tokens([60, 64, 67, 64])  # ends on E, a quarter
+  asked = {final: _pitch(tokens, _condition(final=final)) for final in (0, 4)}
+  assert asked[4]['close'] == pytest.approx(0.0, abs=1e-5)
+  assert asked[0]['close'] == pytest.approx(4.0, rel=1e-4)
+  short = tokens.copy()
+  short[0, 254] = 64 - 19
+  assert _pitch(short, _condition(final=4))['close'] > 3.9
+  assert _pitch(short, _condition())['close'] == 0.0
 
 
 def test_a_denser_melody_has_more_energy():
@@ -274,6 +299,7 @@ def test_bad_probabilities_are_refused(loss):
     ('chord_tone_weights', tf.zeros([1, 255, 12])),
     ('chord_tone_weights', tf.zeros([1, 256, 88])),
     ('chord_mask', tf.zeros([256])),
+    ('final_tones', tf.zeros([12])),
   ],
 )
 def test_bad_conditions_are_refused(name, bad):
@@ -288,8 +314,9 @@ def test_bad_conditions_are_refused(name, bad):
   [
     (lambda: losses.PitchLoss(register_scale=0), 'register_scale'),
     (lambda: losses.PitchLoss(register_scale=np.nan), 'register_scale'),
-    (lambda: losses.PitchLoss(strong_beat=-1), 'strong_beat'),
-    (lambda: losses.PitchLoss(strong_beat=np.nan), 'strong_beat'),
+    (lambda: losses.PitchLoss(free_on_beat=-1), 'free_on_beat'),
+    (lambda: losses.PitchLoss(open_scale=np.nan), 'open_scale'),
+    (lambda: losses.PitchLoss(steps_scale=0), 'steps_scale'),
     (lambda: losses.PitchLoss(free_repeats=2), 'free_repeats'),
     (lambda: losses.PitchLoss(repeats_scale=0), 'repeats_scale'),
     (lambda: losses.PitchLoss(free_foreign=1.5), 'free_foreign'),
@@ -309,8 +336,7 @@ def test_settings_cannot_be_changed_behind_the_losss_back():
     losses.PitchLoss().register_scale = 1.0
 
 
-def test_leaps_cost_beyond_what_tunes_have():
-  """Steps of two semitones are free; a melody of tenths is not."""
-  assert _pitch(_tokens([60, 62]), _condition())['leaps'] == 0.0
+def test_steps_are_free_and_arpeggios_are_not():
+  assert _pitch(_tokens([60, 62]), _condition())['steps'] == 0.0
   tenths = _pitch(_tokens([60, 76]), _condition())
-  assert tenths['leaps'] == pytest.approx((16.0 - 3.0) ** 2, rel=1e-4)
+  assert tenths['steps'] == pytest.approx((0.5 / 0.15) ** 2, rel=1e-4)

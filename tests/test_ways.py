@@ -81,9 +81,10 @@ def test_forty_bars_stay_forty_bars(model, tunes):
   bar = 240 / 132
   assert 39 * bar < moved.note_sequence.total_time <= 40 * bar + 1e-6
   assert not moved.missed.keys() & {'mean_pitch', 'onsets_per_bar'}
-  # The first window is what it would be alone; later ones have noise of their
-  # own.
-  (alone,) = model.transform(_song(tunes[0]), 'lively', seed=3)
+  # But for its ending the first window is what it would be alone; later ones
+  # have noise of their own.
+  (moved,) = model.transform(long, 'lively', seed=3, guidance=0.0)
+  (alone,) = model.transform(_song(tunes[0]), 'lively', seed=3, guidance=0.0)
   np.testing.assert_array_equal(moved.tokens[:256], alone.tokens)
   twice = _song(tunes[0], tunes[0])
   (moved,) = model.transform(twice, 'lively', seed=3)
@@ -111,13 +112,18 @@ def _heard(tokens):
 
 
 def test_what_is_written_is_read_again_with_the_same_tokens(model, tmp_path):
+  """From a file as it is played: detached notes end before the next."""
   path = str(tmp_path / 'song.mid')
   for emotion in ('intense', 'mysterious', 'gloomy'):
     for one in model.generate(emotion, 8, temperature=1.0, seed=2):
-      note_seq.note_sequence_to_midi_file(one.note_sequence, path)
-      (window,), steps = songs.load_song(path).windows()
+      (window,), steps = songs.load_song(one.note_sequence).windows()
       np.testing.assert_array_equal(window, _heard(one.tokens))
       assert steps == 256
+      note_seq.note_sequence_to_midi_file(one.note_sequence, path)
+      (played,), _ = songs.load_song(path).windows()
+      begun = one.tokens >= melody.FIRST_ONSET
+      np.testing.assert_array_equal(begun, played >= melody.FIRST_ONSET)
+      np.testing.assert_array_equal(one.tokens[begun], played[begun])
 
 
 def test_the_ends_of_an_interpolation_are_the_two_ends(model, tunes):
@@ -186,10 +192,10 @@ def test_variations_lie_nearer_than_the_prior(model, tunes):
 
 
 def test_rejection_draws_until_all_meet_their_targets(model):
-  plain = model.generate('intense', 12, seed=5)
+  plain = model.generate('intense', 12, seed=5, guidance=0.3)
   hits_alone = [one.number for one in plain if not one.missed]
   assert 0 < len(hits_alone) < 12
-  kept = model.generate('intense', 4, seed=5, reject_misses=True)
+  kept = model.generate('intense', 4, seed=5, reject_misses=True, guidance=0.3)
   assert [one.number for one in kept] == hits_alone[:4]
   for one in kept:
     assert abs(one.measured['mean_pitch'] - 64.6) <= hits.PITCH_TOLERANCE
@@ -199,8 +205,9 @@ def test_rejection_draws_until_all_meet_their_targets(model):
 
 def test_a_retrained_draw_is_the_same_however_it_is_drawn(model, monkeypatch):
   monkeypatch.setattr(pipeline, 'DRAWS_PER_OUTPUT', 2)
-  plain = model.generate('intense', 14, seed=5, updates=2)
-  kept = model.generate('intense', 7, seed=5, updates=2, reject_misses=True)
+  asked = {'seed': 5, 'updates': 2, 'guidance': 0.0}
+  plain = model.generate('intense', 14, **asked)
+  kept = model.generate('intense', 7, reject_misses=True, **asked)
   assert any(one.number >= 8 for one in kept)  # In the second part.
   for one in kept:
     np.testing.assert_array_equal(one.tokens, plain[one.number].tokens)
@@ -211,8 +218,8 @@ def test_rejection_ends_with_the_nearest(model, monkeypatch):
   unheard_of = dataclasses.replace(
     catalogue.find('gloomy'), onsets_per_bar=16.0
   )
-  drawn = model.generate(unheard_of, 10, seed=6)
-  kept = model.generate(unheard_of, 2, seed=6, reject_misses=True)
+  drawn = model.generate(unheard_of, 10, seed=6, guidance=0.0)
+  kept = model.generate(unheard_of, 2, seed=6, reject_misses=True, guidance=0.0)
   off = [sum(one.missed.values()) for one in drawn]
   assert min(off) > 0
   assert [one.number for one in kept] == sorted(np.argsort(off)[:2].tolist())

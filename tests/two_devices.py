@@ -32,6 +32,7 @@ from emotion_musicvae.emotions import references
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.pretraining import trainer
 from emotion_musicvae.steering import learner as learners
+from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
 
@@ -53,7 +54,7 @@ def actor_and_critic(strategy):
   rng = np.random.default_rng(0)
   learner = learners.make(
     WEIGHTS,
-    tuple(rng.random([2, 16, 6], np.float32)),
+    sampling.Tunes(*rng.random([4, 16, 6], np.float32)),
     catalogue.load(),
     hparams,
     0,

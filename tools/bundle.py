@@ -12,6 +12,7 @@ from absl import app
 from absl import flags
 import numpy as np
 
+import emotion_musicvae
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.pretraining import draws
@@ -31,7 +32,7 @@ flags.DEFINE_integer(
   'num_held_out', 512, 'Held-out melodies to evaluate against.'
 )
 
-PACKAGE = os.path.dirname(os.path.abspath(configuration.__file__))
+PACKAGE = os.path.dirname(os.path.abspath(emotion_musicvae.__file__))
 
 
 def main(argv):

@@ -132,7 +132,7 @@ def _requests(read):
 
     rows = getattr(requests, read)(io.BytesIO(data))
     found = list(
-      requests.parse(rows, catalogue.load(), 0, 0.5, 1.0, ('mid',), False)
+      requests.parse(rows, catalogue.load(), 0, 0.5, 1.0, 1.0, ('mid',), False)
     )
     good = [one for one in found if isinstance(one, requests.Request)]
     assert all(one.reason for one in found if one not in good)

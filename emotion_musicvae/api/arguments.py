@@ -15,6 +15,7 @@ _RANGES = {
   'temperature': ranges.TEMPERATURE,
   'seed': ranges.SEED,
   'intensity': ranges.INTENSITY,
+  'guidance': ranges.GUIDANCE,
   'distance': ranges.DISTANCE,
   'updates': ranges.UPDATES,
 }

@@ -55,6 +55,7 @@ class Melody:
     number: which draw of the seed it is, from 0.
     playing: how `note_sequence` plays it beside what the emotion says, see
       `played`.
+    guided: share of its tokens that guided decoding changed, from 0 to 1.
   """
 
   emotion: catalogue.Emotion
@@ -67,6 +68,7 @@ class Melody:
   missed: dict[str, float]
   number: int = 0
   playing: playing.Playing = playing.PLAIN
+  guided: float = 0.0
 
   def __repr__(self) -> str:
     notes = np.count_nonzero(self.tokens >= music.FIRST_ONSET)
@@ -133,6 +135,7 @@ class Melody:
       'measured': {k: _plain(v) for k, v in self.measured.items()},
       'reference': {k: _plain(v) for k, v in self.reference.items()},
       'missed': list(self.missed),
+      'guided': round(self.guided, 4),
     }
 
   def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> str:

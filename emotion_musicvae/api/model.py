@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from emotion_musicvae.api import stages
 from emotion_musicvae.api import starts
 from emotion_musicvae.api.melody import Melody
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.music.melody import Tokens
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
@@ -38,6 +40,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     updates: int = 0,
     reject_misses: bool = False,
     progress: pipeline.Progress | None = None,
+    guidance: float = 1.0,
     text: str | None = None,
   ) -> list[Melody]:
     """Composes melodies that follow an emotion, or a text.
@@ -57,6 +60,8 @@ class EmotionMusicVAE(pipeline.Pipeline):
         `DRAWS_PER_OUTPUT` for each; what is missing then is filled up with the
         nearest misses.
       progress: makes the progress bar of the refinement, as `tqdm` does.
+      guidance: how strongly the decoder is guided, from 0 (not at all) to 1;
+        see `steering.guidance`.
       text: what to take the emotion from, in place of `emotion`, in Korean or
         English; `Recognition.intensity` multiplies `intensity`.
 
@@ -74,6 +79,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       temperature=temperature,
       seed=seed,
       intensity=intensity,
+      guidance=guidance,
       updates=updates,
     )
     if (emotion is None) == (text is None):
@@ -86,7 +92,9 @@ class EmotionMusicVAE(pipeline.Pipeline):
 
     def draw(numbers: range) -> list[Melody]:
       orders = [
-        pipeline.Order(followed, seed, number, temperature, intensity)
+        pipeline.Order(
+          followed, seed, number, temperature, intensity, None, guidance
+        )
         for number in numbers
       ]
       return self.compose(orders, updates, progress)
@@ -114,9 +122,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
     goal = stages.Goal.of([order.emotion for order in orders], intensity)
     begun = self._start_all(orders, goal)
     owner = np.repeat(np.arange(len(orders)), [len(s.z) for s in begun])
+    z = np.concatenate([start.z for start in begun])
     z = self._go(
-      np.concatenate([start.z for start in begun]),
+      z,
       goal.take(owner),
+      lambda: self._tunes(begun, orders),
       updates,
       orders[0].seed,
       orders[0].number,
@@ -131,6 +141,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
         order.seed,
         order.number,
         order.temperature,
+        order.guidance * order.intensity,
       )
       for i, (start, order) in enumerate(zip(begun, orders))
     ]
@@ -148,6 +159,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     updates: int = 0,
     reject_misses: bool = False,
     progress: pipeline.Progress | None = None,
+    guidance: float = 1.0,
   ) -> list[Melody]:
     """Moves the user's melody to an emotion.
 
@@ -169,6 +181,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       updates: as in `generate`.
       reject_misses: as in `generate`.
       progress: as in `generate`.
+      guidance: as in `generate`.
 
     Returns:
       n melodies, as long as the song or 16 bars.
@@ -184,12 +197,15 @@ class EmotionMusicVAE(pipeline.Pipeline):
       temperature=temperature,
       seed=seed,
       intensity=intensity,
+      guidance=guidance,
       updates=updates,
     )
     followed = arguments.emotion(emotion)
     goal = stages.Goal.of([followed], intensity) if followed else None
     start = self._start(song, start_bar, goal)
-    z = self._go(start.z, goal, updates, seed, progress=progress)
+    assert start.tunes is not None
+    tunes = start.tunes
+    z = self._go(start.z, goal, lambda: tunes, updates, seed, progress=progress)
     take = stages.Take(
       start,
       z,
@@ -198,6 +214,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       seed,
       0,
       temperature,
+      guidance * intensity if goal else 0.0,
     )
 
     def draw(numbers: range) -> list[Melody]:
@@ -216,6 +233,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     seed: int = 0,
     intensity: float = 1.0,
     start_bar: int | None = None,
+    guidance: float = 1.0,
   ) -> list[Melody]:
     """Melodies near the user's own.
 
@@ -231,6 +249,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       seed: integer from 0; variation i of a seed is the same whatever `n` is.
       intensity: how far to move them to the emotion, from 0 to 1.
       start_bar: as in `transform`.
+      guidance: as in `generate`.
 
     Returns:
       n melodies.
@@ -243,6 +262,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       temperature=temperature,
       seed=seed,
       intensity=intensity,
+      guidance=guidance,
       distance=distance,
     )
     followed = arguments.emotion(emotion)
@@ -255,7 +275,15 @@ class EmotionMusicVAE(pipeline.Pipeline):
       )
       for number in range(n)
     ]
-    z = self._go(np.concatenate(near), goal).reshape(n, windows, -1)
+    seeds = [
+      own
+      for number in range(n)
+      for own in starts.noise_seeds(seed, number, windows)
+    ]
+    z0 = np.concatenate(near)
+    z = self._go(
+      z0, goal, lambda: self._stock.decode(z0, temperature, seeds)
+    ).reshape(n, windows, -1)
     takes = [
       stages.Take(
         start,
@@ -265,6 +293,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
         seed,
         number,
         temperature,
+        guidance * intensity if goal else 0.0,
       )
       for number in range(n)
     ]
@@ -281,6 +310,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     seed: int = 0,
     intensity: float = 1.0,
     start_bar: int | None = None,
+    guidance: float = 1.0,
   ) -> list[Melody]:
     """Goes in equal steps from one emotion, or melody, to another.
 
@@ -300,6 +330,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       intensity: how far to move both ends to their emotions, from 0 to 1.
       start_bar: first bar to take of the songs. Of two the shorter one decides
         how long the melodies are, in windows of 16 bars.
+      guidance: as in `generate`; it lessens towards an end without an emotion.
 
     Returns:
       n melodies.
@@ -309,7 +340,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
         melody in a song.
     """
     arguments.check(
-      n=n, temperature=temperature, seed=seed, intensity=intensity
+      n=n,
+      temperature=temperature,
+      seed=seed,
+      intensity=intensity,
+      guidance=guidance,
     )
     ranges.INTERPOLATED_OUTPUTS.check('n', n)
     if to_emotion is None and to_song is None:
@@ -334,7 +369,18 @@ class EmotionMusicVAE(pipeline.Pipeline):
       ends[1] = self._start(end_song, start_bar, goals[1], name)
     windows = min(len(end.z) for end in ends)
     ends = [end.first(windows) for end in ends]
-    z = [self._go(end.z, goal) for end, goal in zip(ends, goals)]
+    seeds = starts.noise_seeds(seed, 0, windows)
+
+    def tunes(end: starts.Start) -> Tokens:
+      if end.tunes is not None:
+        return end.tunes
+      return self._stock.decode(end.z, temperature, seeds)
+
+    z = [
+      self._go(end.z, goal, functools.partial(tunes, end))
+      for end, goal in zip(ends, goals)
+    ]
+    guided = [guidance * intensity if goal else 0.0 for goal in goals]
     shares = np.linspace(0.0, 1.0, n)
     begin, end = (
       ends[0].emotion(first, intensity),
@@ -351,6 +397,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
         seed,
         0,
         temperature,
+        float((1.0 - share) * guided[0] + share * guided[1]),
       )
       for share, followed in zip(shares, [begin, *between, end])
     ]

@@ -1,8 +1,9 @@
 """A base model with its actor, and the five stages of a request.
 
   start    z0, a draw of the prior or the user's own melody
-  move     z0 and a goal to z: the actor, refinement
-  decode   z to tokens, by the stock decoder
+  move     z0 and a goal to z: what z0 stands for is adapted to the goal by rule
+           and encoded, and retrained from there: the actor, refinement
+  decode   z to tokens, by the stock decoder, guided
   measure  tokens to numbers, hit or miss
   arrange  tempo, key, instrument, chords: a `Melody`
 
@@ -35,10 +36,13 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.steering import actors
+from emotion_musicvae.steering import guidance as guiding
 from emotion_musicvae.steering import networks
 from emotion_musicvae.steering import refinement
+from emotion_musicvae.steering import sampling
 from emotion_musicvae.steering import training
 from emotion_musicvae.support import configuration
 
@@ -66,6 +70,7 @@ class Order:
     temperature: softmax temperature of the decoder.
     intensity: how far to follow the emotion, from 0 to 1.
     song: to move to the emotion; a draw of the prior when None.
+    guidance: how strongly to guide the decoder, from 0 to 1.
   """
 
   emotion: catalogue.Emotion
@@ -74,6 +79,7 @@ class Order:
   temperature: float
   intensity: float
   song: songs.Song | None = None
+  guidance: float = 1.0
 
 
 class Pipeline:
@@ -113,6 +119,7 @@ class Pipeline:
       max_batch_size,
     )
     self._encode_songs = starts.SongEncoder(self._stock)
+    self._encode = posterior.Encoder(weights)
 
   @classmethod
   def from_pretrained(
@@ -208,10 +215,30 @@ class Pipeline:
       for o, s in zip(orders, semitones)
     ]
 
+  def _tunes(
+    self, begun: Sequence[starts.Start], orders: Sequence[Order]
+  ) -> melody.Tokens:
+    """[N, 256] what starts stand for, window by window."""
+    tunes = [start.tunes for start in begun]
+    drawn = [i for i, own in enumerate(tunes) if own is None]
+    if drawn:
+      decoded = self._stock.decode(
+        np.concatenate([begun[i].z for i in drawn]),
+        np.array([orders[i].temperature for i in drawn]),
+        [
+          starts.noise_seeds(orders[i].seed, orders[i].number, 1)[0]
+          for i in drawn
+        ],
+      )
+      for i, own in zip(drawn, decoded):
+        tunes[i] = own[None]
+    return np.concatenate([own for own in tunes if own is not None])
+
   def _go(
     self,
     z: melody.Floats,
     goal: stages.Goal | None,
+    tunes: Callable[[], melody.Tokens],
     updates: int = 0,
     seed: int = 0,
     number: int = 0,
@@ -219,13 +246,14 @@ class Pipeline:
   ) -> melody.Floats:
     """[N, Z] moved as far to a goal as it says; left where there is none.
 
-    The goal is of N rows, or of one for all.
+    The goal is of N rows, or of one for all; `tunes` gives what the vectors
+    stand for, [N, 256] tokens.
     """
-    if goal is None:
+    if goal is None or not np.any(goal.intensity):
       return z
     if len(goal.transposition) != len(z):
       goal = goal.take(np.zeros(len(z), int))
-    moved = self.move(z, goal.canonical, updates, seed, number, progress)
+    moved = self.move(tunes(), goal.canonical, updates, seed, number, progress)
     return goal.part_of_the_way(z, moved)
 
   def _finish(
@@ -240,13 +268,13 @@ class Pipeline:
       condition: what they are measured against, of N rows or of one for all;
         where it is not known yet, that of the emotions that they follow.
     """
-    tokens = stages.decode(self._stock, takes)
     if condition is None:
       condition = conditions.Condition.of([take.emotion for take in takes])
     elif len(condition.mean_pitch) != len(takes):
       condition = condition.take(np.zeros(len(takes), int))
+    tokens, guided = stages.decode(self._stock, takes, condition)
     measurements = stages.measure_each(tokens, condition)
-    return stages.arrange(self._stock, takes, tokens, measurements)
+    return stages.arrange(self._stock, takes, tokens, measurements, guided)
 
   def _draw(
     self,
@@ -280,22 +308,21 @@ class Pipeline:
 
   def move(
     self,
-    z: melody.Floats,
+    tunes: melody.Tokens,
     condition: conditions.Condition,
     updates: int = 0,
     seed: int = 0,
     number: int = 0,
     progress: Progress | None = None,
   ) -> melody.Floats:
-    """Moves latent vectors towards a condition, all the way.
+    """Latent vectors of melodies that follow a condition, all the way.
 
     Args:
-      z: [N, Z] latent vectors.
+      tunes: [N, 256] tokens that they set out from.
       condition: of N rows, in the canonical key, where the actor has learned.
-      updates: number of gradient steps by which each vector, brought back to a
-        part of the way that the actor moved it, is then refined by itself
-        through the decoder: nearer to the targets, and more of what it was.
-        Some 0.015 CPU seconds each, and 10 seconds once.
+      updates: number of gradient steps by which each vector is refined by
+        itself through the decoder, after the actor. Some 0.015 CPU seconds
+        each, and 10 seconds once.
       seed: integer seed of what is decoded to learn from.
       number: of the first vector, see `refinement.Refinement`.
       progress: makes the progress bar of the refinement, as `tqdm` does.
@@ -303,13 +330,29 @@ class Pipeline:
     Returns:
       [N, Z] float32.
     """
-    moved = self._act(z, condition.features())
+    start = self.adapt(tunes, condition)
+    moved = self._act(start, condition.features())
+    moved = start + actors.part_of_move() * (moved - start)
     if not updates:
       return moved
     refined: melody.Floats = self._refine(
-      z, moved, condition, updates, seed, number, progress
+      start, moved, condition, updates, seed, number, progress
     )
     return refined
+
+  def adapt(
+    self, tunes: melody.Tokens, condition: conditions.Condition
+  ) -> melody.Floats:
+    """Where tunes lie that are adapted to a condition by rule.
+
+    Args:
+      tunes: [N, 256] tokens.
+      condition: of N rows, in the canonical key.
+
+    Returns:
+      [N, Z] float32 means of their posterior.
+    """
+    return self._encode(sampling.adapt(tunes, condition))
 
   def _act(
     self, z: melody.Floats, features: npt.NDArray[np.float32]
@@ -336,7 +379,12 @@ class Pipeline:
     )
 
   def decode(
-    self, z: melody.Floats, temperature: float, seed: int
+    self,
+    z: melody.Floats,
+    temperature: float,
+    seed: int,
+    condition: conditions.Condition | None = None,
+    guidance: float = 1.0,
   ) -> melody.Tokens:
     """Decodes latent vectors by the stock decoder.
 
@@ -345,12 +393,22 @@ class Pipeline:
       temperature: softmax temperature, above 0.
       seed: integer; row i is drawn with the noise of (seed, i), whatever the
         other rows are.
+      condition: of N rows, in the canonical key, to guide the decoder to.
+      guidance: how strongly, from 0 to 1.
 
     Returns:
       [N, 256] uint8 tokens, in the canonical key.
     """
     seeds = [starts.noise_seeds(seed, i, 1)[0] for i in range(len(z))]
-    return self._stock.decode(z, temperature, seeds)
+    if condition is None:
+      return self._stock.decode(z, temperature, seeds)
+    guided = guiding.decode(
+      stages.seeded(self._stock, z, temperature, seeds),
+      condition,
+      guidance,
+      guiding.load_settings(),
+    )
+    return guided.tokens
 
 
 def transposition(goal: stages.Goal | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -22,6 +23,10 @@ from emotion_musicvae.files import expression
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.musicvae import stock
+from emotion_musicvae.steering import guidance
+
+# Melodies that are guided side by side: 24 MiB of noise.
+_GUIDED_AT_ONCE = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Take:
     seed: integer of the request.
     number: which draw of the seed it is.
     temperature: softmax temperature of the decoder.
+    guidance: how strongly it is guided, from 0 to 1; see `steering.guidance`.
   """
 
   start: starts.Start
@@ -98,35 +104,81 @@ class Take:
   seed: int
   number: int
   temperature: float
+  guidance: float
 
 
 def decode(
-  model: stock.StockModel, takes: Sequence[Take]
-) -> list[melody.Tokens]:
+  model: stock.StockModel,
+  takes: Sequence[Take],
+  condition: conditions.Condition,
+) -> tuple[list[melody.Tokens], list[float]]:
   """Decodes melodies, in full batches whatever their lengths.
 
   Args:
     model: the stock model.
     takes: N melodies.
+    condition: of N rows, in the keys of their emotions.
 
   Returns:
-    For each [16 n] uint8 tokens, in its emotion's key.
+    `(tokens, guided)`: for each [16 n] uint8 tokens, in its emotion's key; and
+    the share of them that guidance changed.
   """
   windows = [len(take.z) for take in takes]
-  decoded = model.decode(
-    np.concatenate([take.z for take in takes]),
-    np.repeat([take.temperature for take in takes], windows),
-    [
-      seed
-      for take, count in zip(takes, windows)
-      for seed in starts.noise_seeds(take.seed, take.number, count)
-    ],
+  owner = np.repeat(np.arange(len(takes)), windows)
+  z = np.concatenate([take.z for take in takes])
+  temperature = np.array([take.temperature for take in takes])[owner]
+  seeds = [
+    seed
+    for take, count in zip(takes, windows)
+    for seed in starts.noise_seeds(take.seed, take.number, count)
+  ]
+  transposition = np.array([take.transposition for take in takes])[owner]
+  there = condition.take(owner).transposed(-transposition)
+  amount = np.array([take.guidance for take in takes], np.float32)[owner]
+  closes = np.append(owner[1:] != owner[:-1], True)
+  returning = guidance.returning_bars(there.chord_tone_weights)
+  # The user's melody has a form of its own.
+  returning[
+    np.array([take.start.tunes is not None for take in takes])[owner]
+  ] = -1
+  settings = guidance.load_settings()
+  parts = []
+  for first in range(0, len(z), _GUIDED_AT_ONCE):
+    rows = slice(first, first + _GUIDED_AT_ONCE)
+    parts.append(
+      guidance.decode(
+        seeded(model, z[rows], temperature[rows], seeds[rows]),
+        there.take(rows),
+        amount[rows],
+        settings,
+        closes[rows],
+        returning[rows],
+      )
+    )
+  decoded, changed = (np.concatenate(x) for x in zip(*parts))
+  tokens = melody.transpose(decoded, transposition)
+  return (
+    [take.start.join(tokens[owner == i]) for i, take in enumerate(takes)],
+    [float(changed[owner == i].mean()) for i in range(len(takes))],
   )
-  tokens = melody.transpose(
-    decoded, np.repeat([take.transposition for take in takes], windows)
-  )
-  parts = np.split(tokens, np.cumsum(windows)[:-1])
-  return [take.start.join(part) for take, part in zip(takes, parts)]
+
+
+def seeded(
+  model: stock.StockModel,
+  z: melody.Floats,
+  temperature: npt.ArrayLike,
+  seeds: Sequence[stock.Seed],
+) -> Callable[..., npt.NDArray[np.uint8]]:
+  """What `guidance.decode` asks for: a decoder of given vectors and noise."""
+  temperatures = np.broadcast_to(temperature, [len(z)])
+
+  def decoder(
+    rows: npt.NDArray[np.int64], bias: npt.NDArray[np.float32] | None
+  ) -> npt.NDArray[np.uint8]:
+    own = [seeds[i] for i in rows]
+    return model.decode(z[rows], temperatures[rows], own, bias)
+
+  return decoder
 
 
 def measure(
@@ -140,18 +192,17 @@ def measure(
 
   Returns:
     Dictionary to [N] arrays of `mean_pitch` (MIDI), `onsets_per_bar`,
-    `chord_tone_rate` and `energy` (of a spectrogram frame); NaN where there is
-    no note to measure.
+    `chord_tone_rate`, `chord_tones_on_beat` and `energy` (of a spectrogram
+    frame); NaN where there is no note to measure.
   """
   steps = tokens.shape[1]
   weights, mask = condition.chord_tone_weights, condition.chord_mask
   if steps != melody.NUM_STEPS:
     again = np.arange(steps) % melody.NUM_STEPS
     weights, mask = weights[:, again], mask[:, again]
+  whole = condition._replace(chord_tone_weights=weights, chord_mask=mask)
   return {
-    'mean_pitch': melody.mean_pitch(tokens),
-    'onsets_per_bar': melody.onsets_per_bar(tokens),
-    'chord_tone_rate': melody.chord_tone_rate(tokens, weights, mask),
+    **guidance.measure(tokens, whole),
     'energy': spectrogram.energy(tokens),
   }
 
@@ -199,6 +250,7 @@ def arrange(
   takes: Sequence[Take],
   tokens: Sequence[melody.Tokens],
   measurements: Sequence[Measurement],
+  guided: Sequence[float],
 ) -> list[Melody]:
   """Gives melodies their tempo, key, instrument and chords.
 
@@ -207,10 +259,13 @@ def arrange(
     takes: N melodies.
     tokens: of each, from `decode`.
     measurements: of each, from `measure_each`.
+    guided: of each, from `decode`.
   """
   known = {take.emotion: _reference(take.emotion) for take in takes}
   melodies = []
-  for take, own, measurement in zip(takes, tokens, measurements):
+  for take, own, measurement, changed in zip(
+    takes, tokens, measurements, guided
+  ):
     (sequence,) = model.note_sequences(own[None])
     num_bars = len(own) // melody.STEPS_PER_BAR
     melodies.append(
@@ -226,6 +281,7 @@ def arrange(
         dict(known[take.emotion]),
         measurement.missed,
         take.number,
+        guided=changed,
       )
     )
   return melodies
@@ -238,5 +294,6 @@ def _reference(emotion: catalogue.Emotion) -> Mapping[str, float]:
     'mean_pitch': pitch,
     'onsets_per_bar': onsets,
     'chord_tone_rate': 1.0,
+    'chord_tones_on_beat': 1.0,
     'energy': float(references.energy_reference()(pitch, onsets)),
   }

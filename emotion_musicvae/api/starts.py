@@ -27,9 +27,12 @@ class Start:
   Attributes:
     z: [W, Z] float32 latent vectors, one for each 16 bars; a draw of the prior
       has one.
+    tunes: [W, 256] uint8 tokens that they stand for, in the key that is decoded
+      in; None of a draw, as it is decoded to see.
   """
 
   z: npt.NDArray[np.float32]
+  tunes: npt.NDArray[np.uint8] | None = None
 
   @property
   def steps(self) -> int:
@@ -38,7 +41,8 @@ class Start:
 
   def first(self, windows: int) -> Start:
     """Its first windows of 16 bars."""
-    return dataclasses.replace(self, z=self.z[:windows])
+    tunes = None if self.tunes is None else self.tunes[:windows]
+    return dataclasses.replace(self, z=self.z[:windows], tunes=tunes)
 
   def join(self, tokens: melody.Tokens) -> melody.Tokens:
     """[W, 256] tokens of its windows as one melody, [16 n]."""
@@ -68,18 +72,20 @@ class SongStart(Start):
     kept: how many of the 256 W steps are kept.
   """
 
-  song: songs.Song
-  silent: npt.NDArray[np.bool_]
-  kept: int
+  song: songs.Song = dataclasses.field(kw_only=True)
+  silent: npt.NDArray[np.bool_] = dataclasses.field(kw_only=True)
+  kept: int = dataclasses.field(kw_only=True)
 
   @property
   def steps(self) -> int:
     return self.kept
 
   def first(self, windows: int) -> SongStart:
+    assert self.tunes is not None
     return dataclasses.replace(
       self,
       z=self.z[:windows],
+      tunes=self.tunes[:windows],
       silent=self.silent[:windows],
       kept=min(self.kept, windows * melody.NUM_STEPS),
     )
@@ -143,9 +149,10 @@ class SongEncoder:
     return [
       SongStart(
         np.stack([means[window.tobytes()] for window in part]),
-        song,
-        np.asarray((windows < melody.FIRST_ONSET).all(axis=1)),
-        steps,
+        np.asarray(part, np.uint8),
+        song=song,
+        silent=np.asarray((windows < melody.FIRST_ONSET).all(axis=1)),
+        kept=steps,
       )
       for part, (windows, steps), (song, _) in zip(
         transposed, cut, songs_and_semitones

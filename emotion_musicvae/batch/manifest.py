@@ -21,7 +21,13 @@ from emotion_musicvae.batch import shards
 _MEASURES = pyarrow.struct(
   [
     (name, pyarrow.float64())
-    for name in ('mean_pitch', 'onsets_per_bar', 'chord_tone_rate', 'energy')
+    for name in (
+      'mean_pitch',
+      'onsets_per_bar',
+      'chord_tone_rate',
+      'chord_tones_on_beat',
+      'energy',
+    )
   ]
 )
 _SCHEMA = pyarrow.schema(
@@ -34,11 +40,13 @@ _SCHEMA = pyarrow.schema(
     ('seed', pyarrow.int64()),
     ('temperature', pyarrow.float64()),
     ('intensity', pyarrow.float64()),
+    ('guidance', pyarrow.float64()),
     ('input', pyarrow.string()),
     ('start_bar', pyarrow.int64()),
     ('measured', _MEASURES),
     ('reference', _MEASURES),
     ('missed', pyarrow.list_(pyarrow.string())),
+    ('guided', pyarrow.float64()),
   ]
 )
 
@@ -62,6 +70,7 @@ def row(
     'seed': item.seed,
     'temperature': item.temperature,
     'intensity': item.intensity,
+    'guidance': item.guidance,
     'input': item.song and item.song.report,
     'start_bar': item.song and item.song.first_bar,
     **melody.record(),

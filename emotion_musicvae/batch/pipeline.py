@@ -134,7 +134,15 @@ class GenerateShard(beam.DoFn):
     items = shards.items(shard)
     folder = f'melodies/{shard["shard"]:05d}-of-{self._job.num_shards:05d}'
     orders = [
-      api.Order(i.emotion, i.seed, i.number, i.temperature, i.intensity, i.song)
+      api.Order(
+        i.emotion,
+        i.seed,
+        i.number,
+        i.temperature,
+        i.intensity,
+        i.song,
+        i.guidance,
+      )
       for i in items
     ]
     with _DECODING:

@@ -38,6 +38,7 @@ FIELDS = (
   'seed',
   'temperature',
   'intensity',
+  'guidance',
   'output_formats',
   'input_midi',
   'start_bar',
@@ -63,6 +64,7 @@ class Request:
     intensity: how far to follow the emotion, from 0 to 1.
     formats: what to write, names out of `writers.FORMATS` in their order.
     song: `songs.Song` of the user's to move to the emotion, or None.
+    guidance: how strongly to guide the decoder, from 0 to 1.
   """
 
   line: int
@@ -73,6 +75,7 @@ class Request:
   intensity: float
   formats: tuple[str, ...] = ('mid',)
   song: songs.Song | None = None
+  guidance: float = 1.0
 
   @property
   def num_windows(self) -> int:
@@ -188,6 +191,7 @@ def parse(
   seed: int,
   temperature: float,
   intensity: float,
+  guidance: float,
   formats: tuple[str, ...],
   tfrecord: bool,
 ) -> Iterator[Request | Failure]:
@@ -199,6 +203,7 @@ def parse(
     seed: where requests without one take theirs from, each another.
     temperature: of requests that name none, see `ranges`.
     intensity: of requests that name none, likewise.
+    guidance: of requests that name none, likewise.
     formats: of requests that name none.
     tfrecord: see `parse_formats`.
 
@@ -276,6 +281,7 @@ def parse(
         if formats_field in fields
         else formats,
         song_of(fields, number),
+        number('guidance', ranges.GUIDANCE, guidance),
       )
     except ValueError as e:
       yield Failure(line, str(e), text)

@@ -1,9 +1,9 @@
 """Requests cut into shards of equal size, and the melodies of a shard.
 
 A shard says all that its melodies depend on, in plain values: which requests
-they belong to, and each request's emotion, seed, temperature, intensity and
-formats, and the notes of the user's own melody that it moves. A worker needs no
-other file of the user's.
+they belong to, and each request's emotion, seed, temperature, intensity,
+guidance and formats, and the notes of the user's own melody that it moves. A
+worker needs no other file of the user's.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Item(NamedTuple):
   seed: int
   temperature: float
   intensity: float
+  guidance: float
 
   @property
   def name(self) -> str:
@@ -123,6 +124,7 @@ def _shard(
       r.seed,
       r.temperature,
       r.intensity,
+      r.guidance,
     )
     for r, first, count in slices
   ]

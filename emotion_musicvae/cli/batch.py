@@ -57,6 +57,7 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_float('temperature', 0.5, 'Temperature of requests without one.')
 flags.DEFINE_float('intensity', 1.0, 'Intensity of requests without one.')
+flags.DEFINE_float('guidance', 1.0, 'Guidance of requests without one.')
 flags.DEFINE_integer(
   'seed', 0, 'Where requests without a seed take theirs from, each another.'
 )
@@ -126,6 +127,7 @@ def main() -> None:
           FLAGS.seed,
           FLAGS.temperature,
           FLAGS.intensity,
+          FLAGS.guidance,
           formats,
           FLAGS.output_tfrecord,
         ),
@@ -177,6 +179,7 @@ def _check_flags() -> tuple[str, ...]:
     )
   ranges.TEMPERATURE.check('temperature', FLAGS.temperature)
   ranges.INTENSITY.check('intensity', FLAGS.intensity)
+  ranges.GUIDANCE.check('guidance', FLAGS.guidance)
   ranges.SEED.check('seed', FLAGS.seed)
   if FLAGS.max_errors is not None:
     ranges.MAX_ERRORS.check('max_errors', FLAGS.max_errors)

@@ -109,14 +109,18 @@ flags.DEFINE_float(
 flags.DEFINE_float(
   'intensity', 1.0, 'How far to follow the emotion, 0 (not at all) to 1.'
 )
+flags.DEFINE_float(
+  'guidance',
+  1.0,
+  'How strongly the decoder is guided to the targets, 0 (not at all) to 1.',
+)
 flags.DEFINE_integer(
   'updates',
   0,
-  'How often each latent vector is retrained by itself through the decoder, '
-  'once the actor has moved it: 40 come nearer to the targets and vary more, '
-  'and take some ten seconds.',
+  'Number of gradient steps by which each latent vector is retrained by itself '
+  'through the decoder, once the actor has moved it; 40 take some ten seconds.',
 )
-flags.DEFINE_integer('max_batch_size', 8, 'Melodies that are sung at once.')
+flags.DEFINE_integer('max_batch_size', 8, 'Melodies that are decoded at once.')
 flags.DEFINE_integer(
   'seed', None, 'Same seed, same melodies. Drawn and written down if not given.'
 )
@@ -167,6 +171,7 @@ def main() -> None:
       print(line)
   ranges.NUM_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
   ranges.INTENSITY.check('intensity', FLAGS.intensity)
+  ranges.GUIDANCE.check('guidance', FLAGS.guidance)
   ranges.UPDATES.check('updates', FLAGS.updates)
   ranges.BATCH_SIZE.check('max_batch_size', FLAGS.max_batch_size)
   ranges.TEMPERATURE.check('temperature', FLAGS.temperature)
@@ -254,6 +259,7 @@ def main() -> None:
       'seed': seed,
       'temperature': FLAGS.temperature,
       'intensity': intensity,
+      'guidance': FLAGS.guidance,
       'text': text,
       'recognized': recognized and dataclasses.asdict(recognized),
       'updates': FLAGS.updates,
@@ -402,6 +408,7 @@ def compose(
     'temperature': FLAGS.temperature,
     'seed': seed,
     'intensity': intensity,
+    'guidance': FLAGS.guidance,
   }
   bar = FLAGS.start_bar
   if FLAGS.mode == 'interpolate':

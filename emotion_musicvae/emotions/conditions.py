@@ -14,8 +14,8 @@ from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 
 _HALF_BAR = melody.STEPS_PER_BAR // 2
-# Chord tones by half bar, mean pitch and density.
-NUM_FEATURES = 2 * melody.NUM_BARS * 12 + 2
+# Chord tones by half bar, final tones, mean pitch and density.
+NUM_FEATURES = 2 * melody.NUM_BARS * 12 + 12 + 2
 # Middle of the mean pitches that actors are trained for, MIDI.
 CANONICAL_PITCH = 66.0
 
@@ -34,6 +34,8 @@ class Condition(typing.NamedTuple):
     chord_tone_weights: [B, 256, 12] weights in [0, 1] of each pitch class at
       each step, 0 is C; see `harmony.chord_tones`.
     chord_mask: [B, 256] 1 where a chord stands, 0 where notes are free.
+    final_tones: [B, 12] 1 for the pitch class that ends the melody, the tonic;
+      all 0 where any may.
   """
 
   mean_pitch: npt.NDArray[typing.Any]
@@ -41,6 +43,7 @@ class Condition(typing.NamedTuple):
   energy: npt.NDArray[typing.Any]
   chord_tone_weights: npt.NDArray[typing.Any]
   chord_mask: npt.NDArray[typing.Any]
+  final_tones: npt.NDArray[typing.Any]
 
   @classmethod
   def of(cls, emotions: Sequence[catalogue.Emotion]) -> Condition:
@@ -55,11 +58,13 @@ class Condition(typing.NamedTuple):
     distinct = {emotion: i for i, emotion in enumerate(dict.fromkeys(emotions))}
     rows = [distinct[emotion] for emotion in emotions]
     tones = [harmony.chord_tones(emotion.chords) for emotion in distinct]
+    tonics = [harmony.key(emotion.chords, emotion.mode) for emotion in distinct]
     return cls.from_targets(
       np.array([e.mean_pitch for e in emotions], np.float32),
       np.array([e.onsets_per_bar for e in emotions], np.float32),
       np.stack([weights for weights, _ in tones])[rows],
       np.stack([mask for _, mask in tones])[rows],
+      np.stack([_one_hot(tonic) for tonic in tonics])[rows],
     )
 
   @classmethod
@@ -69,6 +74,7 @@ class Condition(typing.NamedTuple):
     onsets_per_bar: npt.NDArray[typing.Any],
     chord_tone_weights: npt.NDArray[typing.Any],
     chord_mask: npt.NDArray[typing.Any],
+    final_tones: npt.NDArray[typing.Any],
   ) -> Condition:
     """A condition whose energy is that of real music of its pitch and density.
 
@@ -80,6 +86,7 @@ class Condition(typing.NamedTuple):
       references.energy_reference()(mean_pitch, onsets_per_bar),
       chord_tone_weights,
       chord_mask,
+      final_tones,
     )
 
   def in_canonical_key(self) -> tuple[Condition, npt.NDArray[np.int64]]:
@@ -105,11 +112,12 @@ class Condition(typing.NamedTuple):
       self.onsets_per_bar,
       there.chord_tone_weights,
       there.chord_mask,
+      there.final_tones,
     )
     return canonical, transposition
 
   def with_chords_transposed(self, semitones: npt.ArrayLike) -> Condition:
-    """The same condition over its progressions in another key.
+    """The same condition with progressions and endings in another key.
 
     Args:
       semitones: [B] integers to go up by.
@@ -118,8 +126,14 @@ class Condition(typing.NamedTuple):
     return self._replace(
       chord_tone_weights=np.take_along_axis(
         self.chord_tone_weights, classes[:, None], axis=2
-      )
+      ),
+      final_tones=np.take_along_axis(self.final_tones, classes, axis=1),
     )
+
+  def transposed(self, semitones: npt.ArrayLike) -> Condition:
+    """The same condition, up by [B] semitones; the energy is left as it is."""
+    moved = self.with_chords_transposed(semitones)
+    return moved._replace(mean_pitch=self.mean_pitch + np.asarray(semitones))
 
   def take(
     self, rows: Sequence[int] | npt.NDArray[np.int64] | slice
@@ -140,6 +154,15 @@ class Condition(typing.NamedTuple):
         self.chord_tone_weights[:, ::_HALF_BAR].reshape(
           [len(self.mean_pitch), -1]
         ),
+        self.final_tones,
       ],
       axis=1,
     ).astype(np.float32)
+
+
+def _one_hot(pitch_class: int | None) -> npt.NDArray[np.float32]:
+  """[12] 1 at a pitch class; all 0 for None."""
+  result = np.zeros(12, np.float32)
+  if pitch_class is not None:
+    result[pitch_class] = 1.0
+  return result

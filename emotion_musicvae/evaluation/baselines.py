@@ -19,7 +19,6 @@ import numpy as np
 
 from emotion_musicvae import api
 from emotion_musicvae.emotions import calibration
-from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.evaluation import bench as benches
@@ -93,7 +92,7 @@ class AttributeVectors:
     self._middle = values.mean(axis=0)
     self._vectors = np.stack(
       [
-        _difference(bench.real[0], column, bench.settings.extremes)
+        _difference(bench.tunes.mean, column, bench.settings.extremes)
         for column in values.T
       ]
     )
@@ -177,7 +176,6 @@ class LatentAscent:
     self._refine = refinement.Refinement(
       bench.weights,
       bench.hparams,
-      part=0.0,
       distance=0.0,
       learning_rate=s.ascent_learning_rate,
     )
@@ -193,11 +191,59 @@ class LatentAscent:
     return self._refine(start, start, condition, self._updates, seed)
 
 
+class Guided:
+  """Another baseline, whose vectors are decoded guided.
+
+  Args:
+    bench: what all share.
+    other: builds it.
+  """
+
+  def __init__(
+    self,
+    bench: benches.Bench,
+    other: Callable[[benches.Bench], benches.Baseline],
+  ) -> None:
+    self._other = other(bench)
+
+  def __call__(
+    self,
+    start: melody.Floats,
+    condition: conditions.Condition,
+    temperature: float,
+    seed: int,
+  ) -> melody.Floats:
+    return self._other(start, condition, temperature, seed)
+
+
+class Adapted:
+  """What the prior plays, adapted by rule and encoded; nothing is learned."""
+
+  def __init__(self, bench: benches.Bench) -> None:
+    self._model = bench.model
+
+  def __call__(
+    self,
+    start: melody.Floats,
+    condition: conditions.Condition,
+    temperature: float,
+    seed: int,
+  ) -> melody.Floats:
+    tunes = self._model.decode(start, temperature, seed)
+    return self._model.adapt(tunes, condition)
+
+
 class Shipped:
-  """Ours, as it is shipped or was trained for this base model."""
+  """Ours, as it is shipped or was trained for this base model.
 
-  def __init__(self, bench: benches.Bench) -> None:
+  Args:
+    bench: what all share.
+    updates: by which each vector is then refined by itself.
+  """
+
+  def __init__(self, bench: benches.Bench, updates: int = 0) -> None:
     self._model = bench.model
+    self._updates = updates
 
   def __call__(
     self,
@@ -206,26 +252,8 @@ class Shipped:
     temperature: float,
     seed: int,
   ) -> melody.Floats:
-    del temperature, seed
-    return self._model.move(start, condition)
-
-
-class Retrained:
-  """Ours, and then each vector refined by itself, as `updates` does."""
-
-  def __init__(self, bench: benches.Bench) -> None:
-    self._model = bench.model
-    self._updates = bench.settings.ascent_updates
-
-  def __call__(
-    self,
-    start: melody.Floats,
-    condition: conditions.Condition,
-    temperature: float,
-    seed: int,
-  ) -> melody.Floats:
-    del temperature
-    return self._model.move(start, condition, self._updates, seed)
+    tunes = self._model.decode(start, temperature, seed)
+    return self._model.move(tunes, condition, self._updates, seed)
 
 
 class Trained:
@@ -246,9 +274,13 @@ class Trained:
     overrides: Mapping[str, Any],
     name: str = 'ours',
   ) -> None:
-    learner = _learner(bench, bench.emotions, overrides)
+    hparams = dataclasses.replace(bench.hparams, **overrides)
+    learner = learners.make(
+      bench.weights, bench.tunes, bench.emotions, hparams, bench.seed
+    )
     self.curves = _train(learner, bench.steps(bench.num_steps, name))
     self._actor = learner.actor
+    self._adapted = Adapted(bench)
 
   def __call__(
     self,
@@ -257,41 +289,8 @@ class Trained:
     temperature: float,
     seed: int,
   ) -> melody.Floats:
-    del temperature, seed
-    return self._actor(start, condition.features()).numpy()
-
-
-class OnePerEmotion:
-  """Our learner once for each emotion, with the updates shared out."""
-
-  def __init__(self, bench: benches.Bench) -> None:
-    known, _ = conditions.Condition.of(bench.emotions).in_canonical_key()
-    self._known = known.features()
-    self._actors = []
-    for e in bench.emotions:
-      learner = _learner(bench, [e], {'emotion_share': 1.0})
-      _train(
-        learner, bench.steps(bench.num_steps // len(bench.emotions), e.alias)
-      )
-      self._actors.append(learner.actor)
-
-  def __call__(
-    self,
-    start: melody.Floats,
-    condition: conditions.Condition,
-    temperature: float,
-    seed: int,
-  ) -> melody.Floats:
-    del temperature, seed
-    features = condition.features()
-    # A condition between the emotions takes the actor of the nearest.
-    distances = np.square(features[:, None] - self._known).sum(axis=2)
-    result = np.array(start)
-    for k, actor in enumerate(self._actors):
-      rows = distances.argmin(axis=1) == k
-      if rows.any():
-        result[rows] = actor(start[rows], features[rows]).numpy()
-    return result
+    adapted = self._adapted(start, condition, temperature, seed)
+    return self._actor(adapted, condition.features()).numpy()
 
 
 def load_settings() -> tuple[benches.Settings, int, dict[str, dict[str, Any]]]:
@@ -305,30 +304,33 @@ def load_settings() -> tuple[benches.Settings, int, dict[str, dict[str, Any]]]:
 
 def builders() -> dict[str, Callable[[benches.Bench], benches.Baseline]]:
   """Dictionary of a baseline's name to what builds it on a bench."""
-  _, _, ablations = load_settings()
+  settings, _, ablations = load_settings()
+  guided: dict[str, Callable[[benches.Bench], benches.Baseline]] = {
+    'prior guided': Prior,
+    'latent ascent guided': LatentAscent,
+    'adapted guided': Adapted,
+    'ours': Shipped,
+    'ours retrained': functools.partial(
+      Shipped, updates=settings.ascent_updates
+    ),
+    **{
+      name: functools.partial(Trained, overrides=overrides, name=name)
+      for name, overrides in ablations.items()
+    },
+  }
   return {
     'prior': Prior,
     'rejection': Rejection,
     'attribute vectors': AttributeVectors,
     'latent ascent': LatentAscent,
     'latent constraints': latent_constraints.LatentConstraints,
-    'ours': Shipped,
-    'ours retrained': Retrained,
+    'adapted': Adapted,
+    'ours unguided': Shipped,
     **{
-      name: functools.partial(Trained, overrides=overrides, name=name)
-      for name, overrides in ablations.items()
+      name: functools.partial(Guided, other=other)
+      for name, other in guided.items()
     },
-    'one actor per emotion': OnePerEmotion,
   }
-
-
-def _learner(
-  bench: benches.Bench,
-  emotions: Sequence[catalogue.Emotion],
-  overrides: Mapping[str, Any],
-) -> learners.ActorCriticLearner:
-  hparams = dataclasses.replace(bench.hparams, **overrides)
-  return learners.make(bench.weights, bench.real, emotions, hparams, bench.seed)
 
 
 def _train(

@@ -9,7 +9,6 @@ import functools
 from typing import Any
 from typing import Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae import api
@@ -17,7 +16,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import references
 from emotion_musicvae.music import melody
-from emotion_musicvae.musicvae import posterior
+from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 
 
@@ -67,9 +66,15 @@ class Bench:
     return references.load_melodies()[: self.hparams.real_melodies]
 
   @functools.cached_property
-  def real(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """`(mean, deviation)` of their posterior, [N, Z] each."""
-    return posterior.encode(self.weights, self.tokens)
+  def tunes(self) -> sampling.Tunes:
+    """Their posterior, and that of adaptations to conditions."""
+    return sampling.Tunes.encode(
+      self.weights,
+      self.tokens,
+      sampling.ConditionSampler(self.emotions, self.hparams),
+      self.hparams.adapted_melodies,
+      self.seed,
+    )
 
   def steps(self, number: int, description: str) -> Iterable[int]:
     """Numbers from 0, with a progress bar."""

@@ -6,7 +6,6 @@ with the same noise, and the same functions measure the melodies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -160,7 +159,10 @@ def _run(
     tokens,
     described,
     metrics.scores(described, condition, bench.emotions),
-    music(tokens, z),
+    {
+      **music(tokens, z),
+      **metrics.musical_facts(by_emotion, condition.take(slice(0, None, n))),
+    },
     np.array([metrics.diversity(group) for group in by_emotion]),
     cpu,
   )
@@ -168,16 +170,31 @@ def _run(
 
 def _decode(
   bench: benches.Bench,
-  baseline: Callable[..., melody.Floats],
+  baseline: benches.Baseline,
   start: melody.Floats,
   condition: conditions.Condition,
   temperature: float,
   seed: int,
+  strength: float = 1.0,
 ) -> tuple[melody.Floats, melody.Tokens]:
-  """`(z, tokens)` of a baseline, the melodies in the key of the condition."""
+  """`(z, tokens)` of a baseline, the melodies in the key of the condition.
+
+  Args:
+    bench: what all share.
+    baseline: what moves the vectors.
+    start: [N, Z] first latent vectors.
+    condition: of N rows.
+    temperature: of the decoder.
+    seed: of its noise.
+    strength: share of the way to go, and of the guidance.
+  """
   canonical, transposition = condition.in_canonical_key()
-  z = baseline(start, canonical, temperature, seed)
-  tokens = bench.model.decode(z, temperature, seed)
+  moved = baseline(start, canonical, temperature, seed)
+  z = (1.0 - strength) * start + strength * moved
+  if isinstance(baseline, baselines.Guided):
+    tokens = bench.model.decode(z, temperature, seed, canonical, strength)
+  else:
+    tokens = bench.model.decode(z, temperature, seed)
   return z, melody.transpose(tokens, transposition)
 
 
@@ -329,7 +346,7 @@ def _generalization(
   by_strength = []
   for strength in STRENGTHS:
     _, tokens = _decode(
-      bench, _part_of(baseline, strength), start, condition, temperature, 0
+      bench, baseline, start, condition, temperature, 0, strength
     )
     by_strength.append(api.measure(tokens, condition))
   return {
@@ -344,27 +361,14 @@ def _generalization(
   }
 
 
-def _part_of(
-  baseline: benches.Baseline, strength: float
-) -> Callable[..., melody.Floats]:
-  """A baseline that goes a part of the way of another."""
-
-  def moved(z: melody.Floats, *rest: Any) -> melody.Floats:
-    return (1.0 - strength) * z + strength * baseline(z, *rest)
-
-  return moved
-
-
 def _unseen_hits(
   bench: benches.Bench, baseline: benches.Baseline, temperature: float, n: int
 ) -> float:
   """Share of hits among n conditions drawn from the trained range."""
-  hparams = dataclasses.replace(
-    bench.hparams, emotion_share=0.0, forecast_batch_size=n
-  )
+  hparams = dataclasses.replace(bench.hparams, emotion_share=0.0)
   # In the canonical key, as the trained ones are, then taken to any key.
   rng = np.random.default_rng(5)
-  drawn = sampling.ConditionSampler(bench.emotions, hparams)(rng)
+  drawn = sampling.ConditionSampler(bench.emotions, hparams)(rng, n)
   unseen = drawn.with_chords_transposed(rng.integers(12, size=n))
   start = api.prior(5, n, bench.model.z_size)
   _, tokens = _decode(bench, baseline, start, unseen, temperature, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence
-import dataclasses
 from typing import TypeAlias
 
 import numpy as np
@@ -125,9 +124,7 @@ def _batches(
   tokens, condition = own_conditions(bench.tokens, bench.emotions)
   mean, deviation = posterior.encode(bench.weights, tokens)
   own = condition.features()
-  sampler = sampling.ConditionSampler(
-    bench.emotions, dataclasses.replace(bench.hparams, forecast_batch_size=size)
-  )
+  sampler = sampling.ConditionSampler(bench.emotions, bench.hparams)
 
   def draw() -> Batch:
     index = rng.integers(len(mean), size=size)
@@ -137,7 +134,7 @@ def _batches(
       'own': own[index],
       'other': own[rng.permutation(index)],
       'start': rng.standard_normal([size, mean.shape[1]]),
-      'condition': sampler(rng).features(),
+      'condition': sampler(rng, size).features(),
     }
     return {k: tf.constant(v, tf.float32) for k, v in batch.items()}
 
@@ -177,11 +174,13 @@ def own_conditions(
     )
     for semitones, weights in ways
   ]
-  best = [ways[i] for i in np.argmax(rates, axis=0)]
+  index = np.argmax(rates, axis=0)
+  best = [ways[i] for i in index]
   moved = melody.transpose(tokens, [semitones for semitones, _ in best])
   return moved, conditions.Condition.from_targets(
     melody.mean_pitch(moved).astype(np.float32),
     melody.onsets_per_bar(moved).astype(np.float32),
     np.stack([weights for _, weights in best]),
     np.ones(tokens.shape, np.float32),
+    known.final_tones[index // (len(ways) // len(known.final_tones))],
   )

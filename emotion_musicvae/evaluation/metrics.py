@@ -77,11 +77,13 @@ def scores(
     emotions: those that a melody may be classified as.
 
   Returns:
-    Dictionary of [N] float64 arrays: `chord_tone_rate`; `pitch_error`, the
+    Dictionary of [N] float64 arrays: `chord_tone_rate` and
+    `chord_tones_on_beat`; `pitch_error`, the
     distance of the mean pitch from the reference in semitones; `density_error`
     and `energy_error`, that of the onsets a bar and of the spectrogram energy
     as a share of the reference; `register_and_density` and `hit_rate`, 1 where
-    pitch and density are met, and the chord tones too; `recognition`, 1 where
+    pitch and density are met, and the chord tones too; `strict_hit_rate`, see
+    `hits.strict`; `recognition`, 1 where
     it is classified as the emotion asked for; `repeated_notes`. NaN where a
     melody has no note to measure; it meets nothing.
   """
@@ -89,10 +91,11 @@ def scores(
   onsets = np.abs(described['onsets_per_bar'] - condition.onsets_per_bar)
   excess = hits.excess(described, condition)
   both = excess['mean_pitch'] + excess['onsets_per_bar'] == 0
-  chords = excess['chord_tone_rate'] == 0
+  chords = excess['chord_tone_rate'] + excess['chord_tones_on_beat'] == 0
   recognized = classify(described, emotions) == _rows(condition, emotions)
   return {
     'chord_tone_rate': described['chord_tone_rate'],
+    'chord_tones_on_beat': described['chord_tones_on_beat'],
     'pitch_error': pitch,
     'density_error': onsets / condition.onsets_per_bar,
     'energy_error': np.abs(
@@ -100,6 +103,7 @@ def scores(
     ),
     'register_and_density': both.astype(float),
     'hit_rate': (both & chords).astype(float),
+    'strict_hit_rate': hits.strict(described, condition).astype(float),
     'recognition': recognized.astype(float),
     'repeated_notes': described['repeated_notes'],
   }
@@ -143,6 +147,35 @@ def _rows(
   return np.where(
     distances.min(axis=1) < 1e-6, distances.argmin(axis=1), _NOT_AN_EMOTION
   )
+
+
+def musical_facts(
+  by_emotion: melody.Tokens, condition: conditions.Condition
+) -> dict[str, float]:
+  """What a listener would notice, on average and in the worst emotion.
+
+  Args:
+    by_emotion: [E, N, 256] tokens, N melodies of each emotion.
+    condition: of E rows, for the final tones.
+
+  Returns:
+    Dictionary of floats: `similarity.variety` of an emotion's melodies and
+    `similarity.form`, means over emotions; `worst_alike`.
+  """
+  rows = [
+    {
+      **similarity.variety(tokens),
+      **similarity.form(tokens, np.flatnonzero(tones).tolist()),
+    }
+    for tokens, tones in zip(by_emotion, condition.final_tones)
+  ]
+  names = [name for name in rows[0] if all(name in row for row in rows)]
+  facts = {
+    name: float(np.nanmean([row[name] for row in rows])) for name in names
+  }
+  if 'alike' in names:
+    facts['worst_alike'] = float(np.nanmax([row['alike'] for row in rows]))
+  return facts
 
 
 def mean_excess(

@@ -52,7 +52,7 @@ def write(
   figures.latent_space(
     _path(folder, 'latent_space'),
     {name: run.z for name, run in samples.items()},
-    bench.real[0],
+    bench.tunes.mean,
   )
 
 
@@ -64,7 +64,7 @@ def _path(folder: str, name: str) -> str:
 def _draw_targets(path: str, bench: benches.Bench, run: experiment.Run) -> None:
   measured = {
     name: run.described[name].reshape(len(bench.emotions), -1)
-    for name in ('mean_pitch', 'onsets_per_bar', 'chord_tone_rate')
+    for name in ('mean_pitch', 'onsets_per_bar', 'chord_tones_on_beat')
   }
   figures.target_against_measured(
     path,
@@ -78,7 +78,7 @@ def _draw_targets(path: str, bench: benches.Bench, run: experiment.Run) -> None:
     {
       'mean_pitch': lambda reference: hits.PITCH_TOLERANCE,
       'onsets_per_bar': hits.density_tolerance,
-      'chord_tone_rate': hits.CHORD_TONE_FLOOR,
+      'chord_tones_on_beat': hits.ON_BEAT_FLOOR,
     },
   )
 

@@ -127,6 +127,16 @@ def signature(chord_tone_weights: melody.Floats) -> int:
   return int(np.argmax(np.round(held, 3)))
 
 
+def scale(chord_tone_weights: melody.Floats) -> npt.NDArray[np.bool_]:
+  """[12] which pitch classes the `signature` of a progression has.
+
+  Args:
+    chord_tone_weights: [256, 12] from `chord_tones`.
+  """
+  degrees = np.add(_SCALES['major'][0], signature(chord_tone_weights))
+  return np.isin(np.arange(12), degrees % 12)
+
+
 @functools.lru_cache  # Melody after melody asks for the same.
 def key(progression: str, mode: str) -> int | None:
   """The key of a progression whose mode is known.

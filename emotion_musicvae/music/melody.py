@@ -171,7 +171,10 @@ def repeated_notes(tokens: Tokens) -> npt.NDArray[np.float64]:
 
 
 def chord_tone_rate(
-  tokens: Tokens, chord_tone_weights: Floats, chord_mask: Floats
+  tokens: Tokens,
+  chord_tone_weights: Floats,
+  chord_mask: Floats,
+  every: int = 1,
 ) -> npt.NDArray[np.float64]:
   """Share of the notes that belong to the chord they begin over.
 
@@ -181,11 +184,14 @@ def chord_tone_rate(
       `harmony.chord_tones`; a pitch class above 0 belongs to the chord.
     chord_mask: [B, T] or [T], 0 where there is no chord; notes there do not
       count.
+    every: count only the notes on each so many steps, `STEPS_PER_QUARTER` for
+      those on the beat.
 
   Returns:
-    [B] float64 from 0 to 1; NaN where no note begins over a chord.
+    [B] float64 from 0 to 1; NaN where no such note begins over a chord.
   """
   onset = (tokens >= FIRST_ONSET) & (chord_mask > 0)
+  onset &= np.arange(tokens.shape[1]) % every == 0
   pitch_class = (tokens.astype(np.int32) - FIRST_ONSET + MIN_PITCH) % 12
   weights = np.broadcast_to(chord_tone_weights, [*tokens.shape, 12])
   weight = np.take_along_axis(weights, pitch_class[..., None], axis=2)[..., 0]

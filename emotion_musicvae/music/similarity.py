@@ -6,6 +6,7 @@ are (`overlap`), and are they copies of what it learned from (`shared_bars`)?
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import itertools
 
 import numpy as np
 import numpy.typing as npt
@@ -161,7 +162,8 @@ def form(
     bars with onsets that equal an earlier one in onsets and pitches; `steps`,
     `thirds` and `leaps`, the share of intervals of 1 or 2, of 3 or 4, and of 8
     or more semitones; `turns`, the share of pairs of successive moves that
-    change direction; `repeats`, of notes that repeat the pitch before; `rests`,
+    change direction; `see_saw`, of four notes in a row that go A B A B;
+    `repeats`, of notes that repeat the pitch before; `rests`,
     silences of an eighth or more; `tonic_end`, the share whose last note is a
     tonic; `long_end`, whose last note lasts a quarter or more.
   """
@@ -195,11 +197,65 @@ def _form_of(row: melody.Tokens, tonics: Sequence[int]) -> dict[str, float]:
     'thirds': np.mean((size >= 3) & (size <= 4)),
     'leaps': np.mean(size >= 8),
     'turns': np.mean(moves[1:] != moves[:-1]) if len(moves) > 1 else 0.0,
+    'see_saw': np.mean(
+      (pitches[:-3] == pitches[2:-1])
+      & (pitches[1:-2] == pitches[3:])
+      & (pitches[:-3] != pitches[1:-2])
+    ),
     'repeats': np.mean(size == 0),
     'rests': float((onsets[1:] - ends[:-1] >= 2).sum()),
     'tonic_end': float(pitches[-1] % 12 in tonics),
     'long_end': float(ends[-1] - onsets[-1] >= 4),
   }
+
+
+def variety(tokens: melody.Tokens) -> dict[str, float]:
+  """How far melodies are one and the same tune.
+
+  Args:
+    tokens: [B, 256] int tokens, B at least 2.
+
+  Returns:
+    Dictionary of floats: `alike`, mean correlation of the pitch lines of two
+    melodies, the pitch that sounds or sounded last at each step;
+    `shared_onsets`, the mean share of (step, pitch) onsets that two
+    have in common; `first_pitch`, the share of melodies that begin on the
+    commonest first pitch. NaN where no two melodies have enough notes.
+  """
+  tokens = np.asarray(tokens)
+  onset = tokens >= melody.FIRST_ONSET
+  lines = _pitch_lines(tokens)
+  begun = np.maximum.accumulate(onset, axis=1)
+  alike, shared = [], []
+  for i, j in itertools.combinations(range(len(tokens)), 2):
+    both = begun[i] & begun[j]
+    a, b = lines[i, both], lines[j, both]
+    if len(a) > melody.STEPS_PER_BAR and a.std() and b.std():
+      alike.append(np.corrcoef(a, b)[0, 1])
+    either = (onset[i] | onset[j]).sum()
+    # Where both begin a note of different pitch, there are two onsets.
+    same = (onset[i] & (tokens[i] == tokens[j])).sum()
+    either += (onset[i] & onset[j]).sum() - same
+    shared.append(same / either if either else np.nan)
+  first = tokens[np.arange(len(tokens)), onset.argmax(axis=1)]
+  first = first[onset.any(axis=1)]
+  return {
+    'alike': float(np.mean(alike)) if alike else np.nan,
+    'shared_onsets': float(np.mean(shared)),
+    'first_pitch': float(np.unique(first, return_counts=True)[1].max())
+    / len(first)
+    if len(first)
+    else np.nan,
+  }
+
+
+def _pitch_lines(tokens: melody.Tokens) -> npt.NDArray[np.int64]:
+  """[B, 256] tokens of the note that sounds, or sounded last."""
+  onset = tokens >= melody.FIRST_ONSET
+  last = np.maximum.accumulate(
+    np.where(onset, np.arange(tokens.shape[1]), 0), axis=1
+  )
+  return np.take_along_axis(tokens.astype(np.int64), last, axis=1)
 
 
 def overlap(

@@ -11,6 +11,36 @@ from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import hierdec
 
 
+class Encoder:
+  """The posterior's mean of few melodies at a time, without compiling.
+
+  Args:
+    weights: mapping of Magenta's variables.
+  """
+
+  # All in batches of one size: the last bits of a product may follow from it.
+  # Processors multiply by blocks of 4, 6 or 12 rows, and a melody's may not
+  # follow from its place either.
+  _ROWS = 12
+
+  def __init__(self, weights: hierdec.Weights) -> None:
+    self._weights = {
+      name: tf.constant(value)
+      for name, value in weights.items()
+      if name.startswith('encoder/')
+    }
+    self._run = tf.function(lambda x: hierdec.encode(self._weights, x)[0])
+
+  def __call__(self, tokens: melody.Tokens) -> npt.NDArray[np.float32]:
+    """[N, Z] means of [N, 256] tokens, N at least 1."""
+    padded = np.pad(tokens, [(0, -len(tokens) % self._ROWS), (0, 0)])
+    parts = [
+      self._run(tf.constant(padded[i : i + self._ROWS], tf.int32)).numpy()
+      for i in range(0, len(padded), self._ROWS)
+    ]
+    return np.concatenate(parts)[: len(tokens)]
+
+
 def encode(
   weights: hierdec.Weights,
   tokens: melody.Tokens,

@@ -195,6 +195,7 @@ class StockModel:
     z: npt.NDArray[np.floating[Any]],
     temperature: npt.ArrayLike,
     seeds: Sequence[Seed],
+    bias: npt.NDArray[np.float32] | None = None,
   ) -> npt.NDArray[np.uint8]:
     """Decodes latent vectors to melodies.
 
@@ -202,7 +203,9 @@ class StockModel:
       z: [N, Z] latent vectors.
       temperature: softmax temperature above 0, or N of them.
       seeds: N seeds, one per melody, each an integer or a sequence of integers;
-        a melody depends on its own latent vector and seed only.
+        a melody depends on its own latent vector, seed and bias only.
+      bias: [N, 256, 90] nats that are added to the logits, over temperature, of
+        each token; none when None.
 
     Returns:
       [N, 256] uint8 tokens.
@@ -212,9 +215,12 @@ class StockModel:
     for i in range(0, len(z), self.batch_size):
       batch = slice(i, i + self.batch_size)
       noise = np.zeros(self._core.noise.shape, np.float32)
-      for row, t, seed in zip(noise, temperature[batch], seeds[batch]):
+      for k, seed in enumerate(seeds[batch]):
+        drawn = np.random.default_rng(seed).gumbel(size=noise.shape[1:])
+        if bias is not None:
+          drawn += bias[i + k]
         # The arg max of logits / t + noise, with a t for each melody.
-        row[:] = t * np.random.default_rng(seed).gumbel(size=row.shape)
+        noise[k] = temperature[i + k] * drawn
       self._decoder._sess.run(self._set_noise, {self._noise: noise})
       one_hot = self._decoder.decode_to_tensors(
         np.asarray(z[batch], np.float32),

@@ -106,6 +106,11 @@ def key(variable: tf.Variable) -> str:
   return variable.name.removesuffix(':0')
 
 
+def part_of_move() -> np.float32:
+  """Share of an actor's move that is followed; see configs."""
+  return np.float32(configuration.load_yaml('actor_critic')['part'])
+
+
 def beyond_training(emotion: catalogue.Emotion) -> str | None:
   """Which target of an emotion lies outside what actors are trained for.
 

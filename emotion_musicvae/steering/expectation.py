@@ -96,29 +96,46 @@ def expected_motion(probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     probabilities: [B, 256, 90] float, rows summing to 1.
 
   Returns:
-    `(repeats, intervals)`, [B, 256] each: of the notes that begin at a step,
-    how many repeat the pitch of the note before, and how many semitones up or
-    down from it they lie, added up.
+    `(repeats, steps)`, [B, 256] each: of the notes that begin at a step, how
+    many repeat the pitch of the note before, and how many lie a step of one or
+    two semitones from it.
   """
   onsets = expected_onsets(probabilities)
   none = 1.0 - tf.reduce_sum(onsets, axis=2, keepdims=True)
   none = tf.broadcast_to(none, tf.shape(onsets))
   # [B, 256, 88]: the distribution of the last note begun before each step.
   last = _later(_carried(onsets, none), 1)
-  semitones = tf.constant(
-    np.abs(melody.PITCHES[:, None] - melody.PITCHES), onsets.dtype
-  )
+  interval = np.abs(melody.PITCHES[:, None] - melody.PITCHES)
+  by_step = tf.constant((interval == 1) | (interval == 2), onsets.dtype)
   return (
     tf.reduce_sum(onsets * last, axis=2),
-    tf.reduce_sum(onsets * (last @ semitones), axis=2),
+    tf.reduce_sum(onsets * (last @ by_step), axis=2),
   )
+
+
+def final_note(probabilities: tf.Tensor) -> tf.Tensor:
+  """How likely a melody is to end on each pitch, with a long note.
+
+  Args:
+    probabilities: [B, 256, 90] float, rows summing to 1.
+
+  Returns:
+    [B, 88], of pitches from MIDI 21 to 108; what they lack of 1 is the
+    probability that no note ends it, or one that begins in its last three
+    sixteenths.
+  """
+  onsets = expected_onsets(probabilities)
+  none = 1.0 - tf.reduce_sum(onsets, axis=2, keepdims=True)
+  last = _carried(onsets, tf.broadcast_to(none, tf.shape(onsets)))
+  short = melody.STEPS_PER_QUARTER - 1
+  return last[:, -1 - short] * tf.reduce_prod(none[:, -short:], axis=1)
 
 
 def per_pair(motion: tf.Tensor, onsets: tf.Tensor) -> tf.Tensor:
   """Mean of what `expected_motion` adds up, over pairs of successive notes.
 
   Args:
-    motion: [B, T] repeats or intervals.
+    motion: [B, T] repeats or steps.
     onsets: [B, T] expected notes that begin.
 
   Returns:

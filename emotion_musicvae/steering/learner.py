@@ -42,8 +42,8 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
 from emotion_musicvae.support.errors import UserError
 
-# Posterior of the real melodies in a checkpoint: mean and deviation.
-REAL = ('real/mean', 'real/deviation')
+# Posteriors of the real tunes in a checkpoint: the fields of `sampling.Tunes`.
+TUNES = tuple(f'tunes/{name}' for name in sampling.Tunes._fields)
 # Melodies that the replay is filled with at once: a batch that a machine is
 # quick with, however small that of a step is.
 _FILLED_AT_ONCE = 32
@@ -71,8 +71,7 @@ class ActorCriticLearner:
   Args:
     learned: the networks and their optimizers.
     objective: what melodies cost.
-    conditions_of: draws the conditions to train on.
-    starts: draws the latent vectors.
+    starts: draws the latent vectors and their conditions.
     replay: where decoded melodies are kept for the critic.
     hparams: sizes of the batches and weights of the losses.
     seed: every random draw follows from it and the step.
@@ -87,7 +86,6 @@ class ActorCriticLearner:
     self,
     learned: Networks,
     objective: objectives.Objective,
-    conditions_of: Callable[[np.random.Generator], conditions.Condition],
     starts: sampling.StartSampler,
     replay: replays.Replay,
     hparams: configuration.LearnerHparams,
@@ -107,7 +105,6 @@ class ActorCriticLearner:
       'critic': learned.critic_optimizer,
     }
     self._objective = objective
-    self._conditions_of = conditions_of
     self._starts = starts
     self._replay = replay
     self._hparams = hparams
@@ -122,9 +119,9 @@ class ActorCriticLearner:
       self._fill_replay()
     h = self._hparams
     rng = np.random.default_rng([self._seed, 1, self.step_number])
-    condition = self._conditions_of(rng)
+    start, condition = self._starts(rng, h.forecast_batch_size)
     moved = (
-      self._starts(rng, h.forecast_batch_size),
+      start,
       condition.features(),
       condition.as_float32(),
     )
@@ -183,7 +180,7 @@ class ActorCriticLearner:
     size = min(_FILLED_AT_ONCE, len(self._replay))
     for i in range(0, len(self._replay), size):
       rng = np.random.default_rng([self._seed, 0, i])
-      z = tf.constant(self._starts(rng, size))
+      z = tf.constant(self._starts(rng, size)[0])
       uniform = hierdec.uniform(_noise_seed(rng), size)
       self._replay.write(i, self._decode_and_describe(z, uniform))
 
@@ -264,14 +261,14 @@ class ActorCriticLearner:
       predicted = self.critic.predict(
         tf.transpose(batch['embeddings'], [1, 0, 2])
       )
-      notes = batch['classes']  # [R, 16, 2, 12]
-      number = tf.reduce_sum(notes, axis=3)  # [R, 16, 2]
+      notes = batch['classes']  # [R, 16, 2, 2, 12]
+      number = tf.reduce_sum(notes, axis=4)  # [R, 16, 2, 2]
       notes_per_bar = notes_per_melody / melody.NUM_BARS + 1e-6
-      weight = tf.reduce_sum(number, axis=2) / notes_per_bar
+      weight = tf.reduce_sum(number, axis=[2, 3]) / notes_per_bar
       terms = {
         # Negative log-likelihood per note.
         'pitch_classes': -tf.reduce_mean(
-          tf.reduce_sum(notes * predicted.log_classes, axis=[2, 3])
+          tf.reduce_sum(notes * predicted.log_classes, axis=[2, 3, 4])
           / notes_per_bar
         ),
         'onsets': tf.reduce_mean(tf.square(predicted.onsets - number)),
@@ -281,9 +278,7 @@ class ActorCriticLearner:
         'repeats': tf.reduce_mean(
           tf.square(predicted.repeats - batch['repeats'])
         ),
-        'intervals': tf.reduce_mean(
-          tf.square((predicted.intervals - batch['intervals']) / 10.0)
-        ),
+        'steps': tf.reduce_mean(tf.square(predicted.steps - batch['steps'])),
         'energy': tf.reduce_mean(
           tf.square((predicted.log_energy - batch['log_energy']) / 0.3)
         ),
@@ -316,7 +311,7 @@ class ActorCriticLearner:
 
   def state(self) -> dict[str, npt.NDArray[np.float32] | tf.Variable]:
     """All that training resumes from but the step, by name in a checkpoint."""
-    state = dict(zip(REAL, (self._starts.mean, self._starts.deviation)))
+    state = dict(zip(TUNES, self._starts.tunes))
     state |= {f'replay/{k}': rows for k, rows in self._replay.rows.items()}
     for name, module in (('actor', self.actor), ('critic', self.critic)):
       optimizer = self._optimizers[name]
@@ -368,7 +363,7 @@ class ActorCriticLearner:
 
 def make(
   weights: Mapping[str, npt.NDArray[np.float32]],
-  real: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+  tunes: sampling.Tunes,
   emotions: Sequence[catalogue.Emotion],
   hparams: configuration.LearnerHparams,
   seed: int,
@@ -379,7 +374,8 @@ def make(
 
   Args:
     weights: Magenta's variables of the frozen base model, by name.
-    real: `(mean, deviation)` of the posterior of real melodies, [N, Z] each.
+    tunes: real ones, encoded; adapted to conditions of the same `emotions`,
+      `hparams` and `seed`.
     emotions: what to train for.
     hparams: all settings.
     seed: of networks, conditions and noise.
@@ -398,8 +394,9 @@ def make(
   return ActorCriticLearner(
     learned,
     objective or objectives.Objective.of(weights, hparams),
-    sampling.ConditionSampler(emotions, hparams),
-    sampling.StartSampler(*real),
+    sampling.StartSampler(
+      tunes, sampling.ConditionSampler(emotions, hparams), seed
+    ),
     replays.Replay(hparams.replay_size, embedding_size),
     hparams,
     seed,

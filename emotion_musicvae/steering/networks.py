@@ -17,12 +17,12 @@ class Bars(typing.NamedTuple):
   """What each bar of a melody is predicted to measure.
 
   Attributes:
-    log_classes: [B, 16, 2, 12] log probability of a note's pitch class, by half
-      bar.
-    onsets: [B, 16, 2] notes that begin, by half bar.
+    log_classes: [B, 16, 2, 2, 12] log probability of a note's pitch class, by
+      half bar, on the beat and off it.
+    onsets: [B, 16, 2, 2] notes that begin there.
     mean_pitch: [B, 16] MIDI, of the notes that begin in a bar.
     repeats: [B, 16] notes that repeat the one before.
-    intervals: [B, 16] semitones from the notes before, added up.
+    steps: [B, 16] notes a step from the one before.
     log_energy: [B, 16] natural log of the spectrogram energy of a frame.
   """
 
@@ -30,7 +30,7 @@ class Bars(typing.NamedTuple):
   onsets: tf.Tensor
   mean_pitch: tf.Tensor
   repeats: tf.Tensor
-  intervals: tf.Tensor
+  steps: tf.Tensor
   log_energy: tf.Tensor
 
 
@@ -110,9 +110,14 @@ class Actor(tf.Module):
     gate = tf.sigmoid(gate)
     moved = (1.0 - gate) * z + gate * target
     # The root of the mean square is 1 all over the prior, but for a few per
-    # cent. Further out a melody follows any condition and is music no more.
-    size = tf.sqrt(tf.reduce_mean(tf.square(moved), axis=1, keepdims=True))
-    return moved / tf.maximum(size, 1.0)
+    # cent. Further out, and further than where it was, a melody follows any
+    # condition and is music no more.
+    size, before = (
+      tf.sqrt(tf.reduce_mean(tf.square(x), axis=1, keepdims=True))
+      for x in (moved, z)
+    )
+    most = tf.maximum(before, 1.0)
+    return moved * tf.minimum(most / tf.maximum(size, 1e-6), 1.0)
 
 
 class Critic(tf.Module):
@@ -145,7 +150,7 @@ class Critic(tf.Module):
     super().__init__(name='critic')
     self._realism = Mlp([z_size, units, units, 1], rng, 0.1, 'critic/realism')
     self._music = Mlp(
-      [embedding_size, units, units, 2 * 12 + 2 + 4],
+      [embedding_size, units, units, 4 * 12 + 4 + 4],
       rng,
       0.1,
       'critic/music',
@@ -168,16 +173,16 @@ class Critic(tf.Module):
     Returns:
       `Bars` of logits and values, see there.
     """
-    out = tf.transpose(self._music(embeddings), [1, 0, 2])  # [B, 16, 30]
-    classes, onsets, pitch, repeats, intervals, energy = tf.split(
-      out, [24, 2, 1, 1, 1, 1], axis=2
+    out = tf.transpose(self._music(embeddings), [1, 0, 2])  # [B, 16, 56]
+    classes, onsets, pitch, repeats, steps, energy = tf.split(
+      out, [48, 4, 1, 1, 1, 1], axis=2
     )
-    shape = [-1, melody.NUM_BARS, 2, 12]
+    shape = [-1, melody.NUM_BARS, 2, 2]
     return Bars(
-      tf.nn.log_softmax(tf.reshape(classes, shape)),
-      2.0 * tf.nn.softplus(onsets),
+      tf.nn.log_softmax(tf.reshape(classes, [*shape, 12])),
+      tf.nn.softplus(tf.reshape(onsets, shape)),
       66.0 + 6.0 * pitch[..., 0],
       tf.nn.softplus(repeats[..., 0]),
-      10.0 * tf.nn.softplus(intervals[..., 0]),
+      tf.nn.softplus(steps[..., 0]),
       energy[..., 0] - 1.0,
     )

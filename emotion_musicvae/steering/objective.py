@@ -21,9 +21,10 @@ from emotion_musicvae.support import configuration
 # Names of the default losses' terms, each with a setting for its share.
 TERMS = (
   'chord',
+  'close',
   'register',
   'motion',
-  'leaps',
+  'steps',
   'density',
   'evenness',
   'rate',
@@ -111,13 +112,13 @@ class Objective:
     """
     bars = critic.predict(hierdec.bar_embeddings(self.weights, z))
     onsets = bars.onsets[..., None] * tf.exp(bars.log_classes)
-    number = tf.reduce_sum(bars.onsets, axis=2)  # [B, 16]
+    number = tf.reduce_sum(bars.onsets, axis=[2, 3])  # [B, 16]
     predicted = losses.Predicted(
-      tf.reshape(onsets, [len(z), 2 * melody.NUM_BARS, 12]),
+      tf.reshape(onsets, [len(z), 2 * melody.NUM_BARS, 2, 12]),
       tf.reduce_sum(number * bars.mean_pitch, axis=1)
       / tf.reduce_sum(number, axis=1),
       expectation.per_pair(bars.repeats, number),
-      expectation.per_pair(bars.intervals, number),
+      expectation.per_pair(bars.steps, number),
       tf.exp(bars.log_energy),
       tf.reduce_mean(number, axis=1),
     )
@@ -126,9 +127,10 @@ class Objective:
     )
 
   def cost(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """[B] weighted sum of [B] terms."""
-    shares = tf.constant(list(self._shares.values()))
-    stacked = tf.stack([terms[name] for name in self._shares], axis=1)
+    """[B] weighted sum of those [B] terms that are there."""
+    names = [name for name in self._shares if name in terms]
+    shares = tf.constant([self._shares[name] for name in names])
+    stacked = tf.stack([terms[name] for name in names], axis=1)
     # A melody far off must not outweigh the rest of the batch.
     return tf.reduce_sum(shares * _soft(stacked), axis=1)
 
@@ -148,25 +150,32 @@ class Objective:
     onsets = expectation.expected_onsets(probabilities)  # [B, 256, 88]
     pitch_class = tf.one_hot(melody.PITCHES.astype(np.int32) % 12, 12)
     by_bar = [-1, melody.NUM_BARS, melody.STEPS_PER_BAR]
-    classes = tf.reshape(
+    classes = tf.reshape(  # [B, 16, half bars, beats, sixteenths, 12]
       onsets @ pitch_class,
-      [-1, melody.NUM_BARS, 2, melody.STEPS_PER_BAR // 2, 12],
+      [-1, melody.NUM_BARS, 2, 2, melody.STEPS_PER_QUARTER, 12],
+    )
+    classes = tf.stack(
+      [
+        tf.reduce_sum(classes[:, :, :, :, 0], axis=3),
+        tf.reduce_sum(classes[:, :, :, :, 1:], axis=[3, 4]),
+      ],
+      axis=3,
     )
     number = tf.reduce_sum(  # [B, 16]
       tf.reshape(onsets, [*by_bar, melody.NUM_PITCHES]), axis=[2, 3]
     )
     above = tf.reshape(onsets @ (melody.PITCHES[:, None] - _MIDDLE), by_bar)
-    repeats, intervals = (
+    repeats, steps = (
       tf.reduce_sum(tf.reshape(x, by_bar), axis=2)
       for x in expectation.expected_motion(probabilities)
     )
     energy = expectation.span_energy(probabilities, 1)
     return {
       'embeddings': tf.transpose(embeddings, [1, 0, 2]),
-      'classes': tf.reduce_sum(classes, axis=3),  # [B, 16, 2, 12]
+      'classes': classes,  # [B, 16, 2, 2, 12], on the beat and off it
       'mean_pitch': _MIDDLE + tf.reduce_sum(above, axis=2) / (number + 1e-6),
       'repeats': repeats,
-      'intervals': intervals,
+      'steps': steps,
       'log_energy': tf.math.log(energy + losses.ENERGY_FLOOR),
     }
 

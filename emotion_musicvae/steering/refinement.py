@@ -27,9 +27,6 @@ class Refinement:
   Args:
     weights: Magenta's variables of the frozen base model, by name.
     hparams: settings of the losses.
-    part: share of the actor's move, in [0, 1], from which a vector starts. The
-      actor knows one answer to a condition; on the way there lie as many as
-      there are vectors.
     distance: cost of the mean square of the distance moved, from 0.
     learning_rate: of Adam, above 0.
   """
@@ -43,12 +40,10 @@ class Refinement:
     self,
     weights: Mapping[str, npt.NDArray[np.float32]],
     hparams: configuration.LearnerHparams,
-    part: float,
     distance: float,
     learning_rate: float,
   ) -> None:
     self._objective = objective.Objective.of(weights, hparams)
-    self._part = part
     self._distance = distance
     self._learning_rate = learning_rate
 
@@ -77,21 +72,20 @@ class Refinement:
       [N, Z] float32.
     """
     condition = condition.as_float32()
-    z = start + self._part * (moved - start)
-    firsts = range(0, len(z), self.BATCH)
+    firsts = range(0, len(moved), self.BATCH)
     result = []
     for first in progress(firsts) if progress else firsts:
-      rows = np.arange(first, first + self.BATCH) % len(z)
+      rows = np.arange(first, first + self.BATCH) % len(moved)
       result.append(
         self._refine(
           tf.constant(start[rows], tf.float32),
-          tf.Variable(z[rows], dtype=tf.float32),
+          tf.Variable(moved[rows], dtype=tf.float32),
           tf.nest.map_structure(tf.constant, condition.take(rows)),
           num_steps,
           [seed % 2**31, number + first],
         )
       )
-    return np.concatenate(result)[: len(z)]
+    return np.concatenate(result)[: len(moved)]
 
   def _refine(
     self,
@@ -122,8 +116,10 @@ class Refinement:
       _, probabilities = self._objective.decode(z, uniform)
       terms = self._objective.measure(probabilities, condition)
       distance = tf.reduce_mean(tf.square(z - start), axis=1)  # [B]
-      # Further out than the prior reaches, the melody is music no more.
-      outside = tf.nn.relu(tf.reduce_mean(tf.square(z), axis=1) - 1.0)
+      # Further out than the prior reaches, and than where it started, the
+      # melody is music no more.
+      inside = tf.maximum(tf.reduce_mean(tf.square(start), axis=1), 1.0)
+      outside = tf.nn.relu(tf.reduce_mean(tf.square(z), axis=1) - inside)
       loss = tf.reduce_sum(
         self._objective.cost(terms)
         + self._distance * distance

@@ -35,10 +35,10 @@ class Replay:
       name: np.zeros([size, bars, *shape], np.float32)
       for name, shape in (
         ('embeddings', [embedding_size]),
-        ('classes', [2, 12]),
+        ('classes', [2, 2, 12]),
         ('mean_pitch', []),
         ('repeats', []),
-        ('intervals', []),
+        ('steps', []),
         ('log_energy', []),
       )
     }

@@ -1,31 +1,40 @@
-"""What a learner trains on: conditions, and latent vectors to start from."""
+"""What the learner draws: conditions, and latent vectors to start from."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
+import typing
 
 import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
+from emotion_musicvae.music import adaptation
 from emotion_musicvae.music import melody
+from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.support import configuration
 
-_CYCLE = 4  # bars of a progression that is mixed
+_PHRASE = 4  # bars
+# Which of two phrases follow each other, four to a melody.
+_FORMS = np.array([[0, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1]])
+_ADAPTED_AT_ONCE = 64
+_Floats = npt.NDArray[np.float32]
 
 
 class ConditionSampler:
   """Draws the conditions to train on, all in the canonical key.
 
-  A share of them are the given emotions. The rest are four bars, over and over,
-  each with the chords of any bar of any emotion, with any mean pitch and
-  density of the trained range, so that other targets and progressions need no
-  training of their own.
+  A share of them are the given emotions. The rest are two phrases of four bars
+  in one of some forms, each bar with the chords of any bar of any emotion, with
+  any mean pitch and density of the trained range, and the close of any emotion,
+  so that other targets and progressions need no training of their own.
 
   Args:
     emotions: what to train for.
-    hparams: its share, its ranges, and how many to draw.
+    hparams: its share and its ranges.
   """
 
   def __init__(
@@ -36,28 +45,32 @@ class ConditionSampler:
     self._emotions, _ = conditions.Condition.of(emotions).in_canonical_key()
     self._hparams = hparams
 
-  def __call__(self, rng: np.random.Generator) -> conditions.Condition:
-    """The condition of `forecast_batch_size` melodies."""
+  def __call__(
+    self, rng: np.random.Generator, size: int
+  ) -> conditions.Condition:
+    """The condition of `size` melodies."""
     h = self._hparams
-    size = h.forecast_batch_size
     count = len(self._emotions.mean_pitch)
     drawn = self._emotions.take(rng.integers(count, size=size))
     free = rng.random(size) >= h.emotion_share
     lowest, highest = h.mean_pitch
     low, high = np.log(h.onsets_per_bar)
     bars = (
-      rng.integers(count, size=[size, _CYCLE]),
-      rng.integers(melody.NUM_BARS, size=[size, _CYCLE]),
+      rng.integers(count, size=[size, 2, _PHRASE]),
+      rng.integers(melody.NUM_BARS, size=[size, 2, _PHRASE]),
     )
+    forms = _FORMS[rng.integers(len(_FORMS), size=size)]
+    closing = rng.integers(count, size=size)
 
-    def mixed(
-      values: npt.NDArray[np.float32], own: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float32]:
+    def mixed(values: _Floats, own: _Floats) -> _Floats:
       """[size, 256, ...] rows mixed of `values`' bars, or the row's own."""
       by_bar = values.reshape(count, melody.NUM_BARS, melody.STEPS_PER_BAR, -1)
-      cycles = np.tile(by_bar[bars], [1, melody.NUM_BARS // _CYCLE, 1, 1])
+      phrases = by_bar[bars]  # [size, 2, 4, 16, ...]
+      whole = phrases[np.arange(size)[:, None], forms]
+      whole = whole.reshape(size, *by_bar.shape[1:]).copy()
+      whole[:, -1] = by_bar[closing, -1]
       chosen = free.reshape([-1] + [1] * (own.ndim - 1))
-      return np.where(chosen, cycles.reshape(own.shape), own)
+      return np.where(chosen, whole.reshape(own.shape), own)
 
     return conditions.Condition.from_targets(
       np.where(free, rng.uniform(lowest, highest, size), drawn.mean_pitch),
@@ -66,35 +79,115 @@ class ConditionSampler:
       ),
       mixed(self._emotions.chord_tone_weights, drawn.chord_tone_weights),
       mixed(self._emotions.chord_mask, drawn.chord_mask),
+      np.where(
+        free[:, None], self._emotions.final_tones[closing], drawn.final_tones
+      ),
     )
+
+
+class Tunes(typing.NamedTuple):
+  """Posteriors of real tunes, as they are and adapted to conditions.
+
+  Attributes:
+    mean: [N, Z] of the tunes.
+    deviation: [N, Z].
+    adapted_mean: [P, Z] of tunes adapted to conditions that a seed gives.
+    adapted_deviation: [P, Z].
+  """
+
+  mean: _Floats
+  deviation: _Floats
+  adapted_mean: _Floats
+  adapted_deviation: _Floats
+
+  @classmethod
+  def encode(
+    cls,
+    weights: Mapping[str, npt.NDArray[typing.Any]],
+    tokens: melody.Tokens,
+    sampler: ConditionSampler,
+    size: int,
+    seed: int,
+    progress: Callable[..., typing.Any] | None = None,
+  ) -> Tunes:
+    """Encodes tunes, and adaptations of them.
+
+    Args:
+      weights: Magenta's variables of the base model, by name.
+      tokens: [N, 256] tokens of the tunes, in the canonical key.
+      sampler: draws the conditions.
+      size: how many adaptations, P.
+      seed: of the conditions.
+      progress: wraps the batches as `tqdm` does, or None.
+    """
+    condition = _conditions(sampler, size, seed)
+    adapted = np.concatenate(
+      [
+        adapt(tokens[np.arange(i, stop) % len(tokens)], condition.take(rows))
+        for i in range(0, size, _ADAPTED_AT_ONCE)
+        for stop in [min(i + _ADAPTED_AT_ONCE, size)]
+        for rows in [slice(i, stop)]
+      ]
+    )
+    both = np.concatenate([np.asarray(tokens, np.uint8), adapted])
+    mean, deviation = posterior.encode(weights, both, progress=progress)
+    n = len(tokens)
+    return cls(mean[:n], deviation[:n], mean[n:], deviation[n:])
 
 
 class StartSampler:
   """Draws latent vectors: of real melodies, and to move to a condition.
 
   Args:
-    mean: [N, Z] means of the posterior of real melodies.
-    deviation: [N, Z] its standard deviations.
+    tunes: what to draw from.
+    sampler: that drew the conditions of the adapted ones.
+    seed: theirs.
   """
 
   def __init__(
-    self, mean: npt.NDArray[np.float32], deviation: npt.NDArray[np.float32]
+    self, tunes: Tunes, sampler: ConditionSampler, seed: int
   ) -> None:
-    self.mean = mean
-    self.deviation = deviation
+    self.tunes = tunes
+    self._condition = _conditions(sampler, len(tunes.adapted_mean), seed)
 
-  def real(
-    self, rng: np.random.Generator, size: int
-  ) -> npt.NDArray[np.float32]:
+  def real(self, rng: np.random.Generator, size: int) -> _Floats:
     """[size, Z] samples of the posterior of real melodies."""
-    rows = rng.integers(len(self.mean), size=size)
-    noise = rng.standard_normal([size, self.mean.shape[1]])
-    return (self.mean[rows] + self.deviation[rows] * noise).astype(np.float32)
+    rows = rng.integers(len(self.tunes.mean), size=size)
+    return _drawn(rng, self.tunes.mean[rows], self.tunes.deviation[rows])
 
   def __call__(
     self, rng: np.random.Generator, size: int
-  ) -> npt.NDArray[np.float32]:
-    """[size, Z]: half of the prior, as generation starts; half of `real`."""
-    real = self.real(rng, size)
-    prior = rng.standard_normal(real.shape)
-    return np.where(rng.random([size, 1]) < 0.5, prior, real).astype(np.float32)
+  ) -> tuple[_Floats, conditions.Condition]:
+    """`(start, condition)`: posterior samples of adapted tunes, [size, Z]."""
+    rows = rng.integers(len(self.tunes.adapted_mean), size=size)
+    start = _drawn(
+      rng, self.tunes.adapted_mean[rows], self.tunes.adapted_deviation[rows]
+    )
+    return start, self._condition.take(rows)
+
+
+def adapt(
+  tokens: melody.Tokens, condition: conditions.Condition
+) -> npt.NDArray[np.uint8]:
+  """[B, 256] tunes adapted to the conditions of B rows by rule."""
+  return adaptation.adapt(
+    tokens,
+    condition.mean_pitch,
+    condition.onsets_per_bar,
+    condition.chord_tone_weights,
+    condition.chord_mask,
+    condition.final_tones,
+  )
+
+
+def _conditions(
+  sampler: ConditionSampler, size: int, seed: int
+) -> conditions.Condition:
+  return sampler(np.random.default_rng([seed, 2]), size)
+
+
+def _drawn(
+  rng: np.random.Generator, mean: _Floats, deviation: _Floats
+) -> _Floats:
+  noise = rng.standard_normal(mean.shape)
+  return (mean + deviation * noise).astype(np.float32)

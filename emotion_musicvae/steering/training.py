@@ -15,10 +15,10 @@ import tensorflow as tf
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
 from emotion_musicvae.musicvae import checkpoints
-from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.steering import actors
 from emotion_musicvae.steering import learner as learners
 from emotion_musicvae.steering import networks
+from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
 from emotion_musicvae.support.errors import UserError
@@ -37,7 +37,7 @@ def make_learner(
   strategy: tf.distribute.Strategy | None = None,
   progress: Progress | None = None,
 ) -> learners.ActorCriticLearner:
-  """A learner on the bundled melodies and the nine emotions.
+  """A learner on the bundled tunes and the nine emotions.
 
   Args:
     weights: Magenta's variables of the frozen base model, by name.
@@ -49,20 +49,21 @@ def make_learner(
     progress: wraps the batches of real melodies as `tqdm` does, or None.
   """
   prefix = checkpoints.latest(run_dir)
-  known = checkpoints.read(prefix, learners.REAL.__contains__) if prefix else {}
+  names = learners.TUNES
+  known = checkpoints.read(prefix, names.__contains__) if prefix else {}
+  emotions = catalogue.load()
   if known:
-    mean, deviation = (known[name] for name in learners.REAL)
+    tunes = sampling.Tunes(*(known[name] for name in names))
   else:
-    tokens = references.load_melodies()[: hparams.real_melodies]
-    mean, deviation = posterior.encode(weights, tokens, progress=progress)
-  return learners.make(
-    weights,
-    (mean, deviation),
-    catalogue.load(),
-    hparams,
-    seed,
-    strategy,
-  )
+    tunes = sampling.Tunes.encode(
+      weights,
+      references.load_melodies()[: hparams.real_melodies],
+      sampling.ConditionSampler(emotions, hparams),
+      hparams.adapted_melodies,
+      seed,
+      progress,
+    )
+  return learners.make(weights, tunes, emotions, hparams, seed, strategy)
 
 
 def train(

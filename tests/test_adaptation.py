@@ -1,0 +1,94 @@
+"""Tunes adapted by rule, over the bundled tunes and the nine emotions."""
+
+import numpy as np
+import pytest
+
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import conditions
+from emotion_musicvae.emotions import hits
+from emotion_musicvae.emotions import references
+from emotion_musicvae.music import adaptation
+from emotion_musicvae.music import melody
+from emotion_musicvae.music import similarity
+from emotion_musicvae.steering import guidance
+from emotion_musicvae.steering import sampling
+
+EACH = 6
+
+
+@pytest.fixture(scope='module')
+def adapted():
+  """`(tunes, adapted, condition)`, EACH held-out tunes for each emotion."""
+  emotions = [e for e in catalogue.load() for _ in range(EACH)]
+  condition, _ = conditions.Condition.of(emotions).in_canonical_key()
+  tunes = references.load_held_out()[:: 512 // len(emotions)][: len(emotions)]
+  return tunes, sampling.adapt(tunes, condition), condition
+
+
+def test_adapted_tunes_meet_their_condition(adapted):
+  _, tokens, condition = adapted
+  met = hits.total_excess(guidance.measure(tokens, condition), condition) == 0
+  assert met.mean() >= 0.95
+  number = (tokens >= melody.FIRST_ONSET).sum(axis=1)
+  np.testing.assert_allclose(number, 16 * condition.onsets_per_bar, atol=1.0)
+
+
+def test_they_end_on_the_tonic_with_a_long_note(adapted):
+  _, tokens, condition = adapted
+  assert guidance.closed(tokens, condition.final_tones).all()
+  assert (tokens[:, 249:] < melody.FIRST_ONSET).all()
+
+
+def test_they_are_as_many_tunes_as_before_and_go_by_step(adapted):
+  tunes, tokens, _ = adapted
+  alike = [similarity.variety(rows)['alike'] for rows in np.split(tokens, 9)]
+  assert np.mean(alike) < 0.2
+  steps = [similarity.form(rows)['steps'] for rows in (tunes, tokens)]
+  assert steps[1] > steps[0] - 0.12
+
+
+def test_each_keeps_the_line_of_its_own_tune(adapted):
+  tunes, tokens, _ = adapted
+
+  def lines(rows):
+    onset = rows >= melody.FIRST_ONSET
+    last = np.maximum.accumulate(np.where(onset, np.arange(256), 0), axis=1)
+    return np.take_along_axis(rows.astype(float), last, axis=1)
+
+  own, other = [], []
+  before, after = lines(tunes), lines(tokens)
+  for i in range(len(tunes)):
+    own.append(np.corrcoef(before[i, 32:], after[i, 32:])[0, 1])
+    other.append(np.corrcoef(before[i - 1, 32:], after[i, 32:])[0, 1])
+  assert np.mean(own) > 0.6
+  assert np.mean(other) < 0.2
+
+
+def test_a_tune_is_adapted_alike_in_any_batch(adapted):
+  tunes, tokens, condition = adapted
+  some = [3, 40, 17]
+  np.testing.assert_array_equal(
+    sampling.adapt(tunes[some], condition.take(some)), tokens[some]
+  )
+
+
+def test_what_has_no_note_is_left_alone_and_one_note_becomes_a_tune(adapted):
+  _, _, condition = adapted
+  tokens = np.zeros([2, 256], np.uint8)
+  tokens[1, 250] = 60 - melody.MIN_PITCH + melody.FIRST_ONSET
+  silent, grown = sampling.adapt(tokens, condition.take([0, 1]))
+  assert not silent.any()
+  number = (grown >= melody.FIRST_ONSET).sum()
+  assert abs(number - 16 * condition.onsets_per_bar[1]) <= 1
+
+
+def test_without_chords_a_tune_moves_to_its_register_as_it_is():
+  tune = references.load_held_out()[:1]
+  onsets = melody.onsets_per_bar(tune)
+  free = np.zeros([1, 256, 12], np.float32), np.zeros([1, 256], np.float32)
+  pitch = melody.mean_pitch(tune)
+  result = adaptation.adapt(tune, pitch, onsets, *free, np.zeros([1, 12]))
+  # But for its ending, which is made long, and the notes that this costs.
+  both = (tune >= melody.FIRST_ONSET) & (result >= melody.FIRST_ONSET)
+  assert both.sum() > 0.75 * (tune >= melody.FIRST_ONSET).sum()
+  assert (tune[both] == result[both]).mean() > 0.8
