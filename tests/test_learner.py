@@ -102,7 +102,7 @@ def test_the_saved_actor_is_the_trained_actor(run):
 
 
 def test_the_critic_learns_to_predict_what_melodies_measure(learner_of):
-  """A decoder of random weights plays all pitches alike: not those, nor steps."""
+  """Not pitches and steps, of which random weights play all alike."""
   hparams = dataclasses.replace(
     HPARAMS, critic_updates=8, critic_learning_rate=0.003, learning_rate=0.0
   )
