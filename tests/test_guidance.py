@@ -11,8 +11,9 @@ from emotion_musicvae.emotions import hits
 from emotion_musicvae.music import melody
 from emotion_musicvae.steering import guidance
 
-# Dice know no melody: there is more to correct than in a decoder's.
-SETTINGS = dataclasses.replace(guidance.load_settings(), rounds=16)
+# Dice know no melody: there is more to correct than in a decoder's, and a
+# weight on holding tells at every step alike.
+SETTINGS = dataclasses.replace(guidance.load_settings(), rounds=16, density=0.2)
 
 
 class Dice:
@@ -60,8 +61,13 @@ def test_it_comes_to_the_targets_and_to_the_close(condition):
   plain = decoder(np.arange(16), None)
   guided = guidance.decode(decoder, condition, 1.0, SETTINGS)
   assert _hits(plain, condition) < 0.2
-  assert _hits(guided.tokens, condition) > 0.6
-  assert guidance.closed(guided.tokens, condition.final_tones).mean() > 0.9
+  assert _hits(guided.tokens, condition) > 0.8
+  # What a die plays last may lie before the last bar, where nothing is added.
+  ends = [
+    guidance.closed(tokens, condition.final_tones).mean()
+    for tokens in (plain, guided.tokens)
+  ]
+  assert ends[1] > ends[0] + 0.2
   assert (guided.changed > 0).all()
   np.testing.assert_allclose(
     guided.changed, (guided.tokens != plain).mean(axis=1)
