@@ -1,44 +1,6 @@
-"""Runs a command: python -m emotion_musicvae generate --emotion=peaceful"""
+"""Runs a command of `cli`, as installed scripts do under its own name."""
 
-import ast
-import importlib
-import importlib.resources
-import sys
-
-from emotion_musicvae import __version__
-
-COMMANDS = ('generate', 'batch', 'calibrate', 'evaluate', 'train', 'pretrain')
-
-
-def main() -> None:
-  """Gives the rest of the command line to the command that it names first."""
-  name, *rest = sys.argv[1:] or ['--help']
-  if name in COMMANDS:
-    sys.argv = [f'emotion_musicvae_{name}', *rest]
-    importlib.import_module(
-      f'emotion_musicvae.cli.{name}'
-    ).console_entry_point()
-  elif name in ('--help', '-help', '-h'):
-    print('python -m emotion_musicvae COMMAND --help says more of each:')
-    for known in COMMANDS:
-      print(f'  {known:10} {_summary(known)}')
-  elif name in ('--version', '-version'):
-    print(f'emotion_musicvae {__version__}')
-  else:
-    known = ', '.join(COMMANDS)
-    print(
-      f'Error: there is no command {name!r}; there are {known}',
-      file=sys.stderr,
-    )
-    sys.exit(2)
-
-
-def _summary(name: str) -> str:
-  """What a command does, read from its source as it would define its flags."""
-  package = importlib.resources.files('emotion_musicvae.cli')
-  source = package.joinpath(f'{name}.py').read_text(encoding='utf-8')
-  return (ast.get_docstring(ast.parse(source)) or '').partition('\n')[0]
-
+from emotion_musicvae.cli import main
 
 if __name__ == '__main__':
-  main()
+  main.main()

@@ -321,8 +321,8 @@ class Pipeline:
       tunes: [N, 256] tokens that they set out from.
       condition: of N rows, in the canonical key, where the actor has learned.
       updates: number of gradient steps by which each vector is refined by
-        itself through the decoder, after the actor. Some 0.015 CPU seconds
-        each, and 10 seconds once.
+        itself through the decoder, after the actor. Each takes as long as
+        two decodings; to begin takes seconds, once.
       seed: integer seed of what is decoded to learn from.
       number: of the first vector, see `refinement.Refinement`.
       progress: makes the progress bar of the refinement, as `tqdm` does.

@@ -35,6 +35,7 @@ _GAUGES: dict[str, tuple[str, float, float]] = {
   'mean_pitch': ('mean pitch (MIDI)', 48, 84),
   'onsets_per_bar': ('onsets a bar', 0, melody.STEPS_PER_BAR),
   'chord_tone_rate': ('chord-tone rate', 0, 1),
+  'chord_tones_on_beat': ('chord tones on the beat', 0, 1),
 }
 
 

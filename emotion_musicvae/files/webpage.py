@@ -24,6 +24,11 @@ _MEASURES = {
   'mean_pitch': ('평균 음높이 (MIDI)', 'mean pitch (MIDI)', '.1f'),
   'onsets_per_bar': ('마디당 음 수', 'onsets a bar', '.1f'),
   'chord_tone_rate': ('화성음 비율', 'chord-tone rate', '.0%'),
+  'chord_tones_on_beat': (
+    '박에 놓인 화성음',
+    'chord tones on the beat',
+    '.0%',
+  ),
   'energy': ('스펙트로그램 에너지', 'spectrogram energy', '.3f'),
 }
 _REQUEST = {

@@ -63,14 +63,14 @@ class Settings:
   """
 
   rounds: int = 6
-  on_beat: float = 0.76
-  of_onsets: float = 0.66
+  on_beat: float = 0.75
+  of_onsets: float = 0.65
   foreign_on_beat: float = 4.0
   foreign: float = 1.5
   passing: float = 0.25
   far: float = 0.1
   register: float = 0.6
-  density: float = 0.4
+  density: float = 0.6
   close: float = 4.0
   form: float = 30.0
 

@@ -121,12 +121,13 @@ class Tunes(typing.NamedTuple):
       progress: wraps the batches as `tqdm` does, or None.
     """
     condition = _conditions(sampler, size, seed)
+    blocks = np.split(
+      np.arange(size), range(_ADAPTED_AT_ONCE, size, _ADAPTED_AT_ONCE)
+    )
     adapted = np.concatenate(
       [
-        adapt(tokens[np.arange(i, stop) % len(tokens)], condition.take(rows))
-        for i in range(0, size, _ADAPTED_AT_ONCE)
-        for stop in [min(i + _ADAPTED_AT_ONCE, size)]
-        for rows in [slice(i, stop)]
+        adapt(tokens[rows % len(tokens)], condition.take(rows))
+        for rows in blocks
       ]
     )
     both = np.concatenate([np.asarray(tokens, np.uint8), adapted])
