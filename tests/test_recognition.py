@@ -396,7 +396,14 @@ def test_requests_may_give_a_text():
   ]
   stream = io.BytesIO('\n'.join(map(json.dumps, lines)).encode())
   strong, half, none, both = requests.parse(
-    requests.jsonl_rows(stream), catalogue.load(), 0, 0.5, 1.0, ('mid',), False
+    requests.jsonl_rows(stream),
+    catalogue.load(),
+    0,
+    0.5,
+    1.0,
+    1.0,
+    ('mid',),
+    False,
   )
   assert strong.emotion.alias == half.emotion.alias
   assert 0.3 < half.intensity < 0.5 < strong.intensity <= 1
