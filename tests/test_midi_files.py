@@ -540,3 +540,28 @@ def test_tokens_are_whole_bars_of_the_range(tmp_path):
   assert song.tokens.dtype == np.uint8
   assert len(song.tokens) == 128
   assert '2 notes outside MIDI 21 to 108' in song.report
+
+
+@pytest.mark.parametrize('ending', ['kar', 'rmi', 'KAR'])
+def test_midi_has_other_endings_too(tmp_path, ending):
+  words = [(q, b'\xff\x01\x03/la') for q in range(32)]
+  head = [(0, b'\xff\x01\x14@KMIDI KARAOKE FILE '), *words]
+  path = _file(
+    tmp_path,
+    _track(FOUR_FOUR),
+    _track(_name('Words'), *head),
+    _track(_name('Melody'), *_notes(*_scale(32))),
+  )
+  with open(path, 'rb') as f:
+    data = f.read()
+  if ending == 'rmi':
+    size = struct.pack('<I', len(data))
+    data = (
+      b'RIFF' + struct.pack('<I', len(data) + 12) + b'RMIDdata' + size + data
+    )
+  renamed = tmp_path / f'song.{ending}'
+  renamed.write_bytes(data)
+  song = songs.load_song(str(renamed))
+  assert _played(song) == _expected(_scale(32))
+  assert "took track 2 'Melody'" in song.report
+  assert readers.read(str(renamed))[0]

@@ -391,16 +391,101 @@ def test_endings_are_played_in_the_passes_they_name(
   assert 'bars 1 to 3, with their repeats' in song.report
 
 
-def test_a_jump_that_is_not_followed_is_told(tmp_path):
-  jump = '<direction><sound dacapo="yes"/></direction>'
-  parts = [[*_EIGHT[:-1], _EIGHT[-1] + jump], _EIGHT]
-  path = _xml(tmp_path, *parts, names=['Drone', 'Voice'])
-  assert (
-    "left out: part 1 'Drone', 1 D.C. jump." in songs.load_song(path).report
-  )
-  song = _abc(tmp_path, 'CDEF|GABc!D.C.!|')
-  assert _pitches(song) == list(SCALE)
-  assert 'left out: 1 D.C. jump.' in song.report
+def _sound(**attributes):
+  says = ' '.join(f'{name}="{value}"' for name, value in attributes.items())
+  return f'<direction><sound {says}/></direction>'
+
+
+def _words(words):
+  words = f'<direction-type><words>{words}</words></direction-type>'
+  return f'<direction>{words}</direction>'
+
+
+def _sign(sign):
+  return f'<direction><direction-type><{sign}/></direction-type></direction>'
+
+
+_JUMPS = {
+  # Bars a to e, what stands in each, and what is played.
+  'da capo': ({'b': _sound(dacapo='yes')}, 'ababcde'),
+  'da capo at the end': ({'e': _sound(dacapo='yes')}, 'abcdeabcde'),
+  'al fine': ({'b': _sound(fine='yes'), 'e': _sound(dacapo='yes')}, 'abcdeab'),
+  'al fine in words': ({'c': _words('Fine'), 'e': _words('D.C. al Fine')},
+                       'abcdeabc'),
+  'dal segno': ({'c': _sound(segno='s'), 'd': _sound(dalsegno='s')}, 'abcdcde'),
+  'dal segno al fine in words': (
+    {'b': _sign('segno'), 'c': _words('FINE'),
+     'd': _words('Dal Segno al Fine')},
+    'abcdbc'),
+  'al coda': (
+    {'b': _sound(tocoda='c'), 'd': _sound(dacapo='yes'),
+     'e': _sound(coda='c')}, 'abcdabe'),
+  'al coda in words': (
+    {'a': _sign('segno'), 'b': _words('To Coda'), 'd': _words('D.S. al Coda'),
+     'e': _sign('coda')}, 'abcdabe'),
+  'two signs of a coda': (
+    {'b': _sign('coda'), 'd': _words('D.C.'), 'e': _sign('coda')}, 'abcdabe'),
+  'a fine that this jump passes': (
+    {'a': _words('Fine'), 'b': _words('To Coda'), 'd': _words('D.C. al Coda'),
+     'e': _sign('coda')}, 'abcdabe'),
+  'a repeat is played once after the jump': (
+    {'b': _repeat('backward'), 'e': _sound(dacapo='yes')}, 'ababcdeabcde'),
+  'and with its last ending': (
+    {'b': _ending('1', 'start') + _ending('1', 'stop') + _repeat('backward'),
+     'c': _ending('2', 'start') + _ending('2', 'stop'),
+     'd': _sound(dacapo='yes')}, 'abacdacde'),
+  'two jumps': (
+    {'b': _sound(dacapo='yes'), 'd': _sound(dacapo='yes')}, 'ababcdabcde'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(('marks', 'played'), _JUMPS.values(), ids=_JUMPS)
+@pytest.mark.parametrize('part', [0, 1])
+def test_jumps_are_played_as_they_are_written(tmp_path, marks, played, part):
+  plain = [_bar(*[60 + i] * 4) for i in range(5)]
+  marked = [bar + marks.get(letter, '') for bar, letter in zip(plain, 'abcde')]
+  parts = [plain, plain]
+  parts[part] = marked
+  # Those that stand before the first note of a bar lead there.
+  for goal in ('segno', 'coda'):
+    for i, letter in enumerate('abcde'):
+      sign = marks.get(letter, '')
+      if f'<{goal}' in sign or f' {goal}=' in sign:
+        parts[part][i] = sign + plain[i]
+  path = _xml(tmp_path, *parts, names=['Melody', 'Drone'])
+  song = songs.load_song(path)
+  assert ''.join('abcde'[p - 60] for p in _pitches(song)[::4]) == played
+  assert "left out: part 2 'Drone'." in song.report
+
+
+def test_a_sign_after_the_last_note_leads_to_the_next_bar(tmp_path):
+  bars = [_bar(*[60 + i] * 4) for i in range(4)]
+  bars[1] += '<barline location="right" segno="s"><segno/></barline>'
+  bars[3] += _sound(dalsegno='s')
+  song = songs.load_song(_xml(tmp_path, bars))
+  assert [p - 60 for p in _pitches(song)[::4]] == [0, 1, 2, 3, 2, 3]
+
+
+def test_a_jump_that_leads_nowhere_is_told(tmp_path):
+  bars = [*_EIGHT[:-1], _EIGHT[-1] + _sound(dalsegno='yes')]
+  song = songs.load_song(_xml(tmp_path, bars))
+  assert _pitches(song) == list(SCALE) * 4
+  assert 'left out: 1 D.S. jump.' in song.report
+
+
+@pytest.mark.parametrize(
+  ('music', 'played'),
+  [
+    ('C4|D4!fine!|E4|F4!D.C.!|', 'CDEFCD'),
+    ('C4|D4!fine!|E4|F4!D.C.alfine!|', 'CDEFCD'),
+    ('C4|!segno!D4|E4!fine!|F4!D.S.!|', 'CDEFDE'),
+    ('C4|D4!dacoda!|E4!D.C.alcoda!|!coda!F4|', 'CDECDF'),
+    ('C4|D4"^Fine"|E4|F4"^D.C. al Fine"|', 'CDEFCD'),
+    ('C4|D4|E4|F4!D.C.!|', 'CDEFCDEF'),
+  ],
+)
+def test_jumps_of_abc_are_played(tmp_path, music, played):
+  assert _pitches(_abc(tmp_path, music)) == [NAMES[x] for x in played]
 
 
 @pytest.mark.parametrize('times', [2, 3, 4])

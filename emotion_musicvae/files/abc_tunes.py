@@ -25,6 +25,8 @@ _FIELD = re.compile(r'[A-Za-z]:|%%')
 _RANGE = re.compile(r'(?<=[\[|])([1-9])-([1-9])')
 # A line that goes on amid a bar line and the number of its ending.
 _BROKEN_ENDING = re.compile(r'\|\\[ \t]*\n[ \t]*\|?(?=[1-9])')
+# What abc2xml knows without saying how far it goes.
+_JUMP = re.compile(r'(?<=[!+])(D\.[CS]\.)al(?:coda|fine)(?=[!+])')
 # A field at the end of a line of music, where its brackets were forgotten.
 _UNBRACKETED = re.compile(r'(?<=[|:\]]) *([KLM]:[^|\[\]%\n]+?)\s*$')
 
@@ -100,7 +102,7 @@ def _tune_lines(body: str) -> list[str]:
       continue  # It would take this remark for notes.
     if not _FIELD.match(line):
       line = _UNBRACKETED.sub(r'[\1]', line.replace('`', ''))
-      line = _RANGE.sub(_spelled_out, line)
+      line = _JUMP.sub(r'\1', _RANGE.sub(_spelled_out, line))
     lines.append(line)
   return lines
 

@@ -16,6 +16,7 @@ import zipfile
 
 import numpy as np
 
+from emotion_musicvae.files import repeats
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 
@@ -27,8 +28,15 @@ _UNITS = {
   'eighth': 0.5,
   '16th': 0.25,
 }
-_MAX_PASSES = 32
-_JUMPS = {'dacapo': 'D.C. jump', 'dalsegno': 'D.S. jump'}
+# Attributes of a <sound>, and what stands for it where there is none.
+_MARKS = {
+  'dacapo': repeats.DA_CAPO,
+  'dalsegno': repeats.DAL_SEGNO,
+  'segno': repeats.SEGNO,
+  'tocoda': repeats.TO_CODA,
+  'coda': repeats.CODA,
+  'fine': repeats.FINE,
+}
 
 
 class _Event(NamedTuple):
@@ -64,10 +72,7 @@ class _Measure:
     time: whether it is written here what the metre is.
     events: the notes of each part.
     tempos: `(time in the bar, quarter notes a minute)`.
-    forward: whether a repeat begins with it.
-    times: how often what ends with it is played; 0 without a repeat.
-    endings: the passes that it is played in; empty for all.
-    closes: whether a repeat after it does not go back beyond it.
+    signs: which bars are played after it.
   """
 
   number: str = ''
@@ -76,10 +81,7 @@ class _Measure:
   time: bool = False
   events: list[list[_Event]] = dataclasses.field(default_factory=list)
   tempos: list[tuple[float, float]] = dataclasses.field(default_factory=list)
-  forward: bool = False
-  times: int = 0
-  endings: frozenset[int] = frozenset()
-  closes: bool = False
+  signs: repeats.Signs = dataclasses.field(default_factory=repeats.Signs)
 
 
 def musicxml_scores(
@@ -146,7 +148,7 @@ def document_score(
   for measure in measures:
     if not measure.length and measure.metre and not is_abc:
       measure.length = 4.0 * measure.metre[0] / measure.metre[1]
-  order = list(_as_played(measures))
+  order, jumps = repeats.as_played([measure.signs for measure in measures])
   total = sum(measures[i].length for i in order)
   count = sum(len(e) for i in order for e in measures[i].events)
   too_long = tunes.too_long(name, count, total)
@@ -168,9 +170,6 @@ def document_score(
       _play(events, start, notes[part], tied[part])
     start += measure.length
   titles = _names(root)
-  jumps: collections.Counter[str] = collections.Counter()
-  for reader in read:
-    jumps |= reader.jumps
   return scores.Score(
     name,
     tuple(
@@ -179,7 +178,7 @@ def document_score(
         title,
         np.array(sorted(notes[n]), np.float64).reshape(-1, 4),
         reader.is_drum,
-        dict(reader.unplayed | jumps),
+        dict(reader.unplayed + collections.Counter(jumps)),
       )
       for n, (reader, title) in enumerate(
         zip(read, (titles.get(part.get('id', ''), '') for part in parts))
@@ -226,14 +225,13 @@ class _Reader:
     measures: its `_Measure`s; each has the events of this part alone.
     is_drum: whether all its notes are unpitched.
     unplayed: as in `scores.Part`.
-    jumps: likewise of jumps by words, which stand in one part for all.
   """
 
   def __init__(self, part: ElementTree.Element, is_abc: bool):
     self._is_abc = is_abc
     self._altered: dict[str, int] = {}  # in this bar
     self.unplayed: collections.Counter[str] = collections.Counter()
-    self.jumps: collections.Counter[str] = collections.Counter()
+    self._pending: set[str] = set()  # of the next bar
     self._divisions = 1.0
     self._transpose = 0
     self._metre: tuple[int, int] | None = None
@@ -248,6 +246,8 @@ class _Reader:
     if element.get('implicit') == 'yes' and element.get('number') == '0':
       number = '0'
     measure = _Measure(number or '', events=[[]])
+    measure.signs.marks, self._pending = self._pending, set()
+    marks: list[tuple[str, float]] = []
     self._now = self._onset = 0.0
     self._altered.clear()
     for child in element:
@@ -260,16 +260,21 @@ class _Reader:
         self._attributes(child, measure)
       elif child.tag == 'barline':
         self._barline(child, measure)
+        at = 0.0 if child.get('location') == 'left' else float('inf')
+        marks += [(mark, at) for mark in _marks(child)]
       elif child.tag in ('direction', 'sound'):
-        for sound in child.iter('sound'):
-          for sign, jump in _JUMPS.items():
-            self.jumps[jump] += sign in sound.attrib
+        marks += [(mark, self._now) for mark in _marks(child)]
         tempo = _tempo(child)
         if tempo:
           measure.tempos.append((self._now, tempo))
       measure.length = max(measure.length, self._now)
     measure.metre = self._metre
-    measure.endings = measure.endings or self._endings
+    measure.signs.endings = measure.signs.endings or self._endings
+    for mark, time in marks:
+      # What a jump leads to begins with a bar.
+      is_goal = mark in (repeats.SEGNO, repeats.CODA)
+      at_end = is_goal and 0.0 < measure.length <= time
+      (self._pending if at_end else measure.signs.marks).add(mark)
     return measure
 
   def _quarters(self, element: ElementTree.Element) -> float:
@@ -335,24 +340,45 @@ class _Reader:
     )
 
   def _barline(self, element: ElementTree.Element, measure: _Measure) -> None:
+    signs = measure.signs
     ending = element.find('ending')
     if ending is not None:
-      numbers = _passes(ending.get('number') or '')
+      numbers = repeats.passes(ending.get('number') or '')
       if ending.get('type') == 'start':
         self._endings = numbers
       else:
-        measure.endings = self._endings or numbers
+        signs.endings = self._endings or numbers
         self._endings = frozenset()
     repeat = element.find('repeat')
     if repeat is None:
       style = element.findtext('bar-style')
-      measure.closes |= self._is_abc and style in ('light-light', 'light-heavy')
+      signs.closes |= self._is_abc and style in ('light-light', 'light-heavy')
     else:
       if repeat.get('direction') == 'forward':
-        measure.forward = True
+        signs.forward = True
       else:
         times = repeat.get('times') or ''
-        measure.times = int(times) if times.isdigit() else 2
+        signs.times = int(times) if times.isdigit() else 2
+
+
+def _marks(element: ElementTree.Element) -> set[str]:
+  """The marks of a direction, a sound or a bar line, see `repeats`.
+
+  Signs and words count where no sound says what they mean, and words for how
+  far a jump goes.
+  """
+  sounds = [element, *element.findall('sound')]
+  found = {_MARKS[name] for s in sounds for name in s.attrib if name in _MARKS}
+  words = ' '.join(w.text or '' for w in element.iter('words'))
+  said = repeats.said_by(words)
+  if found:
+    return found | said & {repeats.AL_FINE, repeats.AL_CODA}
+  for sign in (repeats.SEGNO, repeats.CODA):
+    if (
+      repeats.TO_CODA not in said and next(element.iter(sign), None) is not None
+    ):
+      said.add(sign)
+  return said
 
 
 def _metre(time: ElementTree.Element) -> tuple[int, int] | None:
@@ -386,14 +412,6 @@ def _tempo(element: ElementTree.Element) -> float | None:
   return None
 
 
-def _passes(numbers: str) -> frozenset[int]:
-  """The passes that an ending names, as `1, 2` or `1-3`."""
-  found: set[int] = set()
-  for first, last in re.findall(r'(\d+)(?:\s*-\s*(\d+))?', numbers):
-    found |= set(range(int(first), min(int(last or first), _MAX_PASSES) + 1))
-  return frozenset(found)
-
-
 def _together(parts: Sequence[list[_Measure]]) -> list[_Measure]:
   """The bars of all parts.
 
@@ -414,46 +432,10 @@ def _together(parts: Sequence[list[_Measure]]) -> list[_Measure]:
         any(m.time for m in here),
         [m.events[0] if m.events else [] for m in here],
         tempos,
-        any(m.forward for m in here),
-        max(m.times for m in here),
-        next((m.endings for m in here if m.endings), frozenset()),
-        any(m.closes for m in here),
+        repeats.together([m.signs for m in here]),
       )
     )
   return found
-
-
-def _as_played(measures: Sequence[_Measure]) -> Iterator[int]:
-  """Numbers of the measures, from 0, in the order in which they are played.
-
-  A repeat goes back to its start mark or, where there is none, to the end of
-  the repeat or last ending before it; in ABC, as abc2midi plays it, also to a
-  double bar line after the first repeat. Jumps by words, as D.C., are not
-  followed.
-  """
-  start, was_repeated = 0, False
-  for i, measure in enumerate(measures):
-    was_repeated |= measure.times > 0
-    last = i + 1 == len(measures)
-    endings_end = measure.endings and (last or not measures[i + 1].endings)
-    begins_next = not last and measures[i + 1].forward
-    repeated = measure.times and not measure.endings
-    closed = measure.closes and was_repeated and not measures[start].forward
-    if last or endings_end or begins_next or repeated or closed:
-      yield from _repeated(measures, range(start, i + 1))
-      start = i + 1
-
-
-def _repeated(measures: Sequence[_Measure], section: range) -> Iterator[int]:
-  """The measures of a section as often as it is played."""
-  times = max(measures[i].times for i in section)
-  endings = [number for i in section for number in measures[i].endings]
-  passes = min(max([times, *endings]), _MAX_PASSES) if times else 1
-  for number in range(1, passes + 1):
-    for i in section:
-      here = measures[i].endings
-      if not times or not here or number in here:
-        yield i
 
 
 def _play(

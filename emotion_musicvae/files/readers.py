@@ -155,7 +155,7 @@ def _too_large(path: str, name: str) -> tunes.Refusal | None:
     raise FileNotFoundError('no file')
   ending = _ending(path)
   size, limit = os.path.getsize(path), _MAX_NOTATION
-  if ending in ('.mid', '.midi'):
+  if FORMATS[ending] is _midi:
     limit = MAX_FILE_BYTES
   elif ending == '.tfrecord':
     limit = _MAX_RECORDS
@@ -203,10 +203,12 @@ def _tfrecord(path: str, name: str) -> _Scores:
 
 FORMATS: dict[str, Callable[[str, str], _Scores]] = {
   '.abc': _abc,
+  '.kar': _midi,
   '.mid': _midi,
   '.midi': _midi,
   '.mxl': _musicxml,
   '.musicxml': _musicxml,
+  '.rmi': _midi,
   '.xml': _musicxml,
   '.tfrecord': _tfrecord,
 }
