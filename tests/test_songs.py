@@ -280,5 +280,5 @@ def test_a_file_without_a_melody_ends_in_one_line(tmp_path, kind):
 def test_a_folder_or_another_ending_is_refused(tmp_path):
   with pytest.raises(UserError, match='is a folder; name one'):
     readers.check_file(str(tmp_path))
-  with pytest.raises(UserError, match='ending in .abc, .mid'):
+  with pytest.raises(UserError, match='ending in .abc, .kar, .mid'):
     readers.check_file('song.wav')
