@@ -400,6 +400,17 @@ def test_a_damaged_soundfont_is_told_in_one_line(tmp_path):
     audio.render(melody.note_sequence, -20.0, melody.playing)
 
 
+def test_what_was_played_before_is_not_heard(monkeypatch):
+  melody = _melody().note_sequence
+  before = _melody(_random_notes(1), 'lively').played(accompaniment='full')
+  vars(audio._loaded).clear()
+  first = audio.render(melody, -20.0)
+  with monkeypatch.context() as context:
+    context.setattr(audio, '_MOST_RINGING', 0.0)  # It is not left to fade.
+    audio.render(before.note_sequence, -14.0)
+  assert np.array_equal(audio.render(melody, -20.0), first)
+
+
 def test_onsets_are_heard_where_notes_begin():
   starts = np.cumsum([4, 4, 2, 2, 8, 4, 4, 3, 5, 4, 4, 8, 4] * 4)
   notes = [(s, s + 2, 60 + i * 5 % 12) for i, s in enumerate(starts)]

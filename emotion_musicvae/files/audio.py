@@ -1,6 +1,7 @@
 """NoteSequences as sound, by a SoundFont synthesizer."""
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +40,7 @@ _WIDTH, _WIDTH_SECONDS = 0.22, 0.011
 # comes, and its energy beside that of what is played.
 _ROOM_SECONDS, _ROOM_DELAY, _ROOM_LEVEL = 1.6, 0.02, 0.7
 _WALLS = signal.butter(1, 4000.0, fs=SAMPLE_RATE)
+_loaded = threading.local()
 
 
 def render(
@@ -80,13 +82,7 @@ def _played(
   sequence: 'note_seq.NoteSequence', soundfont: str
 ) -> loudness.Audio:
   """[N, 2] as the synthesizer gives it, until what rings on has ended."""
-  synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE)
-  try:
-    font = synth.sfload(soundfont or SOUNDFONT)
-  except Exception:
-    raise UserError(
-      'soundfont', f'{soundfont!r} is damaged', 'name another'
-    ) from None
+  synth, font = _synthesizer(soundfont or SOUNDFONT)
   for change in sequence.control_changes:
     bank = _DRUM_BANK if change.is_drum else 0
     if synth.sfpreset_name(font, bank, change.program) is None:
@@ -132,6 +128,31 @@ def _played(
     if go_on(block) <= _SILENCE * loudest:
       break
   return np.concatenate(parts)
+
+
+def _synthesizer(soundfont: str) -> tuple[tinysoundfont.Synth, int]:
+  """A synthesizer on which nothing sounds, and its number of a SoundFont.
+
+  Loading takes as long as playing some seconds, so each thread keeps what it
+  loaded last.
+  """
+  status = os.stat(soundfont)
+  wanted = soundfont, status.st_mtime_ns, status.st_size
+  if getattr(_loaded, 'file', None) != wanted:
+    synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE)
+    try:
+      font = synth.sfload(soundfont)
+    except Exception:
+      raise UserError(
+        'soundfont', f'{soundfont!r} is damaged', 'name another'
+      ) from None
+    _loaded.file, _loaded.synth, _loaded.font = wanted, synth, font
+  synth = _loaded.synth
+  for channel in synth.channel:
+    synth.sounds_off(channel)
+  # What is cut off fades within a hundredth of a second.
+  synth.generate(_samples(_FADE_SECONDS))
+  return synth, _loaded.font
 
 
 def _widen(audio: loudness.Audio) -> None:

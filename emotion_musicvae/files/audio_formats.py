@@ -13,6 +13,7 @@ from emotion_musicvae.files import loudness
 
 # libsndfile's Vorbis encoder needs a stack as large as what it is given.
 _CHUNK = loudness.SAMPLE_RATE
+_PIECE = 1 << 14  # samples
 _MIRRORED = bytes(int(f'{byte:08b}'[::-1], 2) for byte in range(256))
 
 
@@ -78,8 +79,13 @@ def _ogg_checksum(page: bytearray) -> int:
 
 
 def _in_16_bits(audio: loudness.Audio) -> npt.NDArray[np.int16]:
-  # Faster than libsndfile's own conversion, which rounds as well.
-  return np.rint(audio * np.float32(32767)).astype(np.int16)
+  # Faster than libsndfile's own conversion, which rounds as well, and faster by
+  # pieces that stay in the processor's cache.
+  result = np.empty(audio.shape, np.int16)
+  for begin in range(0, len(audio), _PIECE):
+    scaled = audio[begin : begin + _PIECE] * np.float32(32767)
+    result[begin : begin + _PIECE] = np.rint(scaled, out=scaled)
+  return result
 
 
 def _encoded(audio: npt.NDArray[Any], **options: Any) -> bytes:

@@ -58,9 +58,10 @@ def mastered(audio: Audio, target: float) -> Audio:
   if now == -np.inf:
     return audio
   audio = audio * np.float32(10 ** ((target - now) / 20))
-  peaks = true_peaks(audio)
-  if peaks.max() <= _CEILING:
+  near, finer = _near_ceiling(audio)
+  if finer.max(initial=0.0) <= _CEILING:
     return audio
+  peaks = _peaks(audio, near, finer)
   gain = np.float32(1.0)
   for _ in range(_PASSES):
     limited = audio * _held_back(gain * peaks, gain)[:, None]
@@ -80,10 +81,12 @@ def integrated(audio: Audio) -> float:
     part = audio[begin : begin + _SEGMENTS * _SEGMENT]
     if begin + len(part) == len(audio):
       part = np.pad(part, [(0, missing), (0, 0)])
-    spectra = fft.rfft(part.reshape(-1, _SEGMENT, 2), axis=1)
-    # Two channels, each with a real and an imaginary part.
+    # Both channels are transformed as one of complex samples: a frequency and
+    # its negative together have twice the power of both.
+    pairs = np.ascontiguousarray(part).view(np.complex64)
+    spectra = fft.fft(pairs.reshape(-1, _SEGMENT), axis=1)
     power = np.square(spectra.view(np.float32))
-    energies.append(np.matmul(_weights(), power).sum(axis=1))
+    energies.append(np.einsum('sf,f->s', power, _weights()))
   energy = np.concatenate(energies).astype(np.float64)
   blocks = np.convolve(energy, np.full(_BLOCK, 1 / _BLOCK), 'valid')
   gate = 10 ** ((_ABSOLUTE_GATE - _OFFSET) / 10)
@@ -96,14 +99,16 @@ def integrated(audio: Audio) -> float:
 
 @functools.cache
 def _weights() -> npt.NDArray[np.float32]:
-  """[F] that make the power of a spectrum a mean square as the ear has it."""
-  hertz = fft.rfftfreq(_SEGMENT, 1 / SAMPLE_RATE)
+  """[2F] that make the power of a spectrum a mean square as the ear has it.
+
+  Each stands twice, for the real and the imaginary part.
+  """
+  hertz = np.abs(fft.fftfreq(_SEGMENT, 1 / SAMPLE_RATE))
   radians = 2 * np.pi * hertz / 48000
   gain = np.ones(len(hertz))
   for b, a in _FILTERS:
     gain *= np.abs(signal.freqz(b, a, radians)[1]) ** 2
-  gain[1:] *= 2.0  # Negative frequencies are as strong.
-  return (gain / _SEGMENT**2).astype(np.float32)
+  return np.repeat((gain / _SEGMENT**2).astype(np.float32), 2)
 
 
 def true_peaks(audio: Audio) -> npt.NDArray[np.float32]:
@@ -112,24 +117,50 @@ def true_peaks(audio: Audio) -> npt.NDArray[np.float32]:
   Returns:
     [N] float32; where it is 4 dB and more below the ceiling, at samples alone.
   """
-  # A maximum along the short axis would take ten times as long.
-  peaks = np.maximum(np.abs(audio[:, 0]), np.abs(audio[:, 1]))
-  count = -(-len(peaks) // _STRETCH)
-  padded = np.zeros(count * _STRETCH, np.float32)
-  padded[: len(peaks)] = peaks
-  loudest = padded.reshape(count, _STRETCH).max(axis=1)
+  return _peaks(audio, *_near_ceiling(audio))
+
+
+def _near_ceiling(
+  audio: Audio,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+  """Stretches of audio that come near to the ceiling.
+
+  Returns:
+    Their numbers [M], and how far [M, _STRETCH] the audio swings there at each
+    sample and just after it.
+  """
+  whole = len(audio) // _STRETCH
+  swings = audio[: whole * _STRETCH].reshape(whole, 2 * _STRETCH)
+  rest = audio[whole * _STRETCH :]
+  loudest = np.maximum(swings.max(axis=1), -swings.min(axis=1))
+  loudest = np.append(loudest, np.abs(rest).max(initial=0.0))
   near = np.flatnonzero(loudest > _CEILING * _BETWEEN)
   if not len(near):
-    return peaks
+    return near, np.zeros([0, _STRETCH], np.float32)
   around = np.arange(-_CONTEXT, _STRETCH + _CONTEXT) + near[:, None] * _STRETCH
   inside = (around >= 0) & (around < len(audio))
   taken = audio[np.clip(around, 0, len(audio) - 1)] * inside[..., None]
-  finer = np.abs(signal.resample_poly(taken, _OVERSAMPLING, 1, axis=1))
-  finer = finer.max(axis=2).reshape(len(near), -1, _OVERSAMPLING).max(axis=2)
-  padded.reshape(count, _STRETCH)[near] = np.maximum(
-    finer[:, _CONTEXT:-_CONTEXT], padded.reshape(count, _STRETCH)[near]
-  )
-  return padded[: len(peaks)]
+  finer = _louder(signal.resample_poly(taken, _OVERSAMPLING, 1, axis=1))
+  found = _louder(taken)
+  for i in range(_OVERSAMPLING):
+    np.maximum(found, finer[:, i::_OVERSAMPLING], out=found)
+  return near, found[:, _CONTEXT:-_CONTEXT]
+
+
+def _louder(audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+  """How far the channel swings that swings more: [..., 2] to [...]."""
+  # A maximum along the short axis would take ten times as long.
+  return np.maximum(np.abs(audio[..., 0]), np.abs(audio[..., 1]))
+
+
+def _peaks(
+  audio: Audio, near: npt.NDArray[np.int64], finer: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+  """[N] of how far audio swings, looked at closely near the ceiling."""
+  peaks = np.zeros(-(-len(audio) // _STRETCH) * _STRETCH, np.float32)
+  peaks[: len(audio)] = _louder(audio)
+  peaks.reshape(-1, _STRETCH)[near] = finer
+  return peaks[: len(audio)]
 
 
 def _held_back(
