@@ -14,6 +14,7 @@ from emotion_musicvae.files import accompaniment
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import expression
 from emotion_musicvae.files import playing
+from emotion_musicvae.music import metres
 
 NINE = catalogue.load()
 MELODY, CHORDS, BASS, DRUMS = range(4)
@@ -97,27 +98,56 @@ def test_every_style_plays_the_chords_and_their_bass(style, chords):
     )
 
 
-@pytest.mark.parametrize(('numerator', 'denominator'), [(3, 4), (2, 4), (6, 8)])
-@pytest.mark.parametrize('style', ['waltz', 'pulse', 'alberti'])
-def test_other_metres_fill_their_bars(style, numerator, denominator):
-  bar = numerator * 16 // denominator
-  sequence = arranged([(i * bar, i * bar + 4, 72) for i in range(8)], 'gloomy')
-  metre = sequence.time_signatures[0]
-  metre.numerator, metre.denominator = numerator, denominator
-  for i, annotation in enumerate(sequence.text_annotations):
-    annotation.quantized_step = i * bar
-  sequence = arrangement.first_steps(sequence, 8 * bar)
-  emotion = catalogue.find('gloomy')
+@pytest.mark.parametrize('pick_up', [0, 2])
+@pytest.mark.parametrize(
+  ('numerator', 'denominator'),
+  [(2, 4), (3, 4), (5, 4), (6, 8), (9, 8), (12, 8)],
+)
+@pytest.mark.parametrize('style', playing.styles())
+def test_every_style_fills_the_bars_of_every_metre(
+  style, numerator, denominator, pick_up
+):
+  metre = metres.Metre(numerator, denominator)
+  bar, emotion = metre.bar_steps, catalogue.find('gloomy')
+  sequence = arranged(
+    [(pick_up + i * bar, pick_up + i * bar + 4, 72) for i in range(16)],
+    emotion,
+    metre=metre,
+    pick_up=pick_up,
+  )
   result = expression.perform(
     sequence, emotion, playing.Playing('full', style, loop=True)
   )
-  found = {(n.instrument, n.quantized_start_step // bar) for n in result.notes}
-  assert {(CHORDS, i) for i in range(8)} <= found
-  assert {(BASS, i) for i in range(8)} <= found
+  found = {
+    (n.instrument, (n.quantized_start_step - pick_up) // bar)
+    for n in result.notes
+  }
+  for part in {CHORDS, BASS} | {i for i, _ in found}:
+    assert {i for p, i in found if p == part} == set(range(16))
+  symbols = emotion.chords.split()
   for note in result.notes:
+    place = note.quantized_start_step - pick_up
+    end = note.quantized_end_step - pick_up
+    assert end <= (place // bar + 1) * bar
     if note.instrument == CHORDS:
-      symbol = emotion.chords.split()[note.quantized_start_step // bar]
-      assert note.pitch % 12 in chord_symbols_lib.chord_symbol_pitches(symbol)
+      pitches = chord_symbols_lib.chord_symbol_pitches(symbols[place // bar])
+      assert note.pitch % 12 in pitches
+  # The bass sounds on the first beat of each bar.
+  low = {n.quantized_start_step for n in result.notes if n.instrument == BASS}
+  assert set(range(pick_up, pick_up + 16 * bar, bar)) <= low
+
+
+def test_a_waltz_has_its_chords_on_the_second_and_third_beat():
+  emotion = catalogue.find('gloomy')
+  sequence = arranged([(0, 192, 72)], emotion, metre=metres.Metre(3, 4))
+  result = expression.perform(
+    sequence, emotion, playing.Playing('full', 'waltz', loop=True)
+  )
+  struck = {
+    i: {n.quantized_start_step % 12 for n in result.notes if n.instrument == i}
+    for i in (CHORDS, BASS)
+  }
+  assert struck == {CHORDS: {4, 8}, BASS: {0}}
 
 
 @pytest.mark.parametrize('emotion', NINE, ids=lambda e: e.alias)

@@ -14,12 +14,13 @@ from emotion_musicvae.files import expression
 from emotion_musicvae.files import playing
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.support.errors import UserError
 
 NINE = catalogue.load()
 
 
-def arranged(notes, emotion, num_bars=16):
+def arranged(notes, emotion, num_bars=16, **asked):
   """An arranged melody of `(start, end, pitch)` in sixteenths."""
   if isinstance(emotion, str):
     emotion = catalogue.find(emotion)
@@ -27,7 +28,7 @@ def arranged(notes, emotion, num_bars=16):
   sequence.tempos.add(qpm=120.0)
   for start, end, pitch in notes:
     sequence.notes.add(pitch=int(pitch), start_time=start / 8, end_time=end / 8)
-  return arrangement.arrange(sequence, emotion, num_bars)
+  return arrangement.arrange(sequence, emotion, num_bars, **asked)
 
 
 def tune(number):
@@ -90,6 +91,41 @@ def test_strong_beats_are_played_louder():
   assert (found == found[0]).all()
   bar = found[0]
   assert bar[0] > bar[8] > bar[4] == bar[12] > bar[2] == bar[6] > bar[1]
+
+
+@pytest.mark.parametrize(
+  ('numerator', 'denominator', 'strengths'),
+  [
+    (4, 4, '2 -1 0 -1 1 -1 0 -1'),
+    (3, 4, '2 -1 0 -1 0 -1'),
+    (2, 4, '2 -1 0 -1'),
+    (6, 8, '2 -1 -1 0 -1 -1'),
+    (9, 8, '2 -1 -1 0 -1 -1 0 -1 -1'),
+    (12, 8, '2 -1 -1 0 -1 -1 1 -1 -1 0 -1 -1'),
+  ],
+)
+def test_eighths_are_as_strong_as_their_metre_has_it(
+  numerator, denominator, strengths
+):
+  metre = metres.Metre(numerator, denominator)
+  strengths = [float(s) for s in strengths.split()]
+  assert len(strengths) * 2 == metre.bar_steps
+  steps = np.arange(0, 2 * metre.bar_steps, 2)
+  assert metre.strength(steps).tolist() == strengths * 2
+  assert (metre.strength(steps + 1) == -2).all()
+  # The second of two chords comes on a beat.
+  assert metre.strength(metre.middle) >= 0
+
+
+def test_a_pick_up_is_weaker_than_the_bar_that_it_leads_to():
+  metre = metres.Metre(3, 4)
+  notes = [(i, i + 4, 70) for i in range(0, 196, 4)]
+  sequence = arranged(notes, 'lively', metre=metre, pick_up=4)
+  velocity = velocities(expression.perform(sequence, catalogue.find('lively')))
+  assert velocity[0] < velocity[1] > velocity[2]
+  # The louder middle of the phrase lies between its bars, not before them.
+  bars = velocity[1:].reshape(-1, 3).mean(axis=1)[:4]
+  assert bars[1:3].min() > bars[[0, 3]].max()
 
 
 def test_a_higher_note_is_played_louder():

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import urllib.parse
+from xml.etree import ElementTree
 import zipfile
 
 import librosa
@@ -36,9 +37,11 @@ from emotion_musicvae.files import audio_formats
 from emotion_musicvae.files import expression
 from emotion_musicvae.files import loudness
 from emotion_musicvae.files import musicxml
+from emotion_musicvae.files import notation
 from emotion_musicvae.files import pianoroll
 from emotion_musicvae.files import webpage
 from emotion_musicvae.files import writers
+from emotion_musicvae.music import metres
 from emotion_musicvae.support.errors import UserError
 
 # MP3 and Ogg Vorbis take seconds a melody.
@@ -288,6 +291,84 @@ def test_the_sheet_music_says_how_it_is_played():
   assert content.count(b'new-system="yes"') == 3
   tempo = content[: content.index(b'<metronome')]
   assert tempo.rindex(b'placement="above"') > tempo.rindex(b'</attributes>')
+
+
+def _drawn(notes, emotion='gloomy', metre=metres.QUADRUPLE, pick_up=0):
+  """Notes as sheet music: its bars, as Python's own parser reads them."""
+  emotion = catalogue.find(emotion)
+  sequence = arrangement.arrange(_sequence(notes), emotion, 16, metre, pick_up)
+  played = expression.perform(sequence, emotion)
+  root = ElementTree.fromstring(musicxml.musicxml(played, 'x'))
+  return root.findall('part/measure')
+
+
+@pytest.mark.parametrize(
+  ('numerator', 'denominator', 'pick_up', 'qpm', 'beat'),
+  [
+    (2, 4, 2, 60, ('quarter', 0)),
+    (3, 4, 4, 60, ('quarter', 0)),
+    (4, 4, 6, 60, ('quarter', 0)),
+    (5, 4, 0, 60, ('quarter', 0)),
+    (6, 8, 2, 40, ('quarter', 1)),
+    (9, 8, 6, 40, ('quarter', 1)),
+    (12, 8, 0, 40, ('quarter', 1)),
+  ],
+)
+def test_sheet_music_is_in_any_metre(
+  numerator, denominator, pick_up, qpm, beat, tmp_path
+):
+  metre = metres.Metre(numerator, denominator)
+  bar, end = metre.bar_steps, pick_up + 16 * metre.bar_steps
+  rng = np.random.default_rng(bar + pick_up)
+  notes, now = [], 0
+  while now < end - 24:
+    over = now + int(rng.integers(1, 25))
+    notes.append((now, over, int(rng.integers(60, 80))))
+    now = over + int(rng.choice([0, 0, 0, 1, 5, 20]))
+  emotion = catalogue.find('gloomy')  # 60 quarter notes a minute
+  sequence = arrangement.arrange(_sequence(notes), emotion, 16, metre, pick_up)
+  content = musicxml.musicxml(expression.perform(sequence, emotion), 'x')
+  path = tmp_path / 'x.musicxml'
+  path.write_bytes(content)
+  # Our reader is none of music21's.
+  (score,) = notation.musicxml_scores(str(path), 'x')
+  read = score.parts[0].notes[:, :3] * [4, 4, 1]
+  read[:, 1] += read[:, 0]
+  assert read.tolist() == [list(note) for note in notes]
+  full = score.bars[pick_up > 0 :]
+  assert [4 * b.start for b in full] == list(range(pick_up, end, bar))
+  assert [b.number for b in full] == list(range(1, 17))
+  assert {b.metre for b in full} == {metre}
+  measures = ElementTree.fromstring(content).findall('part/measure')
+  assert (measures[0].get('implicit') == 'yes') == (pick_up > 0)
+  # What is tempo's beat is the metre's.
+  mark = measures[0].find('.//metronome')
+  assert int(mark.findtext('per-minute')) == qpm
+  assert mark.findtext('beat-unit') == beat[0]
+  assert len(mark.findall('beat-unit-dot')) == beat[1]
+  assert score.tempos == ((0.0, 60.0),)
+  lines = [m.get('number') for m in measures if m.find('print') is not None]
+  assert [n for n in lines if n not in ('0', '1')] == ['5', '9', '13']
+  # In compound metres no note hides where a beat begins, unless it has whole
+  # beats.
+  divisions = int(measures[0].findtext('attributes/divisions'))
+  for i, measure in enumerate(measures):
+    now = bar - pick_up if pick_up and not i else 0
+    for note in measure.findall('note'):
+      length = int(note.findtext('duration')) * 4 // divisions
+      inside = now // 6 == (now + length - 1) // 6
+      if metre.is_compound and not inside:
+        assert now % 6 == length % 6 == 0
+      now += length
+    assert now == bar
+
+
+def test_what_a_tie_leads_to_has_no_accidental():
+  # E natural in C minor, held over a bar line, and struck again there.
+  first, second = _drawn([(8, 20, 64), (20, 24, 64), (24, 28, 64)])[:2]
+  assert [len(n.findall('accidental')) for n in first.findall('note')][-1] == 1
+  drawn = [len(n.findall('accidental')) for n in second.findall('note')]
+  assert drawn[:3] == [0, 1, 0]
 
 
 def test_a_compressed_score_is_the_same_score():

@@ -189,7 +189,8 @@ def piano_rolls(
     notes = melody.notes(tokens)
     belongs = weights[notes.onset, notes.pitch % 12] > 0
     pianoroll.draw_notes(panel, notes.onset, notes.end, notes.pitch, belongs)
-    pianoroll.draw_bar_lines(panel, len(tokens))
+    bars = range(0, len(tokens), melody.STEPS_PER_BAR)
+    pianoroll.draw_bar_lines(panel, len(tokens), bars)
     panel.set_ylabel(title, rotation=0, ha='right', va='center')
   panels[-1].set_xlabel('bar; blue: chord tones, red: other notes')
   pianoroll.save(image, path)

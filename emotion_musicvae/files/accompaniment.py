@@ -19,6 +19,7 @@ from note_seq.protobuf import music_pb2
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import playing
 from emotion_musicvae.music import harmony
+from emotion_musicvae.music import metres
 
 _MOST_VOICES = 4  # beside the bass
 # MIDI pitches. Below the first of them close chords are muddy, below the second
@@ -85,7 +86,8 @@ def close(sequence: music_pb2.NoteSequence) -> None:
   sequence.text_annotations.add(
     quantized_step=end, text=symbol, annotation_type=chords_lib.CHORD_SYMBOL
   )
-  sequence.total_quantized_steps = end + arrangement.bar_steps(sequence)
+  bar = arrangement.metre(sequence).bar_steps
+  sequence.total_quantized_steps = end + bar
 
 
 def _triad(symbol: str) -> tuple[int, ...]:
@@ -110,14 +112,13 @@ def parts(
   Returns:
     Parts of chords, bass and drums, of those that have notes.
   """
-  bar = arrangement.bar_steps(sequence)
-  held = None if loop else arrangement.num_steps(sequence) - bar
-  rows = _Rows(sequence, style, held)
+  lines = arrangement.bar_lines(sequence)
+  rows = _Rows(lines, arrangement.metre(sequence), style, loop)
   chords = _chords(sequence)
   settings = _settings(chords, rows)
   found: dict[str, list[tuple[int, int, int]]] = {'chords': [], 'bass': []}
   for chord, setting in zip(chords, settings):
-    for start, end in _by_bar(chord.start, chord.end, bar):
+    for start, end in arrangement.by_bar(chord.start, chord.end, lines):
       for at, over, character in rows.events('chords', start, end):
         for pitch in _struck(setting.voices, character):
           found['chords'].append((at, over, pitch))
@@ -126,7 +127,9 @@ def parts(
         found['bass'].append((at, over, pitch))
   drums = [
     (at, over, pitch)
-    for start, end in _by_bar(0, arrangement.num_steps(sequence), bar)
+    for start, end in arrangement.by_bar(
+      lines.start, arrangement.num_steps(sequence), lines
+    )
     for name, pitch in playing.DRUMS.items()
     for at, over, _ in rows.events(name, start, end)
   ]
@@ -156,34 +159,24 @@ def parts(
   return [part for part in result if part.notes]
 
 
-def _by_bar(start: int, end: int, bar: int) -> list[tuple[int, int]]:
-  """A span of steps, cut at the bar lines."""
-  cuts = [start, *range((start // bar + 1) * bar, end, bar), end]
-  return list(zip(cuts, cuts[1:]))
-
-
 class _Rows:
   """The rows of a style's patterns, as long as the bars of a sequence.
 
   Args:
-    sequence: arranged NoteSequence.
-    style: whose they are.
-    held: step of the bar that is held instead; None where none is.
+    lines: steps on which its bars begin.
+    metre: of the bars.
+    style: whose rows they are.
+    loop: whether the last bar is as the others; if not, it is held.
   """
 
   def __init__(
-    self,
-    sequence: music_pb2.NoteSequence,
-    style: playing.Style,
-    held: int | None,
+    self, lines: range, metre: metres.Metre, style: playing.Style, loop: bool
   ):
-    self._bar = arrangement.bar_steps(sequence)
-    self._held = held
-    metre = '/'.join(map(str, arrangement.metre(sequence)))
-    patterns = style.patterns.get(metre, style.patterns[playing.METRE])
+    self._lines = lines
+    self._held = None if loop else lines[-1]
     self._rows = {
-      name: [(row * self._bar)[: self._bar] for row in rows]
-      for name, rows in patterns.items()
+      name: [(row * lines.step)[: lines.step] for row in rows]
+      for name, rows in style.pattern(metre).items()
     }
 
   def events(
@@ -193,9 +186,9 @@ class _Rows:
     rows = self._rows.get(name)
     if not rows:
       return []
-    row = rows[start // self._bar % len(rows)]
+    row = rows[(start - self._lines.start) // self._lines.step % len(rows)]
     if start == self._held:
-      row = _HELD.get(name, row[0]).ljust(self._bar, '-')
+      row = _HELD.get(name, row[0]).ljust(self._lines.step, '-')
     return [
       (start + at, min(start + at + length, end), character)
       for at, length, character in _events(row)

@@ -6,6 +6,7 @@ its quantized steps, sixteenths; when and how strongly it is played, see
 `expression`, in its seconds and velocities.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import re
 from typing import NamedTuple
@@ -18,6 +19,7 @@ import numpy as np
 
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 
 MELODY, CHORDS, BASS, DRUMS = range(4)  # instruments of the NoteSequence
 PHRASE_BARS = 4
@@ -92,17 +94,22 @@ def arrange(
   sequence: music_pb2.NoteSequence,
   emotion: Emotion,
   num_bars: int = melody.NUM_BARS,
+  metre: metres.Metre = metres.QUADRUPLE,
+  pick_up: int = 0,
 ) -> music_pb2.NoteSequence:
   """Gives a melody what an emotion says of it beside its notes.
 
   Args:
     sequence: NoteSequence of one voice in one tempo.
     emotion: `catalogue.Emotion`, for tempo, instrument, key and chords.
-    num_bars: length in 4/4 bars; the chords repeat every 16.
+    num_bars: length in bars after the pick-up; the chords repeat every 16.
+    metre: of the bars.
+    pick_up: sixteenth steps before the first bar, less than a bar.
 
   Returns:
-    A new NoteSequence: tempo, 4/4, key, instrument, the track's name, and a
-    chord symbol at each change of the progression.
+    A new NoteSequence: tempo, metre, key, instrument, the track's name, and a
+    chord symbol at each change of the progression. Its time signature begins
+    with the first bar.
   """
   result = music_pb2.NoteSequence()
   result.CopyFrom(sequence)
@@ -116,10 +123,14 @@ def arrange(
     note.instrument = MELODY
     note.program = emotion.program
   result.tempos[0].qpm = emotion.qpm
-  result.total_quantized_steps = num_bars * melody.STEPS_PER_BAR
+  result.total_quantized_steps = pick_up + num_bars * metre.bar_steps
   result.total_time = result.total_quantized_steps * step
   del result.time_signatures[:], result.key_signatures[:]
-  result.time_signatures.add(numerator=4, denominator=4)
+  result.time_signatures.add(
+    time=pick_up * step,
+    numerator=metre.numerator,
+    denominator=metre.denominator,
+  )
   tonic = harmony.key(emotion.chords, emotion.mode)
   if tonic is not None:
     mode = music_pb2.NoteSequence.KeySignature.Mode.Value(emotion.mode.upper())
@@ -128,7 +139,7 @@ def arrange(
   for i in range(num_bars):
     symbols = progression[i % len(progression)]
     for half, symbol in enumerate(symbols):
-      at = i * melody.STEPS_PER_BAR + half * melody.STEPS_PER_BAR // 2
+      at = pick_up + i * metre.bar_steps + half * metre.middle
       result.text_annotations.add(
         time=at * step,
         quantized_step=at,
@@ -180,20 +191,42 @@ def notes(sequence: music_pb2.NoteSequence) -> list[Note]:
 
 
 def num_steps(sequence: music_pb2.NoteSequence) -> int:
-  """Number of sixteenth steps of an arranged NoteSequence, whole bars."""
+  """Number of sixteenth steps of an arranged NoteSequence."""
   return sequence.total_quantized_steps
 
 
-def metre(sequence: music_pb2.NoteSequence) -> tuple[int, int]:
-  """Metre of an arranged NoteSequence, as (4, 4)."""
+def metre(sequence: music_pb2.NoteSequence) -> metres.Metre:
+  """Metre of an arranged NoteSequence."""
   signature = sequence.time_signatures[0]
-  return signature.numerator, signature.denominator
+  return metres.Metre(signature.numerator, signature.denominator)
 
 
-def bar_steps(sequence: music_pb2.NoteSequence) -> int:
-  """Number of sixteenth steps in a bar of an arranged NoteSequence."""
-  numerator, denominator = metre(sequence)
-  return numerator * 4 * melody.STEPS_PER_QUARTER // denominator
+def pick_up(sequence: music_pb2.NoteSequence) -> int:
+  """Number of sixteenth steps before the first bar."""
+  return _step(sequence.time_signatures[0].time, sequence.tempos[0].qpm)
+
+
+def bar_lines(sequence: music_pb2.NoteSequence) -> range:
+  """Steps on which the bars of an arranged NoteSequence begin."""
+  return range(
+    pick_up(sequence), num_steps(sequence), metre(sequence).bar_steps
+  )
+
+
+def phrases(sequence: music_pb2.NoteSequence) -> range:
+  """Steps on which phrases begin.
+
+  A pick-up belongs to the first of them, a single bar at the end to the last.
+  """
+  first, bar = pick_up(sequence), metre(sequence).bar_steps
+  end = max(num_steps(sequence) - bar, first + 1)
+  return range(first, end, PHRASE_BARS * bar)
+
+
+def by_bar(start: int, end: int, lines: Sequence[int]) -> list[tuple[int, int]]:
+  """A span of steps, cut at the bar lines that are within it."""
+  cuts = [start, *(line for line in lines if start < line < end), end]
+  return list(zip(cuts, cuts[1:])) if start < end else []
 
 
 def key(sequence: music_pb2.NoteSequence) -> tuple[str, str] | None:

@@ -148,28 +148,16 @@ def levels(
   Returns:
     [N] float64, decibels.
   """
-  bar = arrangement.bar_steps(sequence)
-  phrase = arrangement.PHRASE_BARS * bar
-  accents = _ACCENT * _strength(steps % bar, arrangement.metre(sequence))
+  metre = arrangement.metre(sequence)
+  # A pick-up is as weak as its place in a bar, and the beginning of a phrase.
+  steps = steps - arrangement.pick_up(sequence)
+  accents = _ACCENT * metre.strength(steps)
+  steps = np.maximum(steps, 0)
+  phrase = arrangement.phrases(sequence).step
   arch = _ARCH * _parabola(steps % phrase / phrase)
   period = arrangement.PHRASE_BARS * phrase
   arch += _LONG_ARCH * _parabola(steps % period / period)
   return emotion.accents * accents + emotion.phrase_arch * arch
-
-
-def _strength(steps: _Steps, metre: tuple[int, int]) -> _Floats:
-  """[N] of steps in a bar: 2 for its first, 0 for beats, down to -2."""
-  numerator, denominator = metre
-  unit = 16 // denominator
-  beat = 3 * unit if numerator > 3 and numerator % 3 == 0 else unit
-  bar = numerator * unit
-  result = np.full(len(steps), -2.0)
-  result[steps % (beat // 2 or 1 if beat == unit else unit) == 0] = -1.0
-  result[steps % beat == 0] = 0.0
-  if bar // beat == 4:
-    result[steps == bar // 2] = 1.0
-  result[steps == 0] = 2.0
-  return result
 
 
 def _parabola(x: _Floats) -> _Floats:
@@ -186,11 +174,12 @@ def _sounding(
 ) -> _Floats:
   """[N] steps that the notes of a melody sound of what is written."""
   length = ends - starts
-  phrase = arrangement.PHRASE_BARS * arrangement.bar_steps(sequence)
+  phrases = arrangement.phrases(sequence)
   share = np.full(len(starts), emotion.articulation)
   repeated = (pitches[1:] == pitches[:-1]) & (starts[1:] == ends[:-1])
   share[:-1][repeated] *= _REPEATED
-  closes = starts[1:] // phrase > starts[:-1] // phrase
+  phrase = np.maximum(starts - phrases.start, 0) // phrases.step
+  closes = phrase[1:] > phrase[:-1]
   share[:-1][closes] *= _PHRASE_END
   share[-1] = 1.0  # The last one rings.
   return np.maximum(share * length, length - _MOST_SILENCE)
@@ -210,7 +199,7 @@ class _Clock:
     end = arrangement.num_steps(sequence)
     self._steps, self._qpm = [0], [qpm]
     if asked.ritardando:
-      length = _RITARDANDO_BARS * arrangement.bar_steps(sequence)
+      length = _RITARDANDO_BARS * arrangement.metre(sequence).bar_steps
       for step in range(max(end - length, 0), end, _TEMPO_STEPS):
         gone = 1.0 - (end - step) / length
         slowed = 1.0 + (_LAST_TEMPO**_CURVE - 1.0) * gone

@@ -7,6 +7,7 @@ place, and every track ends with the last bar.
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+import fractions
 import io
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 
 if TYPE_CHECKING:
   import note_seq
@@ -76,19 +78,32 @@ def _conductor(
   for tempo in sequence.tempos:
     message = mido.MetaMessage('set_tempo', tempo=mido.bpm2tempo(tempo.qpm))
     yield clock.tick(tempo.time), _SETTING, message
-  numerator, denominator = arrangement.metre(sequence)
-  metre = {'numerator': numerator, 'denominator': denominator}
-  yield 0, _SETTING, mido.MetaMessage('time_signature', **metre)
+  metre, pick_up = arrangement.metre(sequence), arrangement.pick_up(sequence)
+  if (
+    pick_up
+  ):  # A bar of its own length, so that sequencers count from the next.
+    short = fractions.Fraction(pick_up, metres.QUADRUPLE.bar_steps)
+    yield 0, _SETTING, _time_signature(metres.Metre(*short.as_integer_ratio()))
+  yield _tick_of(pick_up), _SETTING, _time_signature(metre)
   for signature in sequence.key_signatures:
     mode = signature.Mode.Name(signature.mode).lower()
     key = arrangement.TONICS[mode][signature.key] + 'm' * (mode == 'minor')
     yield 0, _SETTING, mido.MetaMessage('key_signature', key=key)
   for step, symbol in arrangement.chords(sequence):
     yield _tick_of(step), _SETTING, mido.MetaMessage('text', text=symbol)
-  phrase = arrangement.PHRASE_BARS * arrangement.bar_steps(sequence)
-  for i in range(max(arrangement.num_steps(sequence) // phrase, 1)):
+  for i, step in enumerate(arrangement.phrases(sequence)):
     marker = mido.MetaMessage('marker', text=f'Phrase {i + 1}')
-    yield _tick_of(i * phrase), _SETTING, marker
+    yield _tick_of(step), _SETTING, marker
+
+
+def _time_signature(metre: metres.Metre) -> mido.MetaMessage:
+  return mido.MetaMessage(
+    'time_signature',
+    numerator=metre.numerator,
+    denominator=metre.denominator,
+    # There are 24 clocks to a quarter note.
+    clocks_per_click=metre.beat_steps * 24 // melody.STEPS_PER_QUARTER,
+  )
 
 
 def _part(

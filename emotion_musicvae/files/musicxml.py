@@ -4,14 +4,20 @@ How they are played is written, too: a dynamic, a hairpin to the middle of each
 phrase and one from there, staccato or legato, a ritardando.
 """
 
+import bisect
+from collections.abc import Iterator
+import copy
 import io
+import itertools
 import re
 from typing import Any
 from typing import TYPE_CHECKING
 import zipfile
 
 from music21 import articulations
+from music21 import base
 from music21 import clef
+from music21 import duration
 from music21 import dynamics
 from music21 import expressions
 from music21 import harmony as chord_symbols
@@ -26,20 +32,20 @@ from music21 import stream
 from music21 import tempo
 from music21 import tie
 from music21.musicxml import m21ToXml
+from music21.stream import enums
 from note_seq import chord_symbols_lib
 import numpy as np
 import pretty_midi
 
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import harmony
-from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 
 if TYPE_CHECKING:
   import note_seq
 
-_BAR = melody.STEPS_PER_BAR
 # Sixteenths that one note can be written with: plain, dotted, double-dotted.
-_SINGLE = {1, 2, 3, 4, 6, 7, 8, 12, 14, 16}
+_SINGLE = {1, 2, 3, 4, 6, 7, 8, 12, 14, 16, 24}
 _BARS_A_LINE = 4
 # Dynamics, and the MIDI velocities that notation programs play them with.
 _DYNAMICS = {
@@ -64,8 +70,8 @@ def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
   """
   part = stream.Part(id='P1')
   part.insert(0, _player(sequence))
-  num_bars = arrangement.num_steps(sequence) // _BAR
-  bars = [stream.Measure(number=i + 1) for i in range(num_bars)]
+  sheet = _Sheet(sequence)
+  bars = sheet.bars
   written_key = None
   named_key = arrangement.key(sequence)
   if named_key:
@@ -74,33 +80,39 @@ def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
       tonic.replace('b', '-'), arrangement.church_mode(sequence)
     )
     bars[0].insert(0, written_key)
-  bars[0].insert(0, meter.TimeSignature('4/4'))
-  metronome: Any = tempo.MetronomeMark(number=round(sequence.tempos[0].qpm, 2))
+  bars[0].insert(0, meter.TimeSignature(str(arrangement.metre(sequence))))
+  beat = arrangement.metre(sequence).beat_steps / 4  # quarter notes
+  metronome: Any = tempo.MetronomeMark(
+    number=round(sequence.tempos[0].qpm / beat, 2),
+    referent=duration.Duration(beat),
+  )
   metronome.placement = 'above'
   bars[0].insert(0, metronome)
+  full = bars[sheet.has_pick_up :]
   # A single bar does not stand on a line of its own.
-  for first in range(_BARS_A_LINE, num_bars - 1, _BARS_A_LINE):
-    bars[first].insert(0, layout.SystemLayout(isNew=True))
+  for first in range(_BARS_A_LINE, len(full) - 1, _BARS_A_LINE):
+    full[first].insert(0, layout.SystemLayout(isNew=True))
   chords = [
     (step, _chord_symbol(text)) for step, text in arrangement.chords(sequence)
   ]
   now, written = 0, []
   for played in arrangement.notes(sequence):
-    _write_rest(bars, now, played.start)
+    sheet.rest(now, played.start)
     over = [symbol for step, symbol in chords if step <= played.start]
     spelled = _spelled(played.pitch, over[-1:], written_key)
-    written.append(_write_note(bars, played.start, played.end, spelled))
+    written.append(sheet.note(played.start, played.end, spelled))
     now = played.end
-  _write_rest(bars, now, len(bars) * _BAR)
+  sheet.rest(now, arrangement.num_steps(sequence))
   bars[-1].rightBarline = 'final'
   part.append(bars)
   bars[0].insert(0, clef.bestClef(part, recurse=True))
   # Accidentals and beams come first: music21 would take the tones of the chord
   # symbols for notes that have to be cancelled.
   part.makeNotation(inPlace=True)
+  _hide_tied(bars)
   for step, symbol in chords:
-    bars[step // _BAR].insert(step % _BAR / 4, symbol)
-  _mark(sequence, part, bars, written)
+    sheet.insert(step, symbol)
+  _mark(sequence, part, sheet, written)
   score = stream.Score([part])
   score.metadata = metadata.Metadata(title=title, composer='emotion_musicvae')
   exporter = m21ToXml.GeneralObjectExporter()
@@ -147,7 +159,7 @@ def mxl(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
 def _mark(
   sequence: 'note_seq.NoteSequence',
   part: stream.Part,
-  bars: list[stream.Measure],
+  sheet: '_Sheet',
   written: list[note.Note],
 ) -> None:
   """Writes how the melody is played.
@@ -155,14 +167,14 @@ def _mark(
   Args:
     sequence: from `expression.perform`.
     part: what has the bars.
-    bars: all of them, with their notes.
+    sheet: its bars, with their notes.
     written: the notes of the melody, of tied ones the first.
   """
   if len(sequence.tempos) > 1:
     step = round(sequence.tempos[1].time * sequence.tempos[0].qpm / 15)
     rit = expressions.TextExpression('rit.')
     rit.placement = 'above'
-    bars[step // _BAR].insert(step % _BAR / 4, rit)
+    sheet.insert(step, rit)
   notes = sorted(
     (n for n in sequence.notes if n.instrument == arrangement.MELODY),
     key=lambda n: n.quantized_start_step,
@@ -176,20 +188,21 @@ def _mark(
   shares = seconds * sequence.tempos[0].qpm / 15 / lengths
   mean = velocities.mean()
   dynamic = min(_DYNAMICS, key=lambda name: abs(_DYNAMICS[name] - mean))
-  bars[0].insert(0, dynamics.Dynamic(dynamic))
+  sheet.insert(0, dynamics.Dynamic(dynamic))
   if np.median(shares) >= _LEGATO:
     legato = expressions.TextExpression('legato')
     legato.placement = 'below'
-    bars[0].insert(0, legato)
+    sheet.insert(0, legato)
   elif np.median(shares) <= _STACCATO:
     for length, head in zip(lengths, written):
       if length <= _LONGEST_DOTTED and head.tie is None:
         head.articulations.append(articulations.Staccato())
-  phrase = arrangement.PHRASE_BARS * _BAR
-  for first in range(0, starts[-1] + 1, phrase):
+  phrases = arrangement.phrases(sequence)
+  places = np.maximum(starts - phrases.start, 0)
+  for i in range(len(phrases)):
     halves = [
-      np.flatnonzero((starts >= begin) & (starts < begin + phrase // 2))
-      for begin in (first, first + phrase // 2)
+      np.flatnonzero(places // (phrases.step // 2) == half)
+      for half in (2 * i, 2 * i + 1)
     ]
     middle = [velocities[half] for half in halves if len(half) > 1]
     if len(middle) < 2:
@@ -201,53 +214,120 @@ def _mark(
       part.insert(0, kind(written[half[0]], written[half[-1]]))
 
 
-def _write_note(
-  bars: list[stream.Measure], start: int, end: int, spelled: pitch.Pitch
-) -> note.Note:
-  """Writes a note, tied where a bar line or its length asks for it.
+class _Sheet:
+  """The bars of a melody, to be written into.
 
-  Returns:
-    The first of those that it is written as.
+  Args:
+    sequence: arranged NoteSequence.
+
+  Attributes:
+    bars: all of them.
+    has_pick_up: whether the first is one.
   """
-  heads = []
-  pieces = [
-    piece for low, high in _by_bar(start, end) for piece in _writable(low, high)
-  ]
-  for i, (low, high) in enumerate(pieces):
-    written = note.Note(spelled, quarterLength=(high - low) / 4)
-    if len(pieces) > 1:
-      last = len(pieces) - 1
-      kind = {0: 'start', last: 'stop'}.get(i, 'continue')
-      written.tie = tie.Tie(kind)
-    bars[low // _BAR].insert(low % _BAR / 4, written)
-    heads.append(written)
-  return heads[0]
 
+  def __init__(self, sequence: 'note_seq.NoteSequence'):
+    self._metre = arrangement.metre(sequence)
+    lines, end = (
+      arrangement.bar_lines(sequence),
+      arrangement.num_steps(sequence),
+    )
+    self.has_pick_up = lines.start > 0
+    self._lines = [*([0] * self.has_pick_up), *lines]
+    self.bars: list[stream.Measure] = []
+    for low, high in itertools.pairwise([*self._lines, end]):
+      bar = stream.Measure(number=len(self.bars) + (not self.has_pick_up))
+      missing = (self._metre.bar_steps - (high - low)) / 4
+      if self.has_pick_up and not self.bars:
+        bar.paddingLeft, bar.showNumber = missing, enums.ShowNumber.NEVER
+      else:
+        bar.paddingRight = missing
+      self.bars.append(bar)
 
-def _write_rest(bars: list[stream.Measure], start: int, end: int) -> None:
-  """Writes rests from step to step, a whole bar as one."""
-  for low, high in _by_bar(start, end):
-    for begun, over in _writable(low, high):
-      rest = note.Rest(quarterLength=(over - begun) / 4)
-      if over - begun == _BAR:
+  def insert(self, step: int, element: base.Music21Object) -> None:
+    """Writes something over a step."""
+    i = bisect.bisect(self._lines, step) - 1
+    self.bars[i].insert((step - self._lines[i]) / 4, element)
+
+  def note(self, start: int, end: int, spelled: pitch.Pitch) -> note.Note:
+    """Writes a note, tied where a bar line or its length asks for it.
+
+    Returns:
+      The first of those that it is written as.
+    """
+    heads = []
+    pieces = list(self._pieces(start, end))
+    for i, (low, high) in enumerate(pieces):
+      own = copy.deepcopy(spelled)  # Each has an accidental of its own.
+      written = note.Note(own, quarterLength=(high - low) / 4)
+      if len(pieces) > 1:
+        last = len(pieces) - 1
+        kind = {0: 'start', last: 'stop'}.get(i, 'continue')
+        written.tie = tie.Tie(kind)
+      self.insert(low, written)
+      heads.append(written)
+    return heads[0]
+
+  def rest(self, start: int, end: int) -> None:
+    """Writes rests from step to step, a whole bar as one."""
+    bar = self._metre.bar_steps
+    for low, high in arrangement.by_bar(start, end, self._lines):
+      if high - low == bar:
+        rest = note.Rest(quarterLength=bar / 4)
         rest.fullMeasure = True
-      bars[begun // _BAR].insert(begun % _BAR / 4, rest)
+        self.insert(low, rest)
+        continue
+      for begun, over in self._pieces(low, high):
+        self.insert(begun, note.Rest(quarterLength=(over - begun) / 4))
+
+  def _pieces(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A span as single notes, each within a bar."""
+    for low, high in arrangement.by_bar(start, end, self._lines):
+      line = self._lines[bisect.bisect(self._lines, low) - 1]
+      if line < self._lines[self.has_pick_up]:  # It ends where a bar would.
+        line = self._lines[1] - self._metre.bar_steps
+      for begun, over in _writable(low - line, high - line, self._metre):
+        yield line + begun, line + over
 
 
-def _by_bar(start: int, end: int) -> list[tuple[int, int]]:
-  """A span of steps, cut at the bar lines."""
-  cuts = [start, *range((start // _BAR + 1) * _BAR, end, _BAR), end]
-  return list(zip(cuts, cuts[1:])) if start < end else []
+def _hide_tied(bars: list[stream.Measure]) -> None:
+  """Writes no accidental where a tie leads to, but where it is next needed."""
+  for bar in bars:
+    shown: set[str] = set()
+    due: set[str] = set()
+    for written in bar.getElementsByClass(note.Note):
+      accidental, name = written.pitch.accidental, written.nameWithOctave
+      if accidental is None:
+        continue
+      if written.tie is not None and written.tie.type != 'start':
+        if accidental.displayStatus and name not in shown:
+          due.add(name)
+        accidental.displayStatus = False
+      elif accidental.displayStatus or name in due:
+        accidental.displayStatus = True
+        shown.add(name)
+        due.discard(name)
 
 
-def _writable(start: int, end: int) -> list[tuple[int, int]]:
-  """A span within a bar as one note, or two that meet on a strong beat."""
+def _writable(
+  start: int, end: int, metre: metres.Metre
+) -> list[tuple[int, int]]:
+  """A span of a bar as single notes.
+
+  Where it takes more than one they meet on the strongest beat that will do. In
+  compound metres a note that is longer than a beat has whole beats, or what is
+  beside them is a note of its own.
+  """
+  beat = metre.beat_steps
+  crosses = start // beat < (end - 1) // beat
+  if metre.is_compound and crosses and (start % beat or end % beat):
+    cut = -(-(start + 1) // beat) * beat if start % beat else end // beat * beat
+    return _writable(start, cut, metre) + _writable(cut, end, metre)
   if end - start in _SINGLE:
     return [(start, end)]
   cuts = [
     cut for cut in range(start + 1, end) if {cut - start, end - cut} <= _SINGLE
   ]
-  cut = max(cuts, key=lambda step: step & -step)
+  cut = max(cuts, key=lambda step: float(metre.strength(step)))
   return [(start, cut), (cut, end)]
 
 

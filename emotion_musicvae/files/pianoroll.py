@@ -130,7 +130,9 @@ def _draw_roll(
   # Where there is no chord, no note is foreign to it.
   in_chord = [note.is_chord_tone is not False for note in notes]
   draw_notes(panel, starts, ends, pitches, np.array(in_chord, bool))
-  draw_bar_lines(panel, arrangement.num_steps(sequence))
+  draw_bar_lines(
+    panel, arrangement.num_steps(sequence), arrangement.bar_lines(sequence)
+  )
   # At least two octaves, so that a calm melody looks calm.
   middle = (pitches.min() + pitches.max()) / 2 if notes else 60
   reach = max(12, np.abs(pitches - middle).max(initial=0) + 2)
@@ -204,9 +206,16 @@ def draw_notes(
     )
 
 
-def draw_bar_lines(panel: axes.Axes, num_steps: int) -> None:
-  """Draws and numbers the bar lines of a piano roll of this many steps."""
-  bars = range(0, num_steps, melody.STEPS_PER_BAR)
+def draw_bar_lines(
+  panel: axes.Axes, num_steps: int, bars: Sequence[int]
+) -> None:
+  """Draws and numbers the bar lines of a piano roll.
+
+  Args:
+    panel: the axes to draw on, of steps.
+    num_steps: how many there are.
+    bars: steps on which bars begin.
+  """
   for step in bars:
     panel.axvline(step, color='grey', linewidth=0.5, zorder=0)
   panel.set_xlim(0, num_steps)

@@ -10,6 +10,7 @@ import difflib
 import functools
 from typing import Any
 
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -39,6 +40,19 @@ class Style:
   bass_level: float
   drum_level: float
   patterns: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+  def pattern(self, metre: metres.Metre) -> Mapping[str, tuple[str, ...]]:
+    """What is played in a metre, by name: a row for each bar.
+
+    Where the style says nothing of the metre, that is what it has for the one
+    that counts alike: rows may then be longer than a bar or shorter.
+    """
+    if metre.is_compound:
+      alike = ['6/8', '3/4']
+    else:
+      alike = ['3/4'] if metre.numerator % 3 == 0 else []
+    near = next(m for m in (str(metre), *alike, METRE) if m in self.patterns)
+    return self.patterns[near]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -131,6 +131,7 @@ def _card(
       # Where the tempo changes, as (seconds, steps).
       'tempos': _knots(sequence),
       'steps': arrangement.num_steps(sequence),
+      'bars': list(arrangement.bar_lines(sequence)),
       'notes': arrangement.notes(sequence),
       'chords': arrangement.chords(sequence),
       'mean_pitch': melody.reference.get('mean_pitch'),
