@@ -291,21 +291,24 @@ class _Sheet:
 
 def _hide_tied(bars: list[stream.Measure]) -> None:
   """Writes no accidental where a tie leads to, but where it is next needed."""
+  head = None
   for bar in bars:
     shown: set[str] = set()
     due: set[str] = set()
     for written in bar.getElementsByClass(note.Note):
-      accidental, name = written.pitch.accidental, written.nameWithOctave
-      if accidental is None:
-        continue
-      if written.tie is not None and written.tie.type != 'start':
-        if accidental.displayStatus and name not in shown:
-          due.add(name)
-        accidental.displayStatus = False
-      elif accidental.displayStatus or name in due:
-        accidental.displayStatus = True
-        shown.add(name)
-        due.discard(name)
+      if written.tie is None or written.tie.type == 'start':
+        head = written.pitch.accidental
+        name = written.nameWithOctave
+        if head is not None and (head.displayStatus or name in due):
+          head.displayStatus = True
+          shown.add(name)
+          due.discard(name)
+      elif head is not None:
+        # A natural that music21 leaves to its key is another pitch to it.
+        written.pitch.accidental = hidden = copy.copy(head)
+        hidden.displayStatus = False
+        if head.displayStatus and written.nameWithOctave not in shown:
+          due.add(written.nameWithOctave)
 
 
 def _writable(
