@@ -137,7 +137,11 @@ def test_a_melody_is_what_generate_makes_of_its_seed(out):
 
 def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
   """Each what the command writes of the melody, whoever draws it when."""
-  formats = [('mid', 'wav', 'png', 'musicxml'), ('png',), ('mid', 'wav')]
+  formats = [
+    ('mid', 'wav', 'png', 'dark.png', 'musicxml', 'abc'),
+    ('png',),
+    ('mid', 'wav'),
+  ]
   requests = [
     dataclasses.replace(_request(i, 'gloomy', 2, 6, intensity=0.5), formats=f)
     for i, f in enumerate(formats, 1)
@@ -154,11 +158,11 @@ def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
     )
   ]
   for row in rows:
-    assert [os.path.splitext(name)[1][1:] for name in row['files']] == [
+    assert [name.partition('.')[2] for name in row['files']] == [
       *formats[row['line'] - 1]
     ]
     for name in row['files']:
-      extension = os.path.splitext(name)[1][1:]
+      extension = name.partition('.')[2]
       content = expected[row['number']][extension]
       assert (tmp_path / name).read_bytes() == content
 

