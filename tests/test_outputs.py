@@ -319,7 +319,8 @@ def test_abc_has_the_notes_chords_and_metre(
     assert f'{field}\n' in text
   bars = [line.count('|') for line in text.split('\n')[-5:-1]]
   assert bars == [4 + (pick_up > 0), 4, 4, 4]
-  assert re.findall(r'"([A-G][^"]*)"', text) == emotion.chords.split()
+  music = text.split('V:1\n')[1]
+  assert re.findall(r'"([A-G][^"]*)"', music) == emotion.chords.split()
   path = tmp_path / 'x.abc'
   path.write_bytes(content)
   (score,) = abc_tunes.abc_scores(str(path), 'x')
