@@ -168,6 +168,18 @@ def test_it_ends_on_the_tonic_which_is_held(emotion):
   assert bass % 12 == sequence.key_signatures[0].key
 
 
+def test_where_the_melody_dips_chords_thin_out_and_do_not_leap():
+  # Its fourth bar lies an octave and a half below the others.
+  notes = [(16 * i, 16 * i + 16, 50 if i == 3 else 70) for i in range(16)]
+  spans = list(_spans(_played(notes, 'lively', style='block', loop=True)))
+  voices = [sorted({pitch for _, pitch in chords}) for _, _, chords, _ in spans]
+  assert 1 <= len(voices[3]) < 3 == len(voices[2]) == len(voices[4])
+  assert max(voices[3]) < 50
+  for before, after in itertools.pairwise(voices):
+    pairs = accompaniment.voice_pairs(tuple(before), tuple(after))
+    assert max(abs(b - a) for a, b in pairs) < 10
+
+
 def test_a_loop_goes_on():
   sequence = _played(tune(4), 'intense', loop=True)
   assert arrangement.num_steps(sequence) == 256

@@ -32,7 +32,8 @@ _MUD = 0.3  # a semitone too low
 _CENTRE, _AWAY = 55.0, 0.08  # where chords lie best, and a semitone from there
 _BASS_CENTRE, _BASS_AWAY = 38.0, 0.05
 _BASS_STEP = 0.15  # a semitone that the bass moves
-_STATES = 8  # ways to set a chord that are looked at
+_THIN = 3.0  # a voice that is silent where the melody is low
+_STATES = 16  # ways to set a chord that are looked at
 _PERFECT = (0, 7)  # octaves and fifths
 # What begins the bar that is held; drums have what their row begins with.
 _HELD = {'chords': 'X', 'bass': 'R'}
@@ -290,14 +291,17 @@ def _ways(symbol: str, limit: int, last: str) -> list[tuple[float, _Setting]]:
     ]
   low = chord_symbols_lib.chord_symbol_bass(symbol) % 12
   ways = []
-  for top in range(limit - 1, max(limit - 25, _LOWEST - 1), -1):
+  for top in range(limit + 10, max(limit - 25, _LOWEST - 1), -1):
     if top % 12 not in pitch_classes:
       continue
     stacked = sorted(top - (top - p) % 12 for p in pitch_classes)
-    voices = tuple(p for p in stacked if p >= _LOWEST)
+    voices = tuple(p for p in stacked if _LOWEST <= p < limit)
+    if not voices:
+      continue
     mean = sum(voices) / len(voices)
     cost = _AWAY * abs(mean - _CENTRE) + _MUD * max(_MUDDY - voices[0], 0)
-    cost += _PARALLEL * (len(stacked) - len(voices))
+    cost += _PARALLEL * sum(p < _LOWEST for p in stacked)
+    cost += _THIN * sum(p >= limit for p in stacked)
     for bass in range(_BASS_LOW, min(_BASS_HIGH, voices[0] - 1) + 1):
       if bass % 12 == low:
         own = cost + _BASS_AWAY * abs(bass - _BASS_CENTRE)
