@@ -8,6 +8,7 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.emotions import references
 from emotion_musicvae.music import adaptation
+from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import similarity
 from emotion_musicvae.steering import guidance
@@ -30,7 +31,7 @@ def test_adapted_tunes_meet_their_condition(adapted):
   met = hits.total_excess(guidance.measure(tokens, condition), condition) == 0
   assert met.mean() >= 0.95
   number = (tokens >= melody.FIRST_ONSET).sum(axis=1)
-  np.testing.assert_allclose(number, 16 * condition.onsets_per_bar, atol=1.0)
+  np.testing.assert_allclose(number, 16 * condition.onsets_per_bar, atol=2.0)
 
 
 def test_they_end_on_the_tonic_with_a_long_note(adapted):
@@ -45,6 +46,30 @@ def test_they_are_as_many_tunes_as_before_and_go_by_step(adapted):
   assert np.mean(alike) < 0.2
   steps = [similarity.form(rows)['steps'] for rows in (tunes, tokens)]
   assert steps[1] > steps[0] - 0.12
+
+
+def test_bars_return_where_the_chords_of_the_first_phrase_do(adapted):
+  tones, _ = harmony.chord_tones('C Am F G')
+  other, _ = harmony.chord_tones('C Am F G C Am G G F F F F C F F G')
+  loop, own = adaptation.returning_bars(np.stack([tones, other]))
+  assert loop.tolist() == [-1] * 4 + [0, 1, 2, 3] + [-1] * 4 + [0, 1, 2, -1]
+  assert own.tolist() == [-1] * 4 + [0, 1] + [-1] * 6 + [0] + [-1] * 3
+  _, tokens, condition = adapted
+  row, bar = np.nonzero(condition.returning >= 0)
+  assert len(row) > len(tokens)
+  bars = tokens.reshape(-1, 16, 16)
+  np.testing.assert_array_equal(
+    bars[row, bar], bars[row, condition.returning[row, bar]]
+  )
+
+
+def test_a_melody_keeps_its_own_form_where_it_is_the_users(adapted):
+  tunes, _, condition = adapted
+  own = condition.with_form_of_its_own(np.ones(len(tunes)))
+  tokens = sampling.adapt(tunes, own)
+  again = [similarity.form(rows)['bars_again'] for rows in (tunes, tokens)]
+  assert abs(again[0] - again[1]) < 0.3
+  assert not (own.returning >= 0).any()
 
 
 def test_each_keeps_the_line_of_its_own_tune(adapted):
@@ -70,6 +95,12 @@ def test_a_tune_is_adapted_alike_in_any_batch(adapted):
   np.testing.assert_array_equal(
     sampling.adapt(tunes[some], condition.take(some)), tokens[some]
   )
+  # Beside one whose bars return, or alone.
+  own = condition.take(some).with_form_of_its_own([True, False, True])
+  np.testing.assert_array_equal(
+    sampling.adapt(tunes[some], own)[:1],
+    sampling.adapt(tunes[some[:1]], own.take([0])),
+  )
 
 
 def test_what_has_no_note_is_left_alone_and_one_note_becomes_a_tune(adapted):
@@ -87,7 +118,10 @@ def test_without_chords_a_tune_moves_to_its_register_as_it_is():
   onsets = melody.onsets_per_bar(tune)
   free = np.zeros([1, 256, 12], np.float32), np.zeros([1, 256], np.float32)
   pitch = melody.mean_pitch(tune)
-  result = adaptation.adapt(tune, pitch, onsets, *free, np.zeros([1, 12]))
+  rules = adaptation.Rules(wide=0.0, too_wide=0.0)
+  result = adaptation.adapt(
+    tune, pitch, onsets, *free, np.zeros([1, 12]), rules=rules
+  )
   # But for its ending, which is made long, and the notes that this costs.
   both = (tune >= melody.FIRST_ONSET) & (result >= melody.FIRST_ONSET)
   assert both.sum() > 0.75 * (tune >= melody.FIRST_ONSET).sum()

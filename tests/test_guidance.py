@@ -11,9 +11,8 @@ from emotion_musicvae.emotions import hits
 from emotion_musicvae.music import melody
 from emotion_musicvae.steering import guidance
 
-# Dice know no melody: there is more to correct than in a decoder's, and a
-# weight on holding tells at every step alike.
-SETTINGS = dataclasses.replace(guidance.load_settings(), rounds=16, density=0.2)
+# Dice know no melody: there is more to correct than in a decoder's.
+SETTINGS = dataclasses.replace(guidance.load_settings(), rounds=6)
 
 
 class Dice:
@@ -62,12 +61,7 @@ def test_it_comes_to_the_targets_and_to_the_close(condition):
   guided = guidance.decode(decoder, condition, 1.0, SETTINGS)
   assert _hits(plain, condition) < 0.2
   assert _hits(guided.tokens, condition) > 0.8
-  # What a die plays last may lie before the last bar, where nothing is added.
-  ends = [
-    guidance.closed(tokens, condition.final_tones).mean()
-    for tokens in (plain, guided.tokens)
-  ]
-  assert ends[1] > ends[0] + 0.2
+  assert guidance.closed(guided.tokens, condition.final_tones).all()
   assert (guided.changed > 0).all()
   np.testing.assert_allclose(
     guided.changed, (guided.tokens != plain).mean(axis=1)
@@ -115,22 +109,10 @@ def test_what_is_as_it_should_be_is_not_decoded_again(condition):
   assert decoder.asked[-1] < 16
 
 
-def test_bars_return_where_the_chords_of_the_first_phrase_do():
-  loop = conditions.Condition.of(
-    [catalogue.Emotion(chords=c) for c in ('C Am F G', 'C F G C ' + 'F ' * 12)]
-  )
-  returning = guidance.returning_bars(loop.chord_tone_weights)
-  assert returning[0].tolist() == [-1] * 4 + [0, 1, 2, -1] + [-1] * 4 + [
-    0, 1, 2, -1
-  ]  # fmt: skip
-  assert (returning[1] == -1).all()
-
-
 def test_a_bar_that_returns_is_played_again(condition):
   loop = conditions.Condition.of([catalogue.Emotion(chords='C Am F G')] * 4)
   tokens = guidance.decode(
     Dice(_logits(loop), 4), loop, 1.0, SETTINGS
   ).tokens.reshape(4, 16, 16)
   same = (tokens[:, [4, 5, 6, 12, 13, 14]] == tokens[:, [0, 1, 2] * 2]).all(2)
-  # The rest were nearest to their targets before.
-  assert same.mean() >= 0.5
+  assert same.all()

@@ -265,6 +265,7 @@ def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
     tf.ones([4, 256, 12]) * np.resize([1, 0, 0, 1, 0], 12).astype(np.float32),
     tf.ones([4, 256]),
     tf.one_hot([0] * 4, 12),
+    tf.fill([4, 16], -1),
   )
   z = tf.random.stateless_normal([4, 12], [1, 2])
   # Every share of repeated notes costs, so that `motion` has a gradient here.

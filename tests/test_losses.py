@@ -37,6 +37,7 @@ def _condition(
     tf.constant(np.stack([fit] * batch)),
     tf.constant(np.stack([sounding] * batch)),
     tf.one_hot([-1 if final is None else final] * batch, 12),
+    tf.fill([batch, 16], -1),
   )
 
 

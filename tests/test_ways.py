@@ -192,10 +192,10 @@ def test_variations_lie_nearer_than_the_prior(model, tunes):
 
 
 def test_rejection_draws_until_all_meet_their_targets(model):
-  plain = model.generate('intense', 12, seed=5, guidance=0.3)
+  plain = model.generate('intense', 12, seed=5, guidance=0.5)
   hits_alone = [one.number for one in plain if not one.missed]
   assert 0 < len(hits_alone) < 12
-  kept = model.generate('intense', 4, seed=5, reject_misses=True, guidance=0.3)
+  kept = model.generate('intense', 4, seed=5, reject_misses=True, guidance=0.5)
   assert [one.number for one in kept] == hits_alone[:4]
   for one in kept:
     assert abs(one.measured['mean_pitch'] - 64.6) <= hits.PITCH_TOLERANCE

@@ -119,7 +119,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
       N melodies: what `generate` or `transform` gives for each.
     """
     intensity = np.array([order.intensity for order in orders], np.float32)
-    goal = stages.Goal.of([order.emotion for order in orders], intensity)
+    goal = stages.Goal.of(
+      [order.emotion for order in orders],
+      intensity,
+      [order.song is not None for order in orders],
+    )
     begun = self._start_all(orders, goal)
     owner = np.repeat(np.arange(len(orders)), [len(s.z) for s in begun])
     z = np.concatenate([start.z for start in begun])
@@ -201,7 +205,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       updates=updates,
     )
     followed = arguments.emotion(emotion)
-    goal = stages.Goal.of([followed], intensity) if followed else None
+    goal = stages.Goal.of([followed], intensity, True) if followed else None
     start = self._start(song, start_bar, goal)
     assert start.tunes is not None
     tunes = start.tunes
@@ -266,7 +270,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       distance=distance,
     )
     followed = arguments.emotion(emotion)
-    goal = stages.Goal.of([followed], intensity) if followed else None
+    goal = stages.Goal.of([followed], intensity, True) if followed else None
     start = self._start(song, start_bar, goal)
     windows = len(start.z)
     near = [
@@ -355,15 +359,17 @@ class EmotionMusicVAE(pipeline.Pipeline):
     last = first
     if to_emotion is not None:
       last = arguments.emotion(to_emotion, 'to_emotion')
+    own = [song is not None, song is not None or to_song is not None]
     goals = [
-      stages.Goal.of([e], intensity) if e else None for e in (first, last)
+      stages.Goal.of([e], intensity, of_song) if e else None
+      for e, of_song in zip((first, last), own)
     ]
     ends: list[starts.Start] = [
       starts.Start(starts.draw(seed, 0, 1, self.z_size))
     ] * 2
-    if song is not None:
+    if own[0]:
       ends[0] = self._start(song, start_bar, goals[0])
-    if song is not None or to_song is not None:
+    if own[1]:
       end_song = song if to_song is None else to_song
       name = 'song' if to_song is None else 'to_song'
       ends[1] = self._start(end_song, start_bar, goals[1], name)

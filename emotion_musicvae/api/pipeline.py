@@ -270,6 +270,9 @@ class Pipeline:
     """
     if condition is None:
       condition = conditions.Condition.of([take.emotion for take in takes])
+      condition = condition.with_form_of_its_own(
+        [take.start.tunes is not None for take in takes]
+      )
     elif len(condition.mean_pitch) != len(takes):
       condition = condition.take(np.zeros(len(takes), int))
     tokens, guided = stages.decode(self._stock, takes, condition)

@@ -51,9 +51,17 @@ class Goal:
     cls,
     emotions: Sequence[catalogue.Emotion],
     intensity: float | npt.NDArray[np.float32],
+    own_form: npt.ArrayLike = False,
   ) -> Goal:
-    """The goal of melodies that each follow an emotion."""
-    condition = conditions.Condition.of(emotions)
+    """The goal of melodies that each follow an emotion.
+
+    Args:
+      emotions: N emotions.
+      intensity: as the attribute.
+      own_form: whether they are the user's melodies, whose form stays; or [N].
+    """
+    own = np.broadcast_to(own_form, [len(emotions)])
+    condition = conditions.Condition.of(emotions).with_form_of_its_own(own)
     canonical, transposition = condition.in_canonical_key()
     sought = np.asarray(intensity) > 0
     return cls(
@@ -136,11 +144,6 @@ def decode(
   there = condition.take(owner).transposed(-transposition)
   amount = np.array([take.guidance for take in takes], np.float32)[owner]
   closes = np.append(owner[1:] != owner[:-1], True)
-  returning = guidance.returning_bars(there.chord_tone_weights)
-  # The user's melody has a form of its own.
-  returning[
-    np.array([take.start.tunes is not None for take in takes])[owner]
-  ] = -1
   settings = guidance.load_settings()
   parts = []
   for first in range(0, len(z), _GUIDED_AT_ONCE):
@@ -152,7 +155,6 @@ def decode(
         amount[rows],
         settings,
         closes[rows],
-        returning[rows],
       )
     )
   decoded, changed = (np.concatenate(x) for x in zip(*parts))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
+from emotion_musicvae.music import adaptation
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 
@@ -36,6 +37,8 @@ class Condition(typing.NamedTuple):
     chord_mask: [B, 256] 1 where a chord stands, 0 where notes are free.
     final_tones: [B, 12] 1 for the pitch class that ends the melody, the tonic;
       all 0 where any may.
+    returning: [B, 16] bars that are to return to an earlier one, see
+      `adaptation.returning_bars`.
   """
 
   mean_pitch: npt.NDArray[typing.Any]
@@ -44,6 +47,7 @@ class Condition(typing.NamedTuple):
   chord_tone_weights: npt.NDArray[typing.Any]
   chord_mask: npt.NDArray[typing.Any]
   final_tones: npt.NDArray[typing.Any]
+  returning: npt.NDArray[typing.Any]
 
   @classmethod
   def of(cls, emotions: Sequence[catalogue.Emotion]) -> Condition:
@@ -78,7 +82,8 @@ class Condition(typing.NamedTuple):
   ) -> Condition:
     """A condition whose energy is that of real music of its pitch and density.
 
-    The arguments are the attributes of the same names.
+    Bars return where chords do. The arguments are the attributes of the same
+    names.
     """
     return cls(
       mean_pitch,
@@ -87,6 +92,7 @@ class Condition(typing.NamedTuple):
       chord_tone_weights,
       chord_mask,
       final_tones,
+      adaptation.returning_bars(chord_tone_weights),
     )
 
   def in_canonical_key(self) -> tuple[Condition, npt.NDArray[np.int64]]:
@@ -113,8 +119,13 @@ class Condition(typing.NamedTuple):
       there.chord_tone_weights,
       there.chord_mask,
       there.final_tones,
-    )
+    )._replace(returning=self.returning)
     return canonical, transposition
+
+  def with_form_of_its_own(self, rows: npt.ArrayLike) -> Condition:
+    """The same condition where the [B] rows named keep their melody's form."""
+    own = np.asarray(rows, bool)[:, None]
+    return self._replace(returning=np.where(own, -1, self.returning))
 
   def with_chords_transposed(self, semitones: npt.ArrayLike) -> Condition:
     """The same condition with progressions and endings in another key.

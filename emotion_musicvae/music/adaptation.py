@@ -3,9 +3,11 @@
 What an arranger does at a desk: notes are left out where they weigh least in
 the bar, or split where the bar is strong; then each takes the pitch that suits
 its chord and keeps as much of the tune's line as it can. Chord tones stand on
-the beat and passing notes go by step between them, as in people's tunes.
+the beat and passing notes go by step between them, as in people's tunes. Bars
+of the first phrase return where its chords do.
 
-It knows nothing of any model. Its tunes, encoded, show an actor where to go.
+It knows nothing of any model. Its tunes, encoded, show an actor where to go;
+and they show a decoder what lies nearest to what it plays.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ _LAST_ONSET = melody.NUM_STEPS - melody.STEPS_PER_BAR // 2
 _LOWEST, _HIGHEST = 36, 96  # MIDI, where melodies lie
 _FORBIDDEN = 50.0  # a cost that no tune pays
 _ROUNDS = 3  # of finding the line and seeing what it measures
+_PHRASE = 4  # bars
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +47,9 @@ class Rules:
     motion: an interval 2 semitones other than the tune's.
     direction: going another way than the tune.
     repeat: standing still where the tune moves.
+    see_saw: ending an A B A B where the tune has none.
     wide: each semitone of an interval beyond a step.
+    too_wide: each semitone beyond a fifth, once more.
     leap: reaching or leaving a note foreign to its chord by more than a step.
     foreign_on_beat: such a note on the beat, lasting an eighth; it is adjusted
       until `on_beat` is reached.
@@ -58,13 +63,15 @@ class Rules:
   motion: float = 0.5
   direction: float = 0.5
   repeat: float = 1.5
-  wide: float = 0.4
+  see_saw: float = 2.0
+  wide: float = 0.5
+  too_wide: float = 1.6
   leap: float = 0.9
   foreign_on_beat: float = 1.5
   foreign: float = 0.2
   outside: float = 6.0
-  on_beat: float = 0.95
-  of_onsets: float = 0.8
+  on_beat: float = 0.9
+  of_onsets: float = 0.77
 
 
 class Line(NamedTuple):
@@ -88,6 +95,8 @@ def adapt(
   chord_tone_weights: melody.Floats,
   chord_mask: melody.Floats,
   final_tones: melody.Floats,
+  returning: _Ints | None = None,
+  closes: npt.NDArray[np.bool_] | None = None,
   rules: Rules = Rules(),
 ) -> npt.NDArray[np.uint8]:
   """Melodies adapted to targets.
@@ -100,22 +109,27 @@ def adapt(
     chord_mask: [B, 256], 0 where notes are free.
     final_tones: [B, 12] above 0 for the pitch classes that may end a melody;
       any may where all are 0.
+    returning: [B, 16] see `returning_bars`; no bar returns when None.
+    closes: [B] whether a melody ends with these 16 bars; all do when None.
     rules: what counts how much.
 
   Returns:
-    [B, 256] tokens: of each tune as many notes as are asked for, within one,
-    the last of them long.
+    [B, 256] tokens: of each tune as many notes as are asked for, within one or
+    where bars return two, and the last of them long.
   """
+  batch = len(tokens)
   result = np.array(tokens, np.uint8)
-  onsets = np.broadcast_to(onsets_per_bar, [len(tokens)])
+  onsets = np.broadcast_to(onsets_per_bar, [batch])
+  if returning is None:
+    returning = np.full([batch, melody.NUM_BARS], -1)
+  if closes is None:
+    closes = np.ones(batch, bool)
   rows, lines = [], []
-  for i, row in enumerate(tokens):
-    notes = melody.notes(row)
-    if len(notes.onset):
+  for i, row in enumerate(result):
+    if (row >= melody.FIRST_ONSET).any():
       number = max(1, round(float(onsets[i]) * melody.NUM_BARS))
-      line = Line(notes.onset, notes.end, notes.pitch.astype(float))
       rows.append(i)
-      lines.append(_with_number_of_notes(_ending_long(line), number))
+      lines.append(_rhythm(row, number, returning[i], bool(closes[i])))
   if not rows:
     return result
   pitches = _pitches(
@@ -124,13 +138,81 @@ def adapt(
     chord_tone_weights[rows],
     chord_mask[rows],
     final_tones[rows],
+    returning[rows],
     rules,
   )
   for i, line, pitch in zip(rows, lines, pitches):
-    result[i] = melody.HOLD
-    result[i, line.end[line.end < melody.NUM_STEPS]] = melody.NOTE_OFF
-    result[i, line.onset] = pitch - melody.MIN_PITCH + melody.FIRST_ONSET
+    result[i] = _again(_tokens(line, pitch), returning[i])
   return result
+
+
+def returning_bars(chord_tone_weights: melody.Floats) -> _Ints:
+  """Which bar of the first phrase each bar returns to.
+
+  The second and the fourth phrase of four bars begin as the first did, A A B A,
+  as long as their chords are the same. The last bar closes and is its own.
+
+  Args:
+    chord_tone_weights: [B, 256, 12].
+
+  Returns:
+    [B, 16] numbers of bars from 0; -1 where a bar is its own.
+  """
+  batch = len(chord_tone_weights)
+  bars = chord_tone_weights.reshape(batch, melody.NUM_BARS, -1)
+  result = np.full([batch, melody.NUM_BARS], -1)
+  for phrase in (1, 3):
+    same = np.ones(batch, bool)
+    for bar in range(_PHRASE):
+      at = phrase * _PHRASE + bar
+      same &= (bars[:, at] == bars[:, bar]).all(axis=1)
+      result[same, at] = bar
+  result[:, -1] = -1
+  return result
+
+
+def _tokens(line: Line, pitch: _Ints) -> npt.NDArray[np.uint8]:
+  """[256] tokens of a line's notes with [N] MIDI pitches."""
+  result = np.full(melody.NUM_STEPS, melody.HOLD, np.uint8)
+  result[line.end[line.end < melody.NUM_STEPS]] = melody.NOTE_OFF
+  result[line.onset] = pitch - melody.MIN_PITCH + melody.FIRST_ONSET
+  return result
+
+
+def _again(
+  tokens: npt.NDArray[np.uint8], returning: _Ints
+) -> npt.NDArray[np.uint8]:
+  """[256] the same tokens with bars as those that they return to."""
+  by_bar = tokens.reshape(melody.NUM_BARS, melody.STEPS_PER_BAR)
+  own = np.arange(melody.NUM_BARS)
+  return by_bar[np.where(returning >= 0, returning, own)].reshape(-1)
+
+
+def _rhythm(
+  tokens: npt.NDArray[np.uint8], number: int, returning: _Ints, closes: bool
+) -> Line:
+  """The line of a tune's notes, as many as asked for."""
+  line = _line(tokens)
+  if closes:
+    line = _ending_long(line)
+  # How often each bar is played: what returns is written when all else is.
+  targets = returning[returning >= 0]
+  plays = np.bincount(targets, minlength=melody.NUM_BARS) + 1
+  plays[returning >= 0] = 0
+  own = plays[line.onset // melody.STEPS_PER_BAR] > 0
+  if not own.any():
+    own[0] = True
+  line = Line(line.onset[own], line.end[own], line.pitch[own])
+  line = _with_number_of_notes(line, number, plays)
+  if not len(targets):
+    return line
+  pitch = np.round(line.pitch).astype(int)
+  return _line(_again(_tokens(line, pitch), returning))
+
+
+def _line(tokens: npt.NDArray[np.uint8]) -> Line:
+  notes = melody.notes(tokens)
+  return Line(notes.onset, notes.end, notes.pitch.astype(float))
 
 
 def _ending_long(line: Line) -> Line:
@@ -154,16 +236,22 @@ def _ending_long(line: Line) -> Line:
   )
 
 
-def _with_number_of_notes(line: Line, number: int) -> Line:
-  """The same with notes left out or split until so many are left."""
-  more = number - len(line.onset)
-  return _split(line, more) if more > 0 else _thinned(line, -more)
+def _with_number_of_notes(line: Line, number: int, plays: _Ints) -> Line:
+  """The same with notes left out or split until so many are left.
+
+  Args:
+    line: of the bars that are written.
+    number: of notes that are played.
+    plays: [16] how often each bar is.
+  """
+  more = number - int(plays[line.onset // melody.STEPS_PER_BAR].sum())
+  if more > 0:
+    return _split(line, more, plays)
+  return _thinned(line, -more, plays) if more else line
 
 
-def _thinned(line: Line, fewer: int) -> Line:
+def _thinned(line: Line, fewer: int, plays: _Ints) -> Line:
   """Leaves out the notes that weigh least; those before them last longer."""
-  if fewer <= 0:
-    return line
   onset, end, pitch = line
   bar = onset // melody.STEPS_PER_BAR
   weight = METRICAL_WEIGHT[onset % melody.STEPS_PER_BAR] + 0.6 * np.log2(
@@ -171,14 +259,16 @@ def _thinned(line: Line, fewer: int) -> Line:
   )
   # A bar's first note goes last, the first and the last of all never.
   weight += 3.0 * np.append(True, bar[1:] != bar[:-1])
-  weight[[0, -1]] = np.inf
-  fewer = min(fewer, max(len(onset) - 2, 0))
-  kept = np.sort(np.argsort(weight, kind='stable')[fewer:])
-  last_left_out = np.append(kept[1:], len(onset)) - 1
+  kept = np.ones(len(onset), bool)
+  for i in np.argsort(weight, kind='stable'):
+    if 0 < i < len(onset) - 1 and plays[bar[i]] <= fewer:
+      kept[i] = False
+      fewer -= int(plays[bar[i]])
+  last_left_out = np.append(np.flatnonzero(kept)[1:], len(onset)) - 1
   return Line(onset[kept], end[last_left_out], pitch[kept])
 
 
-def _split(line: Line, more: int) -> Line:
+def _split(line: Line, more: int, plays: _Ints) -> Line:
   """Splits the longest notes, near their middle, where the bar is strong.
 
   The new note lies between its neighbours in pitch. The last note stays long.
@@ -191,21 +281,23 @@ def _split(line: Line, more: int) -> Line:
   ]
   last, heap = heap[-1], heap[:-1]
   heapq.heapify(heap)
-  short = []
+  whole = []
   while more and heap:
     length, start, stop, pitch, after = heapq.heappop(heap)
-    if length > -2:
-      short.append((length, start, stop, pitch, after))
-      continue
     inside = np.arange(start + 1, stop)
+    count = plays[inside // melody.STEPS_PER_BAR]
+    inside = inside[(count > 0) & (count <= more)]
+    if not len(inside):
+      whole.append((length, start, stop, pitch, after))
+      continue
     strength = METRICAL_WEIGHT[inside % melody.STEPS_PER_BAR]
     off_middle = np.abs((inside - start) / -length - 0.5)
     at = int(inside[np.argmax(2.0 * strength - 4.0 * off_middle)])
     between = (pitch + after) / 2.0
     heapq.heappush(heap, (start - at, start, at, pitch, between))
     heapq.heappush(heap, (at - stop, at, stop, between, after))
-    more -= 1
-  notes = sorted([*heap, *short, last], key=lambda note: note[1])
+    more -= int(plays[at // melody.STEPS_PER_BAR])
+  notes = sorted([*heap, *whole, last], key=lambda note: note[1])
   _, onset, end, pitches, _ = (np.array(x) for x in zip(*notes))
   return Line(onset, end, pitches.astype(float))
 
@@ -216,6 +308,7 @@ def _pitches(
   chord_tone_weights: melody.Floats,
   chord_mask: melody.Floats,
   final_tones: melody.Floats,
+  returning: _Ints,
   rules: Rules,
 ) -> list[_Ints]:
   """The pitches of B lines: found, measured, corrected and found again."""
@@ -246,17 +339,82 @@ def _pitches(
   moved = pitch + (mean_pitch - mean(pitch, there))[:, None]
   on_beat = np.full(len(lines), rules.foreign_on_beat)
   off_beat = np.full(len(lines), rules.foreign)
+  avoided = np.zeros(onset.shape, int)  # pitches, 0 for none
+  own = _see_saws(pitch, there)
   for _ in range(_ROUNDS):
     foreign = np.where(beat, on_beat[:, None], off_beat[:, None])
     foreign = foreign * (0.5 + np.minimum(length, 8) / 4.0)
-    found = _best_lines(moved, count, tone, scale, foreign, final_tones, rules)
+    found = _best_lines(
+      moved, count, tone, scale, foreign, final_tones, avoided, rules
+    )
+    avoided = np.where(_see_saws(found, there) & ~own, found, avoided)
     fits = np.take_along_axis(tone, found[..., None] % 12, axis=2)[..., 0]
     too_many = mean(fits, there & covered) - rules.of_onsets
     too_many_on_beat = mean(fits, beat & covered) - rules.on_beat
     off_beat = np.maximum(off_beat - 4.0 * too_many, 0.0)
     on_beat = np.clip(on_beat - 6.0 * too_many_on_beat, 0.3, 8.0)
     moved = moved + (mean_pitch - mean(found, there))[:, None]
+  source, fixed = _sources(onset, there, returning)
+  rows = np.flatnonzero(fixed.any(axis=1))
+  if len(rows):
+    # Bars that return take over what was found; what leads there follows.
+    taken = np.take_along_axis(found[rows], source[rows], axis=1)
+    moved = np.where(fixed[rows], taken, moved[rows])
+    found[rows] = _best_lines(
+      moved,
+      count[rows],
+      tone[rows],
+      scale[rows],
+      foreign[rows],
+      final_tones[rows],
+      avoided[rows],
+      rules,
+      fixed[rows],
+    )
   return [own[:n] for own, n in zip(found, count)]
+
+
+def _see_saws(
+  pitch: npt.NDArray[Any], there: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+  """[B, N] the last notes of A B A B."""
+  result = np.zeros(pitch.shape, bool)
+  result[:, 3:] = (
+    (pitch[:, 3:] == pitch[:, 1:-2])
+    & (pitch[:, 2:-1] == pitch[:, :-3])
+    & (pitch[:, 3:] != pitch[:, 2:-1])
+    & there[:, 3:]
+  )
+  return result
+
+
+def _sources(
+  onset: _Ints, there: npt.NDArray[np.bool_], returning: _Ints
+) -> tuple[_Ints, npt.NDArray[np.bool_]]:
+  """Which note each note repeats.
+
+  Args:
+    onset: [B, N] steps, padded.
+    there: [B, N] whether there is such a note.
+    returning: [B, 16].
+
+  Returns:
+    `(source, fixed)`: [B, N] numbers of notes, a note's own where it repeats
+    none; and whether it repeats one or is repeated.
+  """
+  row = np.arange(len(onset))[:, None]
+  bar, offset = np.divmod(onset, melody.STEPS_PER_BAR)
+  repeated = returning[row, bar]
+  at = np.where(repeated >= 0, repeated, bar) * melody.STEPS_PER_BAR + offset
+  number = np.broadcast_to(np.arange(onset.shape[1]), onset.shape)
+  # Where padded, the last note stands again: the first of equal steps counts.
+  beginning = np.zeros([len(onset), melody.NUM_STEPS], int)
+  beginning[row, onset[:, ::-1]] = number[:, ::-1]
+  source = beginning[row, at]
+  target = np.zeros([len(onset), melody.NUM_BARS], bool)
+  b, to = np.nonzero(returning >= 0)
+  target[b, returning[b, to]] = True
+  return source, ((repeated >= 0) | target[row, bar]) & there
 
 
 def _best_lines(
@@ -266,7 +424,9 @@ def _best_lines(
   scale: npt.NDArray[np.bool_],
   foreign: melody.Floats,
   final_tones: melody.Floats,
+  avoided: _Ints,
   rules: Rules,
+  fixed: npt.NDArray[np.bool_] | None = None,
   reach: int = 9,
 ) -> _Ints:
   """The lines that cost least, by Viterbi's algorithm.
@@ -278,7 +438,9 @@ def _best_lines(
     scale: [B, N, 12] pitch classes of the key, and of the chord.
     foreign: [B, N] what a note foreign to its chord pays.
     final_tones: [B, 12].
+    avoided: [B, N] MIDI pitches that cost `rules.see_saw`.
     rules: the other costs.
+    fixed: [B, N] notes that stay where the tune has them; none when None.
     reach: semitones that a note may go from its line.
 
   Returns:
@@ -292,12 +454,19 @@ def _best_lines(
   fits = np.take_along_axis(tone, pitch_class, axis=2)
   cost = rules.contour * np.square((candidate - line[..., None]) / 3.0)
   cost += np.where(fits, 0.0, foreign[..., None])
+  cost += np.where(candidate == avoided[..., None], rules.see_saw, 0.0)
   cost += np.where(
     np.take_along_axis(scale, pitch_class, axis=2), 0.0, rules.outside
   )
   cost += np.where(
     (candidate < _LOWEST) | (candidate > _HIGHEST), _FORBIDDEN, 0.0
   )
+  if fixed is not None:
+    cost += np.where(
+      fixed[..., None] & (candidate != np.round(line[..., None])),
+      _FORBIDDEN,
+      0.0,
+    )
   row = np.arange(batch)
   ends = np.take_along_axis(final_tones, pitch_class[row, count - 1], axis=1)
   free = ~final_tones.any(axis=1, keepdims=True)
@@ -322,6 +491,7 @@ def _best_lines(
       0.25 * rules.repeat * (interval == 0),
     )
     step += rules.wide * np.maximum(wide - 2, 0)
+    step += rules.too_wide * np.maximum(wide - 7, 0)
     strangers = ~fits[:, i, None, :] * 1.0 + ~fits[:, i - 1, :, None]
     step += rules.leap * (wide > 2) * strangers
     step = np.where(there[:, i, None, None], step, still)

@@ -168,9 +168,17 @@ class StartSampler:
 
 
 def adapt(
-  tokens: melody.Tokens, condition: conditions.Condition
+  tokens: melody.Tokens,
+  condition: conditions.Condition,
+  closes: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-  """[B, 256] tunes adapted to the conditions of B rows by rule."""
+  """[B, 256] tunes adapted to the conditions of B rows by rule.
+
+  Args:
+    tokens: [B, 256] tokens.
+    condition: of B rows.
+    closes: see `adaptation.adapt`.
+  """
   return adaptation.adapt(
     tokens,
     condition.mean_pitch,
@@ -178,6 +186,8 @@ def adapt(
     condition.chord_tone_weights,
     condition.chord_mask,
     condition.final_tones,
+    condition.returning,
+    closes,
   )
 
 
