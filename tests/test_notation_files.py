@@ -87,6 +87,10 @@ def test_rests_last_as_long_as_they_say(tmp_path, music, onsets, bars):
     # An accidental holds to the bar line, in all octaves.
     ('^FFff|FFff|', [66, 66, 78, 78, 65, 65, 77, 77]),
     ('^F4-|F2F2|', [66, 65]),
+    # What is tied is one pitch.
+    ('^F2-^F2|F4|', [66, 65]),
+    ('^F2-=F2|=d4-|^d4|', [66, 65, 74, 75]),
+    ("^F2-^F,2|_b2-_b'2|", [66, 54, 82, 94]),
   ],
 )
 def test_fields_and_accidentals_hold_from_where_they_stand(

@@ -25,6 +25,10 @@ _FIELD = re.compile(r'[A-Za-z]:|%%')
 _RANGE = re.compile(r'(?<=[\[|])([1-9])-([1-9])')
 # A line that goes on amid a bar line and the number of its ending.
 _BROKEN_ENDING = re.compile(r'\|\\[ \t]*\n[ \t]*\|?(?=[1-9])')
+# A tie to another accidental, which abc2xml would take away.
+_NO_TIE = re.compile(
+  r"([\^_=]+)([A-Ga-g][,']*)([\d/]*)-(?=[\s|]*([\^_=]+)\2(?![,']))"
+)
 # What abc2xml knows without saying how far it goes.
 _JUMP = re.compile(r'(?<=[!+])(D\.[CS]\.)al(?:coda|fine)(?=[!+])')
 # A field at the end of a line of music, where its brackets were forgotten.
@@ -102,9 +106,15 @@ def _tune_lines(body: str) -> list[str]:
       continue  # It would take this remark for notes.
     if not _FIELD.match(line):
       line = _UNBRACKETED.sub(r'[\1]', line.replace('`', ''))
+      line = _NO_TIE.sub(_untied, line)
       line = _JUMP.sub(r'\1', _RANGE.sub(_spelled_out, line))
     lines.append(line)
   return lines
+
+
+def _untied(tie: re.Match[str]) -> str:
+  """Two notes without the tie between them, if they are two pitches."""
+  return tie[0] if tie[1] == tie[4] else tie[0].removesuffix('-')
 
 
 def _spelled_out(passes: re.Match[str]) -> str:
