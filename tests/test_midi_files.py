@@ -505,6 +505,9 @@ def test_notes_without_length_or_end_are_there(tmp_path, pitches):
   [
     ('cp949', ['보컬', '멜로디', '피아노 오른손', '트랙 1', '드럼', '노래']),
     ('shift-jis', ['メロディ', 'ボーカル', 'ピアノ', 'ギター', 'ドラム']),
+    ('euc_jp', ['メロディ', 'ピアノ']),
+    ('iso2022_jp', ['メロディ', 'ピアノ']),
+    ('koi8_r', ['Мелодия']),
     ('gbk', ['主旋律', '旋律', '钢琴', '吉他', '贝斯', '鼓', '人声']),
     ('latin-1', ['Änglar', 'Ärger', 'Flöte', 'Mélodie', 'Größe', 'ÄÖÜ']),
     ('cp1251', ['Мелодия', 'Гитара', 'Вокал']),
@@ -565,3 +568,39 @@ def test_midi_has_other_endings_too(tmp_path, ending):
   assert _played(song) == _expected(_scale(32))
   assert "took track 2 'Melody'" in song.report
   assert readers.read(str(renamed))[0]
+
+
+@pytest.mark.parametrize('bytes_less', [1, 4, 6, 50, 51, 52, 53])
+def test_a_file_that_breaks_off_is_read_to_there_and_said_to(
+  tmp_path, bytes_less
+):
+  path = _file(tmp_path, _track(FOUR_FOUR), _track(*_notes(*_scale(32))))
+  with open(path, 'rb') as f:
+    data = f.read()
+  with open(path, 'wb') as f:
+    f.write(data[:-bytes_less])
+  song = songs.load_song(path)
+  assert _played(song) == _expected(_scale(32))[: len(_played(song))]
+  assert len(_played(song)) >= 24
+  assert song.report.endswith('left out: 1 track that breaks off.')
+
+
+def test_a_file_that_breaks_off_before_its_music_is_refused(tmp_path):
+  path = _file(tmp_path, _track(FOUR_FOUR), _track(*_notes(*_scale(32))))
+  with open(path, 'rb') as f:
+    data = f.read()
+  with open(path, 'wb') as f:
+    f.write(data[: data.rindex(b'MTrk') + 9])
+  with pytest.raises(UserError, match='it breaks off before the first note'):
+    songs.load_song(path)
+
+
+def test_bytes_before_the_header_are_no_music(tmp_path):
+  path = _file(tmp_path, _track(*_notes(*_scale(32))), head=bytes(3))
+  assert _played(songs.load_song(path)) == _expected(_scale(32))
+
+
+def test_a_tempo_that_nothing_can_play_is_none(tmp_path):
+  head = _track((0, b'\xff\x51\x03\x00\x00\x01'), _tempo(72))
+  path = _file(tmp_path, head, _track(*_notes(*_scale(32))))
+  assert songs.load_song(path).qpm == 72

@@ -47,6 +47,11 @@ _SIGNS = {
   'grace notes': ('{d}CD{ef}EF|{/g}GABc|', 'CDEFGABc'),
   'slurs': ('(CD)(E(F|G)AB)c|', 'CDEFGABc'),
   'spaces and back quotes': ('C`D E```F | G A`B c |', 'CDEFGABc'),
+  'what a sign stands for': ('m: ~G2 = {A}G{F}G\nCDEF|~GABc|', 'CDEFGABc'),
+  'a text of lines': (
+    '%%begintext\nABC of 1850 |\n%%endtext\nCDEF|GABc|',
+    'CDEFGABc',
+  ),
   'a line that goes on': ('CDEF|\\\nGABc|', 'CDEFGABc'),
   'a part': ('P:A\nCDEF|GABc|', 'CDEFGABc'),
 }
@@ -108,6 +113,7 @@ def test_fields_and_accidentals_hold_from_where_they_stand(
     ('C clef=treble-8', -12),
     ('C treble', 0),
     ('Cmaj', 0),
+    ('none', 0),
   ],
 )
 def test_a_key_says_how_notes_sound(tmp_path, key, semitones):
@@ -135,6 +141,27 @@ def test_what_stands_before_the_music_is_no_music(tmp_path, head):
   song = _abc(tmp_path, 'CDEF|GABc|', before=head)
   assert _pitches(song) == list(SCALE)
   assert 'left out: nothing' in song.report
+
+
+@pytest.mark.parametrize(
+  ('metre', 'quarters'),
+  [('4/4', 0.5), ('C', 0.5), ('C|', 0.5), ('2/4', 0.25), ('4/2', 0.5)],
+)
+def test_a_unit_that_is_not_said_follows_from_the_metre(
+  tmp_path, metre, quarters
+):
+  song = _abc(tmp_path, 'C4D4|E4F4|', head=f'M:{metre}\n')
+  assert _played(song)[1] == (4 * quarters, NAMES['D'])
+
+
+def test_a_bagpipe_has_two_sharps(tmp_path):
+  assert _pitches(_abc(tmp_path, 'cdef|', key='HP')) == [73, 74, 76, 78]
+
+
+def test_a_metre_of_several_is_their_sum(tmp_path):
+  song = _abc(tmp_path, 'CDEF|GABc|', head='M:(2+2)/4\nL:1/4\n')
+  assert _pitches(song) == list(SCALE)
+  assert 'bars 1 to 2' in song.report
 
 
 def test_metre_and_length_of_a_file_hold_for_its_tunes(tmp_path):
@@ -173,6 +200,7 @@ def test_voices_are_parts_with_their_names(tmp_path):
     ('1/2=36', 72),
     ('"slowly" 1/4=72', 72),
     ('1/4=72 "slowly"', 72),
+    ('1/4 1/8=48', 72),
   ],
 )
 def test_a_tempo_counts_quarter_notes(tmp_path, tempo, qpm):
@@ -470,6 +498,24 @@ def test_a_sign_after_the_last_note_leads_to_the_next_bar(tmp_path):
   assert [p - 60 for p in _pitches(song)[::4]] == [0, 1, 2, 3, 2, 3]
 
 
+def test_a_bar_with_too_much_in_one_part_is_as_long_as_its_metre(tmp_path):
+  full = [_bar(*SCALE[:4]), _bar(*SCALE[4:])]
+  parts = [full, [_bar(48, 48, 48, 48, 48), _bar(50, 50, 50, 50)]]
+  song = songs.load_song(_xml(tmp_path, *parts, names=['Melody', 'Bass']))
+  assert _played(song) == list(enumerate(SCALE))
+
+
+def test_a_repeat_goes_back_to_a_fine_before_it(tmp_path):
+  bars = [_bar(*[60 + i] * 4) for i in range(4)]
+  bars[0] += _repeat('backward')
+  bars[1] += _sound(fine='yes')
+  bars[2] += _repeat('backward')
+  bars[3] += _sound(dacapo='yes')
+  song = songs.load_song(_xml(tmp_path, bars))
+  played = [p - 60 for p in _pitches(song)[::4]]
+  assert played == [0, 0, 1, 2, 2, 3, 0, 1]
+
+
 def test_a_jump_that_leads_nowhere_is_told(tmp_path):
   bars = [*_EIGHT[:-1], _EIGHT[-1] + _sound(dalsegno='yes')]
   song = songs.load_song(_xml(tmp_path, bars))
@@ -490,6 +536,66 @@ def test_a_jump_that_leads_nowhere_is_told(tmp_path):
 )
 def test_jumps_of_abc_are_played(tmp_path, music, played):
   assert _pitches(_abc(tmp_path, music)) == [NAMES[x] for x in played]
+
+
+def _changed(tmp_path, old, new):
+  path = _xml(tmp_path, _EIGHT)
+  with open(path, encoding='utf-8') as f:
+    text = f.read()
+  assert old in text
+  with open(path, 'w', encoding='utf-8') as f:
+    f.write(text.replace(old, new, 1))
+  return songs.load_song(path)
+
+
+@pytest.mark.parametrize(
+  ('old', 'new'),
+  [
+    ('<?xml', '\n<?xml'),
+    ('<score-partwise', '<score-partwise xmlns="http://www.musicxml.org/ns"'),
+    ('<?xml version="1.0"?>', ''),
+    ('<octave>4<', '<octave> 4 <'),
+    ('<duration>1<', '<duration>1.0<'),
+  ],
+)
+def test_xml_is_read_as_programs_write_it(tmp_path, old, new):
+  song = _changed(tmp_path, old, new)
+  assert _pitches(song) == list(SCALE) * 4
+  assert 'bars 1 to 8; left out: nothing.' in song.report
+
+
+@pytest.mark.parametrize('tempo', ['72.5', '72,5', ' 72.5 '])
+def test_a_tempo_is_a_number_however_it_is_written(tmp_path, tempo):
+  sound = f'</attributes><sound tempo="{tempo}"/>'
+  assert _changed(tmp_path, '</attributes>', sound).qpm == 72.5
+
+
+def test_bars_without_numbers_are_counted(tmp_path):
+  path = _xml(tmp_path, [(contents, '') for contents in _EIGHT])
+  song = songs.load_song(path)
+  assert 'bars 1 to 8; left out' in song.report
+  assert _pitches(song.starting(2))[0] == SCALE[4]
+
+
+def test_a_bar_without_a_number_among_others_is_no_repeat(tmp_path):
+  bars = [(contents, i + 1) for i, contents in enumerate(_EIGHT)]
+  bars[2] = bars[2][0], 'X1'
+  report = songs.load_song(_xml(tmp_path, bars)).report
+  assert 'bars 1 to 8; left out' in report
+
+
+@pytest.mark.parametrize('ending', ['mxl', 'xml', 'musicxml'])
+def test_an_archive_is_told_by_its_contents(tmp_path, ending):
+  path = _xml(tmp_path, _EIGHT, name='plain.xml')
+  with open(path, 'rb') as f:
+    data = f.read()
+  plain = tmp_path / f'plain.{ending}'
+  plain.write_bytes(data)
+  packed = tmp_path / f'packed.{ending}'
+  with zipfile.ZipFile(packed, 'w') as archive:
+    archive.writestr('score.xml', data)
+  for one in (plain, packed):
+    assert _pitches(songs.load_song(str(one))) == list(SCALE) * 4
 
 
 @pytest.mark.parametrize('times', [2, 3, 4])

@@ -6,6 +6,7 @@ order, fields without brackets, and what is no music.
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+import fractions
 import re
 
 from emotion_musicvae.files import encodings
@@ -29,6 +30,11 @@ _BROKEN_ENDING = re.compile(r'\|\\[ \t]*\n[ \t]*\|?(?=[1-9])')
 _NO_TIE = re.compile(
   r"([\^_=]+)([A-Ga-g][,']*)([\d/]*)-(?=[\s|]*([\^_=]+)\2(?![,']))"
 )
+# A text that is no music; a tempo of several notes together; and the bagpipe's
+# key, which says no signature but has one.
+_BLOCK = re.compile(r'^%%begin(\w+)\n.*?^%%end\1.*?$\n?', re.M | re.S)
+_SUM = re.compile(r'(\d+/\d+)((?:\s+\d+/\d+)+)(?=\s*=)')
+_BAGPIPE = re.compile(r'(?<=K:)(\s*)H[Pp]\b')
 # What abc2xml knows without saying how far it goes.
 _JUMP = re.compile(r'(?<=[!+])(D\.[CS]\.)al(?:coda|fine)(?=[!+])')
 # A field at the end of a line of music, where its brackets were forgotten.
@@ -70,6 +76,7 @@ def _abc_score(
       tune_name, tunes.TOO_LONG, f'a note of {huge[0][:9]} lengths'
     )
   text = '\n'.join([lines[0], *shared, *_in_order(lines[1:])]) + '\n'
+  text = _with_unit(text)
   if len(text) > _MAX_TEXT:
     return tunes.Refusal(
       tune_name, tunes.TOO_LONG, f'more than {_MAX_TEXT // 1024} KiB of ABC'
@@ -94,6 +101,7 @@ def _tune_lines(body: str) -> list[str]:
   """The lines of a tune, which ends at the first empty one after its key."""
   lines: list[str] = []
   in_tune = not re.search(r'^K:', body, re.MULTILINE)
+  body = _BAGPIPE.sub(r'\1D', _BLOCK.sub('', body))
   for line in _BROKEN_ENDING.sub('|', body).split('\n'):
     if in_tune and not line.strip():
       break
@@ -102,14 +110,33 @@ def _tune_lines(body: str) -> list[str]:
     in_tune = in_tune or line.startswith('K:')
     if line.startswith(('%%abc-include', 'I:abc-include')):
       continue  # abc2xml would read any file of the user's.
-    if line.startswith('r:'):
-      continue  # It would take this remark for notes.
+    if line.startswith(('r:', 'm:')):
+      continue  # It would take a remark, or a sign's meaning, for notes.
+    if line.startswith('Q:'):
+      line = _SUM.sub(_added, line)
     if not _FIELD.match(line):
       line = _UNBRACKETED.sub(r'[\1]', line.replace('`', ''))
       line = _NO_TIE.sub(_untied, line)
       line = _JUMP.sub(r'\1', _RANGE.sub(_spelled_out, line))
     lines.append(line)
   return lines
+
+
+def _with_unit(text: str) -> str:
+  """A tune that says its unit, which is finer in short bars."""
+  head, key, body = text.partition('\nK:')
+  metre = re.findall(r'^M:[ (]*(\d+)(?:/(\d+))?', head, re.MULTILINE)
+  if re.search(r'^L:', head, re.MULTILINE) or not metre:
+    return text
+  beats, unit = map(int, (metre[-1][0], metre[-1][1] or 1))
+  length = 16 if beats < 0.75 * unit else 8
+  return f'{head}\nL:1/{length}{key}{body}'
+
+
+def _added(notes: re.Match[str]) -> str:
+  """`1/4 3/8` as `5/8`."""
+  total = sum(fractions.Fraction(note) for note in notes[0].split())
+  return f'{total.numerator}/{total.denominator}'
 
 
 def _untied(tie: re.Match[str]) -> str:

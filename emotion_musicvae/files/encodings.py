@@ -6,13 +6,16 @@ import chardet
 
 # What chardet is asked for; it takes more and better guesses the more it reads.
 _SAMPLE = 4096
-_EAST_ASIAN = {
+_GUESSED = {
   'big5': 'big5',
   'cp932': 'cp932',
   'cp949': 'cp949',
+  'euc-jp': 'euc_jp',
   'gb18030': 'gb18030',
+  'koi8-r': 'koi8_r',
   'shift_jis': 'cp932',
   'windows-1251': 'cp1251',
+  'windows-1253': 'cp1253',
 }
 _NOT_HANGUL = re.compile(r'[^\x00-\x7f가-힣]')
 # Syllables of the names that Koreans give to tracks. Two bytes are a Chinese
@@ -29,8 +32,8 @@ def decoded(raw: bytes) -> str:
   """Text that may be in UTF-8, or in what its writer's country used before.
 
   Korean has to be told from Chinese by which syllables it would be. What is in
-  neither, nor Japanese or Cyrillic, is taken as western European, which every
-  byte is.
+  neither, nor Japanese, Cyrillic or Greek, is taken as western European, which
+  every byte is.
 
   Args:
     raw: the text, of whatever length.
@@ -41,11 +44,11 @@ def decoded(raw: bytes) -> str:
   if raw[:2] in (b'\xff\xfe', b'\xfe\xff'):
     return raw.decode('utf-16', 'replace')
   try:
-    return raw.decode('utf-8-sig')
+    return raw.decode('iso2022_jp' if b'\x1b$' in raw else 'utf-8-sig')
   except UnicodeError:
     pass
   sample = raw[:_SAMPLE]
-  guess = _EAST_ASIAN.get((chardet.detect(sample)['encoding'] or '').lower())
+  guess = _GUESSED.get((chardet.detect(sample)['encoding'] or '').lower())
   korean = _hangul(sample)
   if korean and (guess == 'cp949' or _is_likely(korean)):
     return raw.decode('cp949', 'replace')

@@ -97,7 +97,10 @@ def musicxml_scores(
     data = f.read()
   if data[:2] == b'PK':
     data = _unpacked(data)
-  yield document_score(name, ElementTree.fromstring(data))
+  root = ElementTree.fromstring(data.lstrip(b' \t\r\n'))
+  for element in root.iter():
+    element.tag = element.tag.rpartition('}')[2]  # without a namespace
+  yield document_score(name, root)
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -159,10 +162,11 @@ def document_score(
   notes: list[list[tuple[float, float, int, int]]] = [[] for _ in read]
   tied: list[dict[int, dict[str, int]]] = [{} for _ in read]
   start, number = 0.0, 0
+  unnumbered = not any(measure.number for measure in measures)
   for i in order:
     measure = measures[i]
     found = re.match(r'\d+', measure.number)
-    number = int(found[0]) if found else number
+    number = int(found[0]) if found else i + 1 if unnumbered else number
     if measure.length:
       bars.append(scores.Bar(start, number, measure.metre))
     tempos += [(start + time, qpm) for time, qpm in measure.tempos]
@@ -187,6 +191,7 @@ def document_score(
     tuple(bars),
     start,
     tuple(tempos),
+    is_repeated=len(set(order)) < len(order),
   )
 
 
@@ -385,7 +390,7 @@ def _metre(time: ElementTree.Element) -> tuple[int, int] | None:
   """A metre, as 3+2 eighths are five; None where there is none."""
   parts = [
     (
-      sum(int(beat) for beat in (beats.text or '').split('+')),
+      sum(int(beat) for beat in re.findall(r'\d+', beats.text or '')),
       int(unit.text or 0),
     )
     for beats, unit in zip(time.findall('beats'), time.findall('beat-type'))
@@ -396,19 +401,25 @@ def _metre(time: ElementTree.Element) -> tuple[int, int] | None:
   return sum(beats * finest // unit for beats, unit in parts), finest
 
 
+def _number(text: str | None) -> float:
+  """The number that a text begins with, 0 where it is none."""
+  found = re.match(r'\s*\d+(?:[.,]\d+)?', text or '')
+  return float(found[0].replace(',', '.')) if found else 0.0
+
+
 def _tempo(element: ElementTree.Element) -> float | None:
   """Quarter notes a minute that a direction asks for; None if it does not."""
   sounds = [element] if element.tag == 'sound' else element.findall('sound')
   for sound in sounds:
-    tempo = float(sound.get('tempo') or 0)
+    tempo = _number(sound.get('tempo'))
     if tempo > 0:
       return tempo
   for mark in element.iter('metronome'):
     unit = _UNITS.get(mark.findtext('beat-unit') or '')
-    rate = re.search(r'\d+(\.\d+)?', mark.findtext('per-minute') or '')
-    if unit and rate and float(rate[0]) > 0:
+    rate = re.search(r'\d.*', mark.findtext('per-minute') or '')
+    if unit and rate and _number(rate[0]) > 0:
       dotted = 1.5 if mark.find('beat-unit-dot') is not None else 1.0
-      return float(rate[0]) * unit * dotted
+      return _number(rate[0]) * unit * dotted
   return None
 
 
@@ -427,7 +438,7 @@ def _together(parts: Sequence[list[_Measure]]) -> list[_Measure]:
     found.append(
       _Measure(
         next((m.number for m in here if m.number), ''),
-        max(m.length for m in here),
+        _length(here, metres[0] if metres else None),
         metres[0] if metres else None,
         any(m.time for m in here),
         [m.events[0] if m.events else [] for m in here],
@@ -436,6 +447,17 @@ def _together(parts: Sequence[list[_Measure]]) -> list[_Measure]:
       )
     )
   return found
+
+
+def _length(here: Sequence[_Measure], metre: tuple[int, int] | None) -> float:
+  """The length of a bar of several parts, in quarter notes.
+
+  A part with more in it than the metre asks for does not lengthen the others.
+  """
+  # Thirds of a quarter add up to whole ones but for a rounding.
+  lengths = {round(measure.length, 6) for measure in here}
+  asked = 4.0 * metre[0] / metre[1] if metre else 0.0
+  return asked if asked in lengths else max(lengths)
 
 
 def _play(

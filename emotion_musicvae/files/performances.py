@@ -7,6 +7,7 @@ others, and messages whose contents break the standard.
 import collections
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import io
@@ -34,6 +35,9 @@ _FINEST = 64  # unit of a metre; a damaged file has millions of bars a beat
 # How far a metre may stand beside the bar line that it belongs to, and two
 # instruments overlap that take turns, in quarter notes.
 _BESIDE = 0.25
+# Microseconds a quarter note that a tempo has at least, as damaged ones do not;
+# and bytes that may stand before a file's header.
+_SHORTEST, _MAX_WRAPPER = 60_000, 4096
 _lock = threading.Lock()
 
 
@@ -76,14 +80,17 @@ def midi_scores(path: str, name: str) -> Iterator[scores.Score | tunes.Refusal]:
     name: what the piece is called.
   """
   with open(path, 'rb') as f:
-    data = _only_tracks(f.read())
-  with _lenient():
+    data, breaks_off = _only_tracks(f.read())
+  with _lenient(breaks_off):
     midi: Any = mido.MidiFile(
       file=io.BytesIO(data), charset='latin1', clip=True
     )
   if midi.ticks_per_beat <= 0:
-    raise ValueError('times in frames, not in beats')
+    unit = 'in frames, not in beats' if midi.ticks_per_beat else 'in no unit'
+    raise ValueError(f'times {unit}')
   read = [_track(messages, midi.ticks_per_beat) for messages in midi.tracks]
+  if breaks_off and not any(track.notes for track in read):
+    raise ValueError('it breaks off before the first note')
   programs = {
     c: p for track in reversed(read) for c, p in track.programs.items()
   }
@@ -103,6 +110,7 @@ def midi_scores(path: str, name: str) -> Iterator[scores.Score | tunes.Refusal]:
           encodings.decoded(track.name.encode('latin-1')),
           first if channel != _DRUMS else None,
           [(n.onset, n.end, n.pitch) for n in notes],
+          {'track that breaks off': 1} if breaks_off else None,
         )
       )
   yield _score(
@@ -188,13 +196,14 @@ def sequence_score(
   )
 
 
-def _only_tracks(data: bytes) -> bytes:
-  """A MIDI file's header and tracks alone.
+def _only_tracks(data: bytes) -> tuple[bytes, bool]:
+  """A MIDI file's header and tracks alone, and whether the last breaks off.
 
-  Neither the RIFF wrapper of Windows nor chunks that others add are music. How
-  many tracks there are is counted, as files say it wrongly.
+  Neither the RIFF wrapper of Windows, nor what stands before the header, nor
+  chunks that others add are music. How many tracks there are is counted, as
+  files say it wrongly.
   """
-  start = max(data.find(b'MThd'), 0) if data[:4] == b'RIFF' else 0
+  start = max(data.find(b'MThd', 0, _MAX_WRAPPER), 0)
   chunks = []
   while start + 8 <= len(data):
     kind, size = data[start : start + 4], data[start + 4 : start + 8]
@@ -202,10 +211,14 @@ def _only_tracks(data: bytes) -> bytes:
     if kind in (b'MThd', b'MTrk'):
       chunks.append(data[start:end])
     start = end
+  breaks_off = start > len(data) and chunks[-1:] == [data[-len(chunks[-1]) :]]
   header, tracks = (chunks or [data])[0], chunks[1:]
   if header[:4] != b'MThd' or len(header) < 14 or not tracks:
-    return data  # mido says what is wrong with it.
-  return b''.join(
+    return data, False  # mido says what is wrong with it.
+  if breaks_off:
+    size = struct.pack('>I', len(tracks[-1]) - 8)
+    tracks[-1] = b'MTrk' + size + tracks[-1][8:]
+  content = b''.join(
     [
       header[:4],
       struct.pack('>I', 6),
@@ -215,17 +228,22 @@ def _only_tracks(data: bytes) -> bytes:
       *tracks,
     ]
   )
+  return content, breaks_off
 
 
 @contextlib.contextmanager
-def _lenient() -> Iterator[None]:
+def _lenient(breaks_off: bool) -> Iterator[None]:
   """Lets mido pass over what a meta message says where it makes no sense.
 
   It would refuse the whole file, for a key signature of 18 flats.
+
+  Args:
+    breaks_off: whether the last track may do so in the middle of an event.
   """
   reader: Any = mido.midifiles.midifiles
   with _lock:
-    build = reader.build_meta_message
+    build, read_track = reader.build_meta_message, reader.read_track
+    new_track, begun = reader.MidiTrack, []
 
     def built(meta_type: int, data: Any, delta: int = 0) -> Any:
       try:
@@ -233,11 +251,25 @@ def _lenient() -> Iterator[None]:
       except Exception:  # pylint: disable=broad-except
         return mido.UnknownMetaMessage(meta_type, data, delta)
 
-    reader.build_meta_message = built
+    def begin() -> Any:
+      begun.append(new_track())
+      return begun[-1]
+
+    def read_to_the_break(*args: Any, **settings: Any) -> Any:
+      try:
+        return read_track(*args, **settings)
+      except EOFError:
+        if not breaks_off or not begun:
+          raise
+        return begun[-1]
+
+    reader.build_meta_message, reader.MidiTrack = built, begin
+    reader.read_track = read_to_the_break
     try:
       yield
     finally:
-      reader.build_meta_message = build
+      reader.build_meta_message, reader.MidiTrack = build, new_track
+      reader.read_track = read_track
 
 
 def _track(messages: Iterable[Any], ticks_per_quarter: int) -> _Track:
@@ -265,7 +297,7 @@ def _track(messages: Iterable[Any], ticks_per_quarter: int) -> _Track:
       track.programs.setdefault(message.channel, message.program)
     elif kind == 'track_name':
       name = name or message.name.strip('\0 ')
-    elif kind == 'set_tempo' and message.tempo:
+    elif kind == 'set_tempo' and message.tempo >= _SHORTEST:
       track.tempos.append((time, mido.tempo2bpm(message.tempo)))
     elif kind == 'time_signature':
       track.metres.append((time, message.numerator, message.denominator))
@@ -321,6 +353,7 @@ def _part(
   name: str,
   program: int | None,
   notes: Sequence[tuple[float, float, int]],
+  unplayed: Mapping[str, int] | None = None,
 ) -> scores.Part:
   """A part; `program` is None for drums."""
   import pretty_midi  # pylint: disable=g-import-not-at-top
@@ -335,6 +368,7 @@ def _part(
     name,
     np.array(rows, np.float64).reshape(-1, 4),
     program is None,
+    unplayed or {},
   )
 
 

@@ -159,7 +159,7 @@ def _too_large(path: str, name: str) -> tunes.Refusal | None:
     limit = MAX_FILE_BYTES
   elif ending == '.tfrecord':
     limit = _MAX_RECORDS
-  if size <= limit and ending == '.mxl':
+  if size <= limit and FORMATS[ending] is _musicxml and _is_packed(path):
     with zipfile.ZipFile(path) as members:
       size = sum(member.file_size for member in members.infolist())
     limit = _MAX_UNPACKED
@@ -168,6 +168,12 @@ def _too_large(path: str, name: str) -> tunes.Refusal | None:
   return tunes.Refusal(
     name, tunes.TOO_LARGE, f'more than {limit / 2**20:g} MiB'
   )
+
+
+def _is_packed(path: str) -> bool:
+  """Whether a file is an archive, whatever its name ends in."""
+  with open(path, 'rb') as f:
+    return f.read(2) == b'PK'
 
 
 def _ending(path: str) -> str:

@@ -139,8 +139,8 @@ def _with_repeats(
   """Numbers of the bars with their repeats, or the last pass of each alone.
 
   A repeat goes back to its start mark or, where there is none, to the end of
-  the repeat or last ending before it; in ABC, as abc2midi plays it, also to a
-  double bar line after the first repeat.
+  the repeat or last ending before it, or to a Fine after the first repeat; in
+  ABC, as abc2midi plays it, also to a double bar line.
   """
   start, was_repeated = 0, False
   for i, bar in enumerate(bars):
@@ -149,7 +149,8 @@ def _with_repeats(
     endings_end = bar.endings and (last or not bars[i + 1].endings)
     begins_next = not last and bars[i + 1].forward
     repeated = bar.times and not bar.endings
-    closed = bar.closes and was_repeated and not bars[start].forward
+    closes = bar.closes or FINE in bar.marks
+    closed = closes and was_repeated and not bars[start].forward
     if last or endings_end or begins_next or repeated or closed:
       yield from _repeated(bars, range(start, i + 1), last_pass)
       start = i + 1

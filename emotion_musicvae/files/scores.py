@@ -87,6 +87,7 @@ class Score:
       where the file says none.
     performed: whether somebody played it, so that notes begin a little early or
       late, and how long the last one is held says nothing.
+    is_repeated: whether some bars are there more than once.
   """
 
   name: str
@@ -95,6 +96,7 @@ class Score:
   end: float
   tempos: tuple[tuple[float, float], ...] = ()
   performed: bool = False
+  is_repeated: bool = False
 
 
 class Section(NamedTuple):

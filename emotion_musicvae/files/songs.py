@@ -276,18 +276,13 @@ def load_song(
   ]
   report = (
     f'{name}: took {chosen.title}, bars {song.first_bar} to {song.last_bar}'
-    + (', with their repeats' if _is_repeated(song.bars) else '')
+    + (', with their repeats' if score.is_repeated else '')
     + (f' ({silent} of them without a note)' if silent else '')
     + (f', {song.qpm:g} quarter notes a minute' if song.qpm else '')
     + (f'; as likely: {", ".join(as_likely)}' if as_likely else '')
     + f'; left out: {", ".join(left_out) or "nothing"}.'
   )
   return dataclasses.replace(song, report=report).starting(start_bar)
-
-
-def _is_repeated(bars: Sequence[Sequence[int]]) -> bool:
-  """Whether a bar of the file is played more than once."""
-  return len({number for number, _ in bars}) < len(bars)
 
 
 def _num_notes(score: scores.Score, section: scores.Section) -> int:
