@@ -15,7 +15,7 @@ from emotion_musicvae.files import songs
 from emotion_musicvae.files import writers
 from emotion_musicvae.music import melody
 
-FORMATS = ('mid', 'musicxml', 'mxl')
+FORMATS = ('mid', 'musicxml', 'mxl', 'abc')
 PLAYED = {
   'plainly': {},
   'with chords': {'accompaniment': 'chords'},
@@ -68,12 +68,16 @@ def _read(path):
   return list(zip(found.onset, ends, found.pitch)), song
 
 
-@pytest.mark.parametrize('played', PLAYED.values(), ids=PLAYED)
-@pytest.mark.parametrize('name', [e.name for e in catalogue.load()])
+@pytest.mark.parametrize(
+  ('name', 'played'),
+  [(emotion.name, 'plainly') for emotion in catalogue.load()]
+  + [('gloomy', played) for played in PLAYED],
+)
 def test_a_melody_is_read_back_as_it_was_written(tmp_path, name, played):
-  notes = _notes(len(name))
+  notes = _notes(len(name + played))
   emotion = catalogue.find(name)
-  written = writers.contents(_melody(notes, emotion).played(**played), FORMATS)
+  melody_played = _melody(notes, emotion).played(**PLAYED[played])
+  written = writers.contents(melody_played, FORMATS)
   for ending in FORMATS:
     path = tmp_path / f'melody.{ending}'
     path.write_bytes(written[ending])
@@ -129,4 +133,4 @@ def test_the_same_melody_in_every_format_is_one_tune(tmp_path):
         )
       ]
     )
-  assert found[0] == found[1] == found[2] == _onsets(notes)
+  assert all(one == _onsets(notes) for one in found)
