@@ -38,6 +38,7 @@ _OVERSAMPLING = 4
 # this: only what is as near to the ceiling is looked at more closely.
 _BETWEEN = 10 ** (-4.0 / 20)
 _STRETCH, _CONTEXT = SAMPLE_RATE // 100, 32  # samples
+_REACH = 3  # stretches to each side of a peak
 _PASSES, _TOLERANCE = 3, 0.1  # LU
 
 
@@ -167,10 +168,18 @@ def _held_back(
   peaks: npt.NDArray[np.float32], gain: np.float32
 ) -> npt.NDArray[np.float32]:
   """[N] of a gain, less around peaks, so that none is above the ceiling."""
-  held = np.minimum(1.0, _CEILING / np.maximum(peaks, 1e-9))
-  # The least gain of all around, and then its mean: it is smooth, and as low as
-  # any peak asks for by the time that the peak is there.
-  held = ndimage.minimum_filter1d(held, 2 * _STRETCH + 1)
-  for _ in range(2):
-    held = ndimage.uniform_filter1d(held, _STRETCH)
-  return gain * held
+  result = np.full(len(peaks), gain)
+  padded = np.pad(peaks, (0, -len(peaks) % _STRETCH))
+  above = padded.reshape(-1, _STRETCH).max(axis=1) > _CEILING
+  # Farther from a peak than the filters reach, nothing is held back.
+  reached = ndimage.binary_dilation(above, iterations=_REACH)
+  edges = np.flatnonzero(np.diff(reached, prepend=False, append=False))
+  for begin, end in edges.reshape(-1, 2) * _STRETCH:
+    here = np.minimum(1.0, _CEILING / np.maximum(peaks[begin:end], 1e-9))
+    # The least gain of all around, and then its mean: it is smooth, and as low
+    # as any peak asks for by the time that the peak is there.
+    here = ndimage.minimum_filter1d(here, 2 * _STRETCH + 1)
+    for _ in range(2):
+      here = ndimage.uniform_filter1d(here, _STRETCH)
+    result[begin:end] *= here
+  return result
