@@ -97,3 +97,29 @@ def test_negative_weight_is_named():
 def test_signature_is_that_of_the_key_or_its_relative(progression, tonic):
   weights, _ = harmony.chord_tones(progression)
   assert harmony.signature(weights) == tonic
+
+
+@pytest.mark.parametrize(
+  ('progression', 'mode', 'last'),
+  [
+    ('C Am F G', 'major', 'C'),
+    ('Am F C G', 'minor', 'Am'),
+    ('F G Em Am', 'major', 'C'),  # The tonic itself is not among them.
+    ('C Am | F G', 'major', 'C'),
+    ('Dm7 G7 Cmaj7 A7', 'major', 'Cmaj7'),
+    ('C F G C', 'major', 'C'),
+  ],
+)
+def test_a_loop_closes_on_the_tonic_in_its_last_bar(progression, mode, last):
+  written = harmony.bars(harmony.written_out(progression, mode))
+  loop = harmony.bars(progression)
+  assert written[:-1] == loop[:-1]
+  assert written[-1] == (last,)
+  assert harmony.bars(harmony.written_out(progression, mode, False)) == loop
+
+
+def test_what_is_written_out_or_has_no_chord_is_left_alone():
+  written = 'C Am F G ' * 3 + 'F C Dm G'
+  for progression in (written, 'N.C.'):
+    found = harmony.bars(harmony.written_out(progression, 'major'))
+    assert found == harmony.bars(progression)

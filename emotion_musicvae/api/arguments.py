@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from typing import Any
 
 from emotion_musicvae.emotions import catalogue
@@ -13,7 +14,6 @@ from emotion_musicvae.support.errors import UserError
 _RANGES = {
   'n': ranges.NUM_OUTPUTS,
   'temperature': ranges.TEMPERATURE,
-  'seed': ranges.SEED,
   'intensity': ranges.INTENSITY,
   'guidance': ranges.GUIDANCE,
   'distance': ranges.DISTANCE,
@@ -32,6 +32,18 @@ def check(**arguments: Any) -> None:
   """
   for name, value in arguments.items():
     _RANGES[name].check(name, value)
+
+
+def seed(value: int | None) -> int:
+  """A seed as it is, or one drawn where there is none.
+
+  Raises:
+    UserError: out of range.
+  """
+  if value is None:
+    return secrets.randbelow(2**31)
+  ranges.SEED.check('seed', value)
+  return value
 
 
 def emotion(

@@ -67,6 +67,7 @@ class Melody:
   reference: dict[str, float]
   missed: dict[str, float]
   number: int = 0
+  seed: int = 0
   playing: playing.Playing = playing.PLAIN
   guided: float = 0.0
 
@@ -132,6 +133,7 @@ class Melody:
     """What it is and measures, as plain values for a JSON."""
     return {
       'number': self.number,
+      'seed': self.seed,
       'measured': {k: _plain(v) for k, v in self.measured.items()},
       'reference': {k: _plain(v) for k, v in self.reference.items()},
       'missed': list(self.missed),

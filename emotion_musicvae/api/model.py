@@ -35,7 +35,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     emotion: catalogue.Emotion | str | None = None,
     n: int = 1,
     temperature: float = 0.5,
-    seed: int = 0,
+    seed: int | None = None,
     intensity: float = 1.0,
     updates: int = 0,
     reject_misses: bool = False,
@@ -51,7 +51,8 @@ class EmotionMusicVAE(pipeline.Pipeline):
       n: how many melodies.
       temperature: softmax temperature of the decoder, from 0.01 to 10; lower is
         plainer.
-      seed: integer from 0; melody i of a seed is the same whatever `n` is.
+      seed: integer from 0, drawn when None (`Melody.seed` says which); melody i
+        of a seed is the same whatever `n` is.
       intensity: how far the latent vectors go from where they were drawn, from
         0 (not at all: unconditioned samples) to 1 (all the way).
       updates: number of gradient steps by which each latent vector is then
@@ -77,11 +78,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
     arguments.check(
       n=n,
       temperature=temperature,
-      seed=seed,
       intensity=intensity,
       guidance=guidance,
       updates=updates,
     )
+    seed = arguments.seed(seed)
     if (emotion is None) == (text is None):
       raise UserError('emotion', 'give it or `text`, one of them')
     if text is not None:
@@ -157,7 +158,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     emotion: catalogue.Emotion | str,
     n: int = 1,
     temperature: float = 0.5,
-    seed: int = 0,
+    seed: int | None = None,
     intensity: float = 1.0,
     start_bar: int | None = None,
     updates: int = 0,
@@ -177,7 +178,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       emotion: as in `generate`.
       n: how many takes; they differ in what the decoder draws.
       temperature: as in `generate`.
-      seed: integer from 0; take i of a seed is the same whatever `n` is.
+      seed: as in `generate`; take i of a seed is the same whatever `n` is.
       intensity: how far to move it, from 0 (the melody as the model plays it
         back, in its own tempo) to 1 (all the way).
       start_bar: first bar to take, as the file counts them from 1; all of it
@@ -199,11 +200,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
     arguments.check(
       n=n,
       temperature=temperature,
-      seed=seed,
       intensity=intensity,
       guidance=guidance,
       updates=updates,
     )
+    seed = arguments.seed(seed)
     followed = arguments.emotion(emotion)
     goal = stages.Goal.of([followed], intensity, True) if followed else None
     start = self._start(song, start_bar, goal)
@@ -234,7 +235,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     distance: float = 0.15,
     emotion: catalogue.Emotion | str | None = None,
     temperature: float = 0.5,
-    seed: int = 0,
+    seed: int | None = None,
     intensity: float = 1.0,
     start_bar: int | None = None,
     guidance: float = 1.0,
@@ -250,7 +251,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       distance: that way, from 0 (the melody itself) to 1 (any melody).
       emotion: as in `generate`, to move them to; None leaves them as they are.
       temperature: as in `generate`.
-      seed: integer from 0; variation i of a seed is the same whatever `n` is.
+      seed: as in `generate`; variation i of a seed is the same whatever `n` is.
       intensity: how far to move them to the emotion, from 0 to 1.
       start_bar: as in `transform`.
       guidance: as in `generate`.
@@ -264,11 +265,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
     arguments.check(
       n=n,
       temperature=temperature,
-      seed=seed,
       intensity=intensity,
       guidance=guidance,
       distance=distance,
     )
+    seed = arguments.seed(seed)
     followed = arguments.emotion(emotion)
     goal = stages.Goal.of([followed], intensity, True) if followed else None
     start = self._start(song, start_bar, goal)
@@ -311,7 +312,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     to_song: pipeline.SongLike | None = None,
     n: int = 5,
     temperature: float = 0.5,
-    seed: int = 0,
+    seed: int | None = None,
     intensity: float = 1.0,
     start_bar: int | None = None,
     guidance: float = 1.0,
@@ -330,7 +331,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       to_song: melody to end with; the one that it begins with when None.
       n: how many melodies, both ends included, at least 2.
       temperature: as in `generate`.
-      seed: integer from 0.
+      seed: as in `generate`.
       intensity: how far to move both ends to their emotions, from 0 to 1.
       start_bar: first bar to take of the songs. Of two the shorter one decides
         how long the melodies are, in windows of 16 bars.
@@ -346,10 +347,10 @@ class EmotionMusicVAE(pipeline.Pipeline):
     arguments.check(
       n=n,
       temperature=temperature,
-      seed=seed,
       intensity=intensity,
       guidance=guidance,
     )
+    seed = arguments.seed(seed)
     ranges.INTERPOLATED_OUTPUTS.check('n', n)
     if to_emotion is None and to_song is None:
       raise UserError('to_emotion', 'name where to end, or `to_song`')

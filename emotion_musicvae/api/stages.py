@@ -283,6 +283,7 @@ def arrange(
         dict(known[take.emotion]),
         measurement.missed,
         take.number,
+        take.seed,
         guided=changed,
       )
     )

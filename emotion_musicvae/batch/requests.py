@@ -29,7 +29,14 @@ from emotion_musicvae.support.errors import UserError
 if TYPE_CHECKING:
   from emotion_musicvae.files import songs
 
-TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
+TARGETS = (
+  'mean_pitch',
+  'onsets_per_bar',
+  'mode',
+  'chords',
+  'cadence',
+  'qpm',
+)
 FIELDS = (
   'emotion',
   'text',

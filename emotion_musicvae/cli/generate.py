@@ -62,7 +62,7 @@ flags.DEFINE_string(
   'target',
   None,
   'Targets over those of the emotion, or alone: mean_pitch=70,'
-  'onsets_per_bar=6,chords=C Am F G; also mode and qpm.',
+  'onsets_per_bar=6,chords=C Am F G; also mode, qpm and cadence=false.',
 )
 flags.DEFINE_string(
   'mode',

@@ -33,6 +33,8 @@ class Emotion:
     onsets_per_bar: reference number of notes begun in a 4/4 bar.
     mode: 'major' or 'minor'.
     chords: progression, see `harmony.bars`.
+    cadence: whether a progression that is repeated closes on the tonic in bar
+      16, see `harmony.written_out`.
     qpm: tempo of the written file, quarter notes a minute.
     program: instrument of the written file, General MIDI counted from 0.
     loudness: integrated loudness of the audio, LUFS.
@@ -50,6 +52,7 @@ class Emotion:
   onsets_per_bar: float = 6.0
   mode: str = 'major'
   chords: str = 'C F G C'
+  cadence: bool = True
   qpm: float = 120.0
   program: int = 0
   loudness: float = -18.0

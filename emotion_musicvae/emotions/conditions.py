@@ -61,7 +61,10 @@ class Condition(typing.NamedTuple):
     """
     distinct = {emotion: i for i, emotion in enumerate(dict.fromkeys(emotions))}
     rows = [distinct[emotion] for emotion in emotions]
-    tones = [harmony.chord_tones(emotion.chords) for emotion in distinct]
+    tones = [
+      harmony.chord_tones(harmony.written_out(e.chords, e.mode, e.cadence))
+      for e in distinct
+    ]
     tonics = [harmony.key(emotion.chords, emotion.mode) for emotion in distinct]
     return cls.from_targets(
       np.array([e.mean_pitch for e in emotions], np.float32),

@@ -23,11 +23,6 @@ from emotion_musicvae.music import metres
 
 MELODY, CHORDS, BASS, DRUMS = range(4)  # instruments of the NoteSequence
 PHRASE_BARS = 4
-# As the MIDI writer spells the keys.
-TONICS = {
-  'major': ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'),
-  'minor': ('C', 'C#', 'D', 'D#', 'E', 'F', 'F#', 'G', 'G#', 'A', 'Bb', 'B'),
-}
 
 
 class Emotion(Protocol):
@@ -44,6 +39,9 @@ class Emotion(Protocol):
 
   @property
   def chords(self) -> str: ...
+
+  @property
+  def cadence(self) -> bool: ...
 
   @property
   def qpm(self) -> float: ...
@@ -135,7 +133,9 @@ def arrange(
   if tonic is not None:
     mode = music_pb2.NoteSequence.KeySignature.Mode.Value(emotion.mode.upper())
     result.key_signatures.add(key=tonic, mode=mode)
-  progression = harmony.bars(emotion.chords)
+  progression = harmony.bars(
+    harmony.written_out(emotion.chords, emotion.mode, emotion.cadence)
+  )
   for i in range(num_bars):
     symbols = progression[i % len(progression)]
     for half, symbol in enumerate(symbols):
@@ -245,7 +245,7 @@ def key(sequence: music_pb2.NoteSequence) -> tuple[str, str] | None:
       root = re.match('[A-G][#b]*', symbol)
       assert root
       return root[0], mode
-  return TONICS[mode][signature.key], mode
+  return harmony.TONICS[mode][signature.key], mode
 
 
 def church_mode(sequence: music_pb2.NoteSequence) -> str:

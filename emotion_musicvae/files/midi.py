@@ -15,6 +15,7 @@ import mido
 import numpy as np
 
 from emotion_musicvae.files import arrangement
+from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import metres
 
@@ -87,7 +88,7 @@ def _conductor(
   yield _tick_of(pick_up), _SETTING, _time_signature(metre)
   for signature in sequence.key_signatures:
     mode = signature.Mode.Name(signature.mode).lower()
-    key = arrangement.TONICS[mode][signature.key] + 'm' * (mode == 'minor')
+    key = harmony.TONICS[mode][signature.key] + 'm' * (mode == 'minor')
     yield 0, _SETTING, mido.MetaMessage('key_signature', key=key)
   for step, symbol in arrangement.chords(sequence):
     yield _tick_of(step), _SETTING, mido.MetaMessage('text', text=symbol)

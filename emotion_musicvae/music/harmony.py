@@ -24,6 +24,11 @@ with deferred(
 
 NO_CHORD = 'N.C.'
 
+# Tonics by pitch class, as key signatures spell them.
+TONICS = {
+  'major': ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B'),
+  'minor': ('C', 'C#', 'D', 'D#', 'E', 'F', 'F#', 'G', 'G#', 'A', 'Bb', 'B'),
+}
 _THIRDS = (3, 4)
 _FIFTHS = (6, 7, 8)
 # Degrees of a mode's scale and of its tonic's triad, semitones above the tonic.
@@ -176,6 +181,42 @@ def key(progression: str, mode: str) -> int | None:
     return inside + tonic_chords, tonic == roots[0]
 
   return max(range(12), key=weight)
+
+
+@functools.lru_cache
+def written_out(progression: str, mode: str, cadence: bool = True) -> str:
+  """A progression's 16 bars; what is repeated closes on the tonic at last.
+
+  A loop leads to its own beginning, so that a melody over it would end in the
+  air. One that is written out in 16 bars is left as it is.
+
+  Args:
+    progression: see `bars`.
+    mode: 'major' or 'minor'.
+    cadence: whether to close.
+
+  Returns:
+    16 bars between `|`.
+
+  Raises:
+    ValueError: what `chord_tones` raises.
+  """
+  written = bars(progression)
+  separated = progression.strip(' |').split('|')
+  own = len(separated if '|' in progression else progression.split())
+  tonic = key(progression, mode)
+  if cadence and tonic is not None and own < melody.NUM_BARS:
+    at_home = [
+      symbol
+      for bar in written
+      for symbol in bar
+      if symbol != NO_CHORD
+      and chord_symbols_lib.chord_symbol_root(symbol) == tonic
+    ]
+    named = TONICS[mode][tonic] + ('m' if mode == 'minor' else '')
+    if not at_home or written[-1][-1] not in at_home:
+      written = [*written[:-1], ((at_home or [named])[0],)]
+  return ' | '.join(' '.join(bar) for bar in written)
 
 
 def symbol_tones(
