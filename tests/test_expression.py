@@ -256,6 +256,21 @@ def test_a_lesser_intensity_is_played_less():
   assert none.mean_pitch == gloomy.mean_pitch
 
 
+@pytest.mark.parametrize('accompaniment', ['chords', 'full'])
+def test_a_lesser_intensity_accompanies_less(accompaniment):
+  intense = catalogue.find('intense')
+  softer = [catalogue.softened(intense, i) for i in (1.0, 0.5, 0.0)]
+  means, accents = [], []
+  for emotion in softer:
+    sequence = played(tune(3), emotion, accompaniment=accompaniment)
+    chords = [n for n in sequence.notes if n.instrument == 1]
+    strong = [n.velocity for n in chords if n.quantized_start_step % 16 == 0]
+    means.append(np.mean([n.velocity for n in chords]))
+    accents.append(np.mean(strong) / means[-1])
+  assert means[0] > means[1] + 5 > means[2] + 10
+  assert accents[0] > accents[1] > accents[2]
+
+
 @pytest.mark.parametrize(
   ('asked', 'words'),
   [
