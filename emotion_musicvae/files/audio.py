@@ -29,6 +29,7 @@ _VOLUME_POWER = 2 / 3
 _SILENCE = 10 ** (-75.0 / 20)
 _MOST_RINGING = 12.0  # seconds
 _BLOCK_SECONDS, _FADE_SECONDS = 0.25, 0.05
+_FRAME = 8  # bytes of a sample of two channels
 # Takes away the offset that some sampled instruments have.
 _HIGH_PASS = [
   c.astype(np.float32) for c in signal.butter(1, 15.0, 'high', fs=SAMPLE_RATE)
@@ -105,29 +106,34 @@ def _played(
     # At the same time a note ends before the next begins.
     events.append((_samples(note.end_time), 0, struck))
     events.append((_samples(note.start_time), note.velocity, struck))
-  now, loudest, parts = 0, 0.0, []
+  end = _samples(sequence.total_time)
+  block, blocks = (
+    _samples(_BLOCK_SECONDS),
+    round(_MOST_RINGING / _BLOCK_SECONDS),
+  )
+  audio = np.zeros([end + blocks * block, 2], np.float32)
+  into = audio.data.cast('B')
+  now, loudest = 0, 0.0
 
-  def go_on(count: int) -> float:
-    block = np.frombuffer(synth.generate(count), np.float32).reshape(-1, 2)
-    parts.append(block)
-    return max(block.max(), -block.min())
+  def go_on(until: int) -> float:
+    nonlocal now
+    synth.generate(until - now, into[now * _FRAME : until * _FRAME])
+    played, now = audio[now:until], until
+    return max(played.max(), -played.min())
 
   for position, velocity, struck in sorted(events):
     if position > now:
-      loudest = max(loudest, go_on(position - now))
-      now = position
+      loudest = max(loudest, go_on(position))
     if velocity:
       synth.noteon(*struck, velocity * velocity / 127)
     else:
       synth.noteoff(*struck)
-  end = _samples(sequence.total_time)
   if end > now:
-    loudest = max(loudest, go_on(end - now))
-  block = _samples(_BLOCK_SECONDS)
-  for _ in range(round(_MOST_RINGING / _BLOCK_SECONDS)):
-    if go_on(block) <= _SILENCE * loudest:
+    loudest = max(loudest, go_on(end))
+  for _ in range(blocks):
+    if go_on(now + block) <= _SILENCE * loudest:
       break
-  return np.concatenate(parts)
+  return audio[:now]
 
 
 def _synthesizer(soundfont: str) -> tuple[tinysoundfont.Synth, int]:
