@@ -32,7 +32,7 @@ _MUD = 0.3  # a semitone too low
 _CENTRE, _AWAY = 55.0, 0.08  # where chords lie best, and a semitone from there
 _BASS_CENTRE, _BASS_AWAY = 38.0, 0.05
 _BASS_STEP = 0.15  # a semitone that the bass moves
-_THIN = 3.0  # a voice that is silent where the melody is low
+_THIN = 3.0  # a voice that is silent under a low melody, a third as much again
 _STATES = 16  # ways to set a chord that are looked at
 _PERFECT = (0, 7)  # octaves and fifths
 # What begins the bar that is held; drums have what their row begins with.
@@ -282,8 +282,9 @@ def _ways(symbol: str, limit: int, last: str) -> list[tuple[float, _Setting]]:
     last: character of the bass's last note.
   """
   pitch_classes = _pitch_classes(symbol)
+  root = pitch_classes[0]
+  thirds = {p for p in pitch_classes if (p - root) % 12 in (3, 4)}
   if len(pitch_classes) > _MOST_VOICES:
-    root = pitch_classes[0]
     # What tells least of a chord is its fifth, and its root is in the bass.
     fifths = [p for p in pitch_classes if (p - root) % 12 == 7]
     pitch_classes = tuple(p for p in pitch_classes if p not in (*fifths, root))[
@@ -302,6 +303,7 @@ def _ways(symbol: str, limit: int, last: str) -> list[tuple[float, _Setting]]:
     cost = _AWAY * abs(mean - _CENTRE) + _MUD * max(_MUDDY - voices[0], 0)
     cost += _PARALLEL * sum(p < _LOWEST for p in stacked)
     cost += _THIN * sum(p >= limit for p in stacked)
+    cost += _THIN * len(thirds - {p % 12 for p in voices})
     for bass in range(_BASS_LOW, min(_BASS_HIGH, voices[0] - 1) + 1):
       if bass % 12 == low:
         own = cost + _BASS_AWAY * abs(bass - _BASS_CENTRE)
