@@ -244,6 +244,8 @@ def test_no_metre_is_the_reason_that_is_told(tmp_path):
     ('C4:|D4||E4:|', 'CC D EE'),
     ('C4|D4||E4:|', 'CDE CDE'),
     ('|:C4|D4||E4:|', 'CDE CDE'),
+    ('|:C4|D4[|] :|', 'CD CD'),
+    ('|:C4|D4\\\n[|][|]:|E4|]', 'CD CD E'),
   ],
 )
 def test_a_repeat_has_as_many_passes_as_it_says(tmp_path, body, played):
@@ -503,6 +505,16 @@ def test_a_bar_with_too_much_in_one_part_is_as_long_as_its_metre(tmp_path):
   parts = [full, [_bar(48, 48, 48, 48, 48), _bar(50, 50, 50, 50)]]
   song = songs.load_song(_xml(tmp_path, *parts, names=['Melody', 'Bass']))
   assert _played(song) == list(enumerate(SCALE))
+
+
+def test_a_bar_is_as_long_as_in_most_parts(tmp_path):
+  long = [_bar(*SCALE), _bar(*SCALE[:4])]
+  short = [_bar(48, 48, 48, 48), _bar(50, 50, 50, 50)]
+  path = _xml(tmp_path, long, long, short, names=['Melody', 'b', 'c'])
+  assert _played(songs.load_song(path))[:9] == list(enumerate((*SCALE, 60)))
+  # And where a part stops early, as long as in the others.
+  path = _xml(tmp_path, [_bar(48), _bar(50)], _EIGHT[:2], names=['a', 'Melody'])
+  assert _played(songs.load_song(path)) == list(enumerate(SCALE))
 
 
 def test_a_repeat_goes_back_to_a_fine_before_it(tmp_path):

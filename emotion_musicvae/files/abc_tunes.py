@@ -37,6 +37,8 @@ _SUM = re.compile(r'(\d+/\d+)((?:\s+\d+/\d+)+)(?=\s*=)')
 _BAGPIPE = re.compile(r'(?<=K:)(\s*)H[Pp]\b')
 # What abc2xml knows without saying how far it goes.
 _JUMP = re.compile(r'(?<=[!+])(D\.[CS]\.)al(?:coda|fine)(?=[!+])')
+# Bar lines that nobody sees, before one that is seen.
+_UNSEEN = re.compile(r'(?:\[\|\]\s*)+(?=:?\|)')
 # A field at the end of a line of music, where its brackets were forgotten.
 _UNBRACKETED = re.compile(r'(?<=[|:\]]) *([KLM]:[^|\[\]%\n]+?)\s*$')
 
@@ -116,7 +118,7 @@ def _tune_lines(body: str) -> list[str]:
       line = _SUM.sub(_added, line)
     if not _FIELD.match(line):
       line = _UNBRACKETED.sub(r'[\1]', line.replace('`', ''))
-      line = _NO_TIE.sub(_untied, line)
+      line = _UNSEEN.sub('', _NO_TIE.sub(_untied, line))
       line = _JUMP.sub(r'\1', _RANGE.sub(_spelled_out, line))
     lines.append(line)
   return lines

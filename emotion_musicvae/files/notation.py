@@ -452,12 +452,16 @@ def _together(parts: Sequence[list[_Measure]]) -> list[_Measure]:
 def _length(here: Sequence[_Measure], metre: tuple[int, int] | None) -> float:
   """The length of a bar of several parts, in quarter notes.
 
-  A part with more in it than the metre asks for does not lengthen the others.
+  Where some have more in it than the metre asks for, that of most of those that
+  are full: one part does not lengthen the others.
   """
   # Thirds of a quarter add up to whole ones but for a rounding.
-  lengths = {round(measure.length, 6) for measure in here}
+  lengths = [round(measure.length, 6) for measure in here]
   asked = 4.0 * metre[0] / metre[1] if metre else 0.0
-  return asked if asked in lengths else max(lengths)
+  full = collections.Counter(x for x in sorted(lengths) if x >= asked)
+  if not asked or not full:
+    return max(lengths)
+  return full.most_common(1)[0][0]
 
 
 def _play(
