@@ -31,7 +31,7 @@ from emotion_musicvae.emotions.lexicon import korean
 from emotion_musicvae.emotions.lexicon import vocabulary
 
 _DATA = os.path.join(os.path.dirname(__file__), 'data')
-_PARTS = ('development', 'first', 'second', 'third', 'fourth', 'fifth')
+_PARTS = ('development', 'first', 'second', 'third', 'fourth', 'fifth', 'sixth')
 _LOAD = """
 import time
 start = time.perf_counter()
