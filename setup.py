@@ -24,7 +24,7 @@ setuptools.setup(
   # The configurations stand at the top of the repository, where people look.
   package_dir={'emotion_musicvae.configs': 'configs'},
   package_data={
-    'emotion_musicvae': ['models/*/*', 'py.typed'],
+    'emotion_musicvae': ['locale/*/*/*', 'models/*/*', 'py.typed'],
     'emotion_musicvae.emotions': ['melodies.npz'],
     'emotion_musicvae.emotions.lexicon': ['*.tsv', '*.txt'],
     'emotion_musicvae.files': ['templates/*'],
@@ -69,6 +69,7 @@ setuptools.setup(
       *_AUDIO,
       *_BEAM,
       *_NOTATION,
+      'babel',
       'hypothesis',
       'import-linter',
       'mypy',

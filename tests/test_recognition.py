@@ -16,6 +16,7 @@ import pytest
 
 from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import readings
 from emotion_musicvae.emotions import recognition
 from emotion_musicvae.emotions.lexicon import korean
 from emotion_musicvae.emotions.lexicon import vocabulary
@@ -333,7 +334,7 @@ def test_words_for_no_feeling_are_refused(word):
 
 
 def test_a_text_becomes_an_emotion():
-  emotion, found = catalogue.from_text('오늘은 정말 행복하고 신난다')
+  emotion, found = readings.from_text('오늘은 정말 행복하고 신난다')
   assert emotion.name.startswith('밝음')
   assert 0.7 < found.strength <= 1
   assert recognition.describe(found).startswith('읽은 감정: 밝음')
@@ -354,16 +355,16 @@ def test_a_text_becomes_an_emotion():
 )
 def test_a_text_without_a_feeling_is_refused_in_one_line(text, said):
   with pytest.raises(UserError, match=said) as error:
-    catalogue.from_text(text)
+    readings.from_text(text)
   assert '\n' not in str(error.value)
   assert 'list_emotions' in str(error.value)
 
 
 def test_the_users_own_emotions_count_by_their_aliases():
   mine = [catalogue.Emotion(name='내 것', alias='melancholy')]
-  assert catalogue.from_text('슬프다', mine)[0].name == '내 것'
+  assert readings.from_text('슬프다', mine)[0].name == '내 것'
   with pytest.raises(UserError):
-    catalogue.from_text('신난다', mine)
+    readings.from_text('신난다', mine)
 
 
 @pytest.mark.parametrize('alias', list(vocabulary.NAMES))
@@ -378,13 +379,13 @@ def test_every_place_is_a_blend(valence, arousal):
   assert sum(recognition.place(valence, arousal).values()) == pytest.approx(
     1, abs=1e-4
   )
-  assert catalogue.from_place(valence, arousal).name
+  assert readings.from_place(valence, arousal).name
 
 
 @pytest.mark.parametrize('place', [(2, 0), (0, -1.5), (float('nan'), 0)])
 def test_places_out_of_range_are_refused(place):
   with pytest.raises(UserError, match='expected -1 to 1'):
-    catalogue.from_place(*place)
+    readings.from_place(*place)
 
 
 def test_requests_may_give_a_text():

@@ -8,6 +8,7 @@ from typing import Any
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import songs
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
@@ -60,7 +61,10 @@ def emotion(
   if value is None or isinstance(value, catalogue.Emotion):
     return value
   raise UserError(
-    argument, f'expected a name or an `Emotion`, got {value!r:.60}'
+    argument,
+    messages.say(
+      'expected a name or an `Emotion`, got {value!r:.60}', value=value
+    ),
   )
 
 
@@ -78,6 +82,8 @@ def song(value: Any, argument: str = 'song') -> songs.Song:
     return songs.load_song(value, argument=argument)
   raise UserError(
     argument,
-    f'expected the path of a file, a `NoteSequence` or a `Song`, got '
-    f'{type(value).__name__}',
+    messages.say(
+      'expected the path of a file, a `NoteSequence` or a `Song`, got {value}',
+      value=type(value).__name__,
+    ),
   )

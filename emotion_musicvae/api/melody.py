@@ -20,12 +20,15 @@ from emotion_musicvae.files import playing
 from emotion_musicvae.files import writers
 from emotion_musicvae.music import melody as music
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
   from IPython import display
   from matplotlib import figure
   import note_seq
+
+Playing = playing.Playing  # whose module is a field's name, too
 
 _RECORD = 'json'
 _PIXELS = 760  # height of a page in a notebook
@@ -56,6 +59,8 @@ class Melody:
     playing: how `note_sequence` plays it beside what the emotion says, see
       `played`.
     guided: share of its tokens that guided decoding changed, from 0 to 1.
+    sections: of an arc the melodies that it is joined of, see `arcs.join`; the
+      tempo and the transposition are those of the first.
   """
 
   emotion: catalogue.Emotion
@@ -70,6 +75,7 @@ class Melody:
   seed: int = 0
   playing: playing.Playing = playing.PLAIN
   guided: float = 0.0
+  sections: tuple[Melody, ...] = ()
 
   def __repr__(self) -> str:
     notes = np.count_nonzero(self.tokens >= music.FIRST_ONSET)
@@ -122,6 +128,8 @@ class Melody:
     asked = dataclasses.replace(self.playing, **changes)
     if asked == self.playing:
       return self
+    if self.sections:
+      return self.played_in_sections(asked)
     written = arrangement.first_steps(self.note_sequence, len(self.tokens))
     return dataclasses.replace(
       self,
@@ -129,8 +137,24 @@ class Melody:
       playing=asked,
     )
 
+  def played_in_sections(self, asked: Playing) -> Melody:
+    """An arc whose sections are played anew, each going on into the next."""
+    between = dataclasses.replace(asked, loop=True, ritardando=False, lyrics='')
+    *others, last = self.sections
+    sections = [one.played(**dataclasses.asdict(between)) for one in others]
+    sections.append(last.played(**dataclasses.asdict(asked)))
+    return dataclasses.replace(
+      self,
+      note_sequence=arrangement.join([one.note_sequence for one in sections]),
+      playing=asked,
+    )
+
   def record(self) -> dict[str, Any]:
     """What it is and measures, as plain values for a JSON."""
+    sections = [
+      {'emotion': one.emotion.name, 'qpm': one.emotion.qpm, **one.record()}
+      for one in self.sections
+    ]
     return {
       'number': self.number,
       'seed': self.seed,
@@ -138,6 +162,7 @@ class Melody:
       'reference': {k: _plain(v) for k, v in self.reference.items()},
       'missed': list(self.missed),
       'guided': round(self.guided, 4),
+      **({'sections': sections} if sections else {}),
     }
 
   def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> str:
@@ -162,20 +187,31 @@ class Melody:
       melody.save('peaceful.mid')
     """
     if not isinstance(path, (str, os.PathLike)):
-      raise UserError('path', f'expected the name of a file, got {path!r}')
+      raise UserError(
+        'path',
+        messages.say('expected the name of a file, got {value!r}', value=path),
+      )
     path = os.fspath(path)
     folder, name = os.path.split(path)
     stem, ending = _split(name)
     if os.path.lexists(path) and not overwrite:
       raise UserError(
-        'path', f'{path!r} exists', 'name another, or pass `overwrite=True`'
+        'path',
+        messages.say('{path!r} exists', path=path),
+        messages.say('name another, or pass `overwrite=True`'),
       )
     content = self._content(ending, stem)
     try:
       _write(folder or '.', name, content, overwrite)
     except OSError as e:
       raise UserError(
-        'path', f'cannot write {path!r} ({e.strerror})', 'nothing was kept'
+        'path',
+        messages.say(
+          'cannot write {path!r} ({reason})',
+          path=path,
+          reason=messages.reason(e),
+        ),
+        messages.say('nothing was kept'),
       ) from None
     return path
 
@@ -187,7 +223,11 @@ class Melody:
     if ending not in writers.FORMATS:
       known = ', '.join(f'.{name}' for name in (*writers.FORMATS, _RECORD))
       raise UserError(
-        'path', f'cannot write files that end in {ending!r}', f'known: {known}'
+        'path',
+        messages.say(
+          'cannot write files that end in {ending!r}', ending=ending
+        ),
+        messages.say('known: {known}', known=known),
       )
     writers.check_formats([ending], 'path')
     files = writers.contents(self, [ending])
@@ -206,8 +246,10 @@ class Melody:
     if not _in_notebook():
       raise UserError(
         '',
-        'there is no notebook to play in',
-        "`melody.save('melody.wav')` writes a file that any player opens",
+        messages.say('there is no notebook to play in'),
+        messages.say(
+          "`melody.save('melody.wav')` writes a file that any player opens"
+        ),
       )
     from IPython import display
 

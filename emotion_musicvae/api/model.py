@@ -12,13 +12,17 @@ import functools
 
 import numpy as np
 
+from emotion_musicvae.api import arcs
 from emotion_musicvae.api import arguments
 from emotion_musicvae.api import pipeline
 from emotion_musicvae.api import stages
 from emotion_musicvae.api import starts
 from emotion_musicvae.api.melody import Melody
+from emotion_musicvae.emotions import arcs as sectioned
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import readings
 from emotion_musicvae.music.melody import Tokens
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
@@ -42,6 +46,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     progress: pipeline.Progress | None = None,
     guidance: float = 1.0,
     text: str | None = None,
+    arc: bool | Sequence[sectioned.Section] = False,
   ) -> list[Melody]:
     """Composes melodies that follow an emotion, or a text.
 
@@ -65,6 +70,9 @@ class EmotionMusicVAE(pipeline.Pipeline):
         see `steering.guidance`.
       text: what to take the emotion from, in place of `emotion`, in Korean or
         English; `Recognition.intensity` multiplies `intensity`.
+      arc: whether each melody has a section for each part of the text that
+        feels otherwise; or these sections, from `emotions.arcs.from_text`, in
+        place of the text.
 
     Returns:
       n melodies, in the order of their numbers.
@@ -83,12 +91,17 @@ class EmotionMusicVAE(pipeline.Pipeline):
       updates=updates,
     )
     seed = arguments.seed(seed)
-    if (emotion is None) == (text is None):
-      raise UserError('emotion', 'give it or `text`, one of them')
-    if text is not None:
-      emotion, recognized = catalogue.from_text(text)
+    sections = () if isinstance(arc, bool) else tuple(arc)
+    if [emotion is None, text is None, not sections].count(False) != 1:
+      raise UserError('emotion', messages.say('give it or `text`, one of them'))
+    if arc and emotion is not None:
+      raise UserError('arc', messages.say('goes with `text`'))
+    if text is not None and arc:
+      sections = tuple(sectioned.from_text(text))
+    elif text is not None:
+      emotion, recognized = readings.from_text(text)
       intensity *= recognized.intensity
-    followed = arguments.emotion(emotion)
+    followed = arguments.emotion(sections[0].emotion if sections else emotion)
     assert followed is not None
 
     def draw(numbers: range) -> list[Melody]:
@@ -98,7 +111,10 @@ class EmotionMusicVAE(pipeline.Pipeline):
         )
         for number in numbers
       ]
-      return self.compose(orders, updates, progress)
+      if not sections:
+        return self.compose(orders, updates, progress)
+      parts = [o for order in orders for o in arcs.orders(order, sections)]
+      return arcs.joined(parts, self.compose(parts, updates, progress))
 
     return self._draw(draw, n, reject_misses)
 
@@ -353,9 +369,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
     seed = arguments.seed(seed)
     ranges.INTERPOLATED_OUTPUTS.check('n', n)
     if to_emotion is None and to_song is None:
-      raise UserError('to_emotion', 'name where to end, or `to_song`')
+      raise UserError(
+        'to_emotion', messages.say('name where to end, or `to_song`')
+      )
     if emotion is None and song is None:
-      raise UserError('emotion', 'name where to begin, or `song`')
+      raise UserError('emotion', messages.say('name where to begin, or `song`'))
     first = arguments.emotion(emotion)
     last = first
     if to_emotion is not None:

@@ -71,6 +71,7 @@ class Order:
     intensity: how far to follow the emotion, from 0 to 1.
     song: to move to the emotion; a draw of the prior when None.
     guidance: how strongly to guide the decoder, from 0 to 1.
+    section: which section of an arc it is.
   """
 
   emotion: catalogue.Emotion
@@ -80,6 +81,7 @@ class Order:
   intensity: float
   song: songs.Song | None = None
   guidance: float = 1.0
+  section: starts.Section = starts.WHOLE
 
 
 class Pipeline:
@@ -211,7 +213,10 @@ class Pipeline:
     return [
       encoded[o.song, s]
       if o.song
-      else starts.Start(starts.draw(o.seed, o.number, 1, self.z_size))
+      else starts.Start(
+        starts.draw(o.seed, o.number, 1, self.z_size, o.section.number),
+        section=o.section,
+      )
       for o, s in zip(orders, semitones)
     ]
 
@@ -226,8 +231,8 @@ class Pipeline:
         np.concatenate([begun[i].z for i in drawn]),
         np.array([orders[i].temperature for i in drawn]),
         [
-          starts.noise_seeds(orders[i].seed, orders[i].number, 1)[0]
-          for i in drawn
+          starts.noise_seeds(o.seed, o.number, 1, o.section.number)[0]
+          for o in (orders[i] for i in drawn)
         ],
       )
       for i, own in zip(drawn, decoded):

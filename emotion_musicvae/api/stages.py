@@ -138,12 +138,15 @@ def decode(
   seeds = [
     seed
     for take, count in zip(takes, windows)
-    for seed in starts.noise_seeds(take.seed, take.number, count)
+    for seed in starts.noise_seeds(
+      take.seed, take.number, count, take.start.section.number
+    )
   ]
   transposition = np.array([take.transposition for take in takes])[owner]
   there = condition.take(owner).transposed(-transposition)
   amount = np.array([take.guidance for take in takes], np.float32)[owner]
   closes = np.append(owner[1:] != owner[:-1], True)
+  closes &= np.array([take.start.section.closes for take in takes])[owner]
   settings = guidance.load_settings()
   parts = []
   for first in range(0, len(z), _GUIDED_AT_ONCE):

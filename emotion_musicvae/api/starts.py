@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,23 @@ _QPM = 120.0  # of a melody in a file that does not say
 _LATENT, _NOISE = 0, 1
 
 
+class Section(NamedTuple):
+  """Which section of an arc a melody is; see `arcs`.
+
+  Attributes:
+    number: from 0.
+    bars: how many of its 16 bars are kept.
+    closes: whether it ends on the tonic, as the last one does.
+  """
+
+  number: int = 0
+  bars: int = melody.NUM_BARS
+  closes: bool = True
+
+
+WHOLE = Section()
+
+
 @dataclasses.dataclass(frozen=True)
 class Start:
   """Where a melody sets out from.
@@ -29,15 +47,18 @@ class Start:
       has one.
     tunes: [W, 256] uint8 tokens that they stand for, in the key that is decoded
       in; None of a draw, as it is decoded to see.
+    section: which section of an arc it is.
   """
 
   z: npt.NDArray[np.float32]
   tunes: npt.NDArray[np.uint8] | None = None
+  section: Section = WHOLE
 
   @property
   def steps(self) -> int:
     """How many of the 256 W steps are kept."""
-    return len(self.z) * melody.NUM_STEPS
+    without = melody.NUM_BARS - self.section.bars
+    return len(self.z) * melody.NUM_STEPS - without * melody.STEPS_PER_BAR
 
   def first(self, windows: int) -> Start:
     """Its first windows of 16 bars."""
@@ -46,7 +67,7 @@ class Start:
 
   def join(self, tokens: melody.Tokens) -> melody.Tokens:
     """[W, 256] tokens of its windows as one melody, [16 n]."""
-    return tokens.ravel()
+    return tokens.ravel()[: self.steps]
 
   def emotion(
     self, emotion: catalogue.Emotion | None, intensity: float
@@ -190,22 +211,34 @@ def prior(seed: int, n: int, z_size: int) -> npt.NDArray[np.float32]:
 
 
 def draw(
-  seed: int, number: int, windows: int, z_size: int
+  seed: int, number: int, windows: int, z_size: int, first: int = 0
 ) -> npt.NDArray[np.float32]:
-  """[windows, z_size] draws of the prior for one melody of a seed."""
-  return _draw(_seeds(seed, number, _LATENT, windows), z_size)
+  """[windows, z_size] draws of the prior for one melody of a seed.
+
+  Args:
+    seed: integer from 0.
+    number: of the melody.
+    windows: how many 16 bars of it.
+    z_size: size of a latent vector.
+    first: which 16 bars they begin with.
+  """
+  return _draw(_seeds(seed, number, _LATENT, windows, first), z_size)
 
 
-def noise_seeds(seed: int, number: int, windows: int) -> list[tuple[int, ...]]:
-  """Seeds of the decoder's noise for each 16 bars of a melody of a seed."""
-  return _seeds(seed, number, _NOISE, windows)
+def noise_seeds(
+  seed: int, number: int, windows: int, first: int = 0
+) -> list[tuple[int, ...]]:
+  """Seeds of the decoder's noise for each 16 bars, as in `draw`."""
+  return _seeds(seed, number, _NOISE, windows, first)
 
 
 def _seeds(
-  seed: int, number: int, kind: int, windows: int
+  seed: int, number: int, kind: int, windows: int, first: int
 ) -> list[tuple[int, ...]]:
-  more = [(seed, number, kind, i) for i in range(1, windows)]
-  return [(seed, number, kind), *more]
+  return [
+    (seed, number, kind, i) if i else (seed, number, kind)
+    for i in range(first, first + windows)
+  ]
 
 
 def _draw(

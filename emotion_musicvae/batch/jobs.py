@@ -42,6 +42,7 @@ from emotion_musicvae.batch import storage
 from emotion_musicvae.files import playing
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 PLAN = ('.job', 'plan.jsonl')
@@ -126,8 +127,11 @@ def lock(output_dir: str) -> Iterator[None]:
   def taken() -> NoReturn:
     raise UserError(
       'output_dir',
-      f'{output_dir!r} is being worked on by another emotion_musicvae_batch',
-      'wait for it, or name another folder',
+      messages.say(
+        '{path!r} is being worked on by another emotion_musicvae_batch',
+        path=output_dir,
+      ),
+      messages.say('wait for it, or name another folder'),
     )
 
   with contextlib.ExitStack() as held:
@@ -139,8 +143,12 @@ def lock(output_dir: str) -> Iterator[None]:
     except OSError as e:
       raise UserError(
         'output_dir',
-        f'cannot write to {output_dir!r} ({e.strerror or e})',
-        'name a folder you may write to',
+        messages.say(
+          'cannot write to {path!r} ({reason})',
+          path=output_dir,
+          reason=messages.reason(e),
+        ),
+        messages.say('name a folder you may write to'),
       ) from None
     yield
 
@@ -153,8 +161,12 @@ def _check(output_dir: str) -> None:
     if storage.exists(output_dir, name):
       raise UserError(
         'output_dir',
-        f'{output_dir!r} holds {name}, and no job to resume',
-        'name another folder',
+        messages.say(
+          '{path!r} holds {name}, and no job to resume',
+          path=output_dir,
+          name=name,
+        ),
+        messages.say('name another folder'),
       )
   with storage.write_whole(output_dir, *storage.WORK, 'check'):
     pass
@@ -248,18 +260,26 @@ def _plan(
   with open(plan, 'wb') as f, open(failed, 'wb') as g:
     for shard in shards.cut(good(g)):
       line = storage.json_line(shard)
-      digest.update(line)
+      digest.update(storage.json_line(shards.deciding(shard)))
       f.write(line)
       num_shards += 1
       num_melodies += shards.num_melodies(shard)
-  said = f'line {first.line}: {first.reason}' if first else 'there is none'
+  said = messages.say('there is none')
+  if first:
+    said = messages.say(
+      'line {line}: {reason}', line=first.line, reason=first.reason
+    )
   refusal: UserError | None = None
   if max_errors is not None and failures > max_errors:
     refusal = UserError(
-      'max_errors', f'more than {max_errors} bad requests', f'first {said}'
+      'max_errors',
+      messages.say(
+        'more than {max_errors} bad requests', max_errors=max_errors
+      ),
+      messages.say('first {said}', said=said),
     )
   elif not num_shards:
-    refusal = UserError('requests', 'no request can be met', said)
+    refusal = UserError('requests', messages.say('no request can be met'), said)
   return (num_shards, num_melodies, failures), digest.hexdigest(), refusal
 
 
@@ -286,6 +306,10 @@ def _refuse_another(job: Job, record: dict[str, Any]) -> None:
   if differing:
     raise UserError(
       'output_dir',
-      f'{job.output_dir!r} holds another job (another {", ".join(differing)})',
-      'name another folder, or repeat its command',
+      messages.say(
+        '{path!r} holds another job (another {known})',
+        path=job.output_dir,
+        known=', '.join(differing),
+      ),
+      messages.say('name another folder, or repeat its command'),
     )

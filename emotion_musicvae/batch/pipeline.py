@@ -21,6 +21,7 @@ from apache_beam.options import value_provider
 import tensorflow as tf
 
 from emotion_musicvae import api
+from emotion_musicvae.api import arcs
 from emotion_musicvae.batch import jobs
 from emotion_musicvae.batch import manifest
 from emotion_musicvae.batch import shards
@@ -145,9 +146,15 @@ class GenerateShard(beam.DoFn):
       )
       for i in items
     ]
+    parts = [
+      part
+      for order, item in zip(orders, items)
+      for part in (arcs.orders(order, item.sections) or [order])
+    ]
     with _DECODING:
       how = dataclasses.asdict(self._job.playing)
-      melodies = [m.played(**how) for m in self._model.compose(orders)]
+      composed = arcs.joined(parts, self._model.compose(parts))
+      melodies = [m.played(**how) for m in composed]
       if self._job.tfrecord:
         files = [[f'{folder}.tfrecord']] * len(items)
         contents = iter([_tfrecord(items, melodies)])

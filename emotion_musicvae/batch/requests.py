@@ -16,13 +16,18 @@ import json
 import os
 from typing import Any
 from typing import BinaryIO
+from typing import NamedTuple
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotion_musicvae.emotions import arcs
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import readings
+from emotion_musicvae.emotions import recognition
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
@@ -40,6 +45,7 @@ TARGETS = (
 FIELDS = (
   'emotion',
   'text',
+  'arc',
   *TARGETS,
   'num_outputs',
   'seed',
@@ -72,6 +78,8 @@ class Request:
     formats: what to write, names out of `writers.FORMATS` in their order.
     song: `songs.Song` of the user's to move to the emotion, or None.
     guidance: how strongly to guide the decoder, from 0 to 1.
+    sections: of an arc what each of its sections follows.
+    recognized: what was recognized in its text, a line for each section.
   """
 
   line: int
@@ -83,11 +91,22 @@ class Request:
   formats: tuple[str, ...] = ('mid',)
   song: songs.Song | None = None
   guidance: float = 1.0
+  sections: tuple[arcs.Section, ...] = ()
+  recognized: tuple[str, ...] = ()
 
   @property
   def num_windows(self) -> int:
     """How many windows of 16 bars each of its melodies takes."""
-    return self.song.num_windows if self.song else 1
+    return self.song.num_windows if self.song else max(len(self.sections), 1)
+
+
+class _Followed(NamedTuple):
+  """What a request follows, and the share of its intensity; see `Request`."""
+
+  emotion: catalogue.Emotion
+  share: float
+  sections: tuple[arcs.Section, ...]
+  recognized: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,12 +134,14 @@ def jsonl_rows(stream: Iterable[bytes]) -> Iterator[Row | Failure]:
     try:
       fields = json.loads(text)
     except (ValueError, RecursionError) as e:
-      yield Failure(line, f'not JSON: {e}', text)
+      yield Failure(line, messages.say('not JSON: {error}', error=e), text)
       continue
     if isinstance(fields, dict):
       yield line, text, fields
     else:
-      yield Failure(line, 'not a JSON object: {"emotion": …}', text)
+      yield Failure(
+        line, messages.say('not a JSON object: {"emotion": …}'), text
+      )
 
 
 def csv_rows(stream: BinaryIO) -> Iterator[Row | Failure]:
@@ -144,7 +165,9 @@ def csv_rows(stream: BinaryIO) -> Iterator[Row | Failure]:
     beyond = fields.pop(None, None)
     row = ','.join([*(v or '' for v in fields.values()), *(beyond or ())])
     if beyond:
-      yield Failure(reader.line_num, 'more cells than the heading has', row)
+      yield Failure(
+        reader.line_num, messages.say('more cells than the heading has'), row
+      )
     else:
       yield reader.line_num, row, fields
 
@@ -179,15 +202,17 @@ def parse_formats(
   if 'html' in names:
     raise UserError(
       argument,
-      'html is one page for a whole run of emotion_musicvae_generate',
-      f'of a job there are {", ".join(able)}',
+      messages.say(
+        'html is one page for a whole run of emotion_musicvae_generate'
+      ),
+      messages.say('of a job there are {known}', known=', '.join(able)),
     )
   writers.check_formats(names, argument, able)
   if tfrecord and {*names} != {'mid'}:
     raise UserError(
       argument,
-      '`output_tfrecord` writes NoteSequences in place of files',
-      'leave one of them out',
+      messages.say('`output_tfrecord` writes NoteSequences in place of files'),
+      messages.say('leave one of them out'),
     )
   return tuple(name for name in able if name in names)
 
@@ -224,23 +249,44 @@ def parse(
   from emotion_musicvae.music import harmony
 
   @functools.lru_cache(maxsize=4096)
-  def emotion_of(
-    name: Any, text: Any, targets: tuple[tuple[str, Any], ...]
-  ) -> tuple[catalogue.Emotion, float]:
-    emotion, share = catalogue.Emotion(name='target', alias='target'), 1.0
+  def followed(
+    name: Any, text: Any, is_arc: bool, targets: tuple[tuple[str, Any], ...]
+  ) -> _Followed:
     if name and text:
-      raise UserError('text', 'leave it out, or `emotion`')
+      raise UserError('text', messages.say('leave it out, or `emotion`'))
+    if is_arc and not text:
+      raise UserError('arc', messages.say('goes with `text`'))
+
+    def adjusted(emotion: catalogue.Emotion) -> catalogue.Emotion:
+      if targets:
+        values = {**dataclasses.asdict(emotion), **dict(targets)}
+        emotion = configuration.build(catalogue.Emotion, values, 'targets')
+        catalogue.check(emotion, 'targets')
+      harmony.chord_tones(emotion.chords)
+      return emotion
+
+    if is_arc:
+      # The plan keeps no text of the user's.
+      sections = tuple(
+        section._replace(emotion=adjusted(section.emotion))
+        for section in arcs.from_text(str(text), known)
+      )
+      return _Followed(
+        sections[0].emotion,
+        1.0,
+        tuple(s._replace(text='', recognized=None) for s in sections),
+        tuple(section.described() for section in sections),
+      )
+    emotion, share = catalogue.Emotion(name='target', alias='target'), 1.0
+    lines: tuple[str, ...] = ()
     if name:
       emotion = catalogue.parse(str(name), known)
+      lines = tuple(catalogue.readings(str(name), known))
     if text:
-      emotion, recognized = catalogue.from_text(str(text), known, 'text')
-      share = recognized.intensity
-    if targets:
-      values = {**dataclasses.asdict(emotion), **dict(targets)}
-      emotion = configuration.build(catalogue.Emotion, values, 'targets')
-      catalogue.check(emotion, 'targets')
-    harmony.chord_tones(emotion.chords)
-    return emotion, share
+      emotion, found = readings.from_text(str(text), known)
+      share = found.intensity
+      lines = (recognition.describe(found),)
+    return _Followed(adjusted(emotion), share, (), lines)
 
   @functools.lru_cache(maxsize=256)
   def load(path: str, track: int | None, start_bar: int | None) -> songs.Song:
@@ -255,11 +301,13 @@ def parse(
       number(name, ranges.COUNT) if name in fields else None
       for name in ('track', 'start_bar')
     )
+    if path is not None and _flag(fields, 'arc'):
+      raise UserError('arc', messages.say('leave it out, or `input_midi`'))
     if path is not None:
       return load(str(path), track, start_bar)
     if track or start_bar:
       raise UserError(
-        'input_midi', 'name your melody to take a track or bar of'
+        'input_midi', messages.say('name your melody to take a track or bar of')
       )
     return None
 
@@ -272,23 +320,26 @@ def parse(
       fields = _given(fields)
       number = functools.partial(_number, fields)
       formats_field = _as_written('output_formats', fields)
-      emotion, share = emotion_of(
+      wanted = followed(
         fields.get('emotion'),
         fields.get('text'),
+        _flag(fields, 'arc'),
         tuple((name, fields[name]) for name in TARGETS if name in fields),
       )
       yield Request(
         line,
-        emotion,
+        wanted.emotion,
         number(_as_written('num_outputs', fields), ranges.COUNT, 1),
         number('seed', ranges.SEED, _own_seed(seed, line)),
         number('temperature', ranges.TEMPERATURE, temperature),
-        share * number('intensity', ranges.INTENSITY, intensity),
+        wanted.share * number('intensity', ranges.INTENSITY, intensity),
         parse_formats(fields[formats_field], formats_field, tfrecord)
         if formats_field in fields
         else formats,
         song_of(fields, number),
         number('guidance', ranges.GUIDANCE, guidance),
+        wanted.sections,
+        wanted.recognized,
       )
     except ValueError as e:
       yield Failure(line, str(e), text)
@@ -300,14 +351,21 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
   given = {k: v for k, v in fields.items() if v not in (None, '')}
   for name, old in _OLD_NAMES.items():
     if {name, old} <= {*given}:
-      raise UserError(old, f'leave it out, or `{name}`')
+      raise UserError(old, messages.say('leave it out, or `{name}`', name=name))
   for name, value in given.items():
     listed = name.endswith('formats') and isinstance(value, list)
     for one in value if listed else [value]:
-      if isinstance(one, bool) or not isinstance(one, str | int | float):
-        raise UserError(name, f'expected a number or text, got {value!r}')
+      if (isinstance(one, bool) and name != 'arc') or not isinstance(
+        one, str | int | float
+      ):
+        raise UserError(
+          name,
+          messages.say('expected a number or text, got {value!r}', value=value),
+        )
   if not {'emotion', 'text', *TARGETS} & set(given):
-    raise UserError('', 'neither an emotion nor a text nor a target')
+    raise UserError(
+      '', messages.say('neither an emotion nor a text nor a target')
+    )
   return given
 
 
@@ -322,8 +380,8 @@ def _refuse_unknown(names: Iterable[str], argument: str = '') -> None:
     if name not in (*FIELDS, *_OLD_NAMES.values()):
       raise UserError(
         argument,
-        f'no field is called {name!r}',
-        f'there are {", ".join(FIELDS)}',
+        messages.say('no field is called {name!r}', name=name),
+        messages.say('there are {known}', known=', '.join(FIELDS)),
       )
 
 
@@ -331,6 +389,16 @@ def _number(
   fields: dict[str, Any], name: str, able: ranges.Range, default: Any = None
 ) -> Any:
   return able.parse(name, fields.get(name, default))
+
+
+def _flag(fields: dict[str, Any], name: str) -> bool:
+  """Whether a field says yes, which may be text as a cell of a table is."""
+  said = str(fields.get(name, 'false')).lower()
+  if said not in ('true', 'false'):
+    raise UserError(
+      name, messages.say('expected true or false, got {value!r}', value=said)
+    )
+  return said == 'true'
 
 
 def _own_seed(seed: int, line: int) -> int:

@@ -1,9 +1,9 @@
 """Requests cut into shards of equal size, and the melodies of a shard.
 
 A shard says all that its melodies depend on, in plain values: which requests
-they belong to, and each request's emotion, seed, temperature, intensity,
-guidance and formats, and the notes of the user's own melody that it moves. A
-worker needs no other file of the user's.
+they belong to, and each request's emotion or sections, seed, temperature,
+intensity, guidance and formats, and the notes of the user's own melody that it
+moves. A worker needs no other file of the user's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emotion_musicvae.batch import requests
+from emotion_musicvae.emotions import arcs
 from emotion_musicvae.emotions import catalogue
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 # work, and all that a killed worker loses.
 SHARD_SIZE = 128
 
-# What JSON keeps: 'shard' (its number), 'emotions', 'formats' and 'songs' (each
-# stands there once), and 'slices' (which melodies, of what).
+# What JSON keeps: 'shard' (its number), 'emotions', 'formats', 'songs', 'arcs'
+# and 'recognized' (each stands there once), and 'slices' (which melodies, of
+# what).
 Shard = dict[str, Any]
 
 
@@ -44,6 +46,8 @@ class Item(NamedTuple):
   temperature: float
   intensity: float
   guidance: float
+  sections: list[arcs.Section]
+  recognized: list[str]
 
   @property
   def name(self) -> str:
@@ -87,6 +91,13 @@ def items(shard: Shard) -> list[Item]:
     songs.Song(**{**fields, 'tokens': np.array(fields['tokens'], np.uint8)})
     for fields in shard['songs']
   ]
+  sections = [
+    [
+      arcs.Section(known[emotion], intensity, bars)
+      for emotion, intensity, bars in arc
+    ]
+    for arc in shard['arcs']
+  ]
   return [
     Item(
       line,
@@ -94,11 +105,35 @@ def items(shard: Shard) -> list[Item]:
       shard['formats'][formats],
       None if song is None else own[song],
       number,
-      *settings,
+      seed,
+      temperature,
+      intensity,
+      guidance,
+      sections[arc],
+      shard['recognized'][recognized],
     )
-    for line, emotion, formats, song, first, count, *settings in shard['slices']
+    for (
+      line,
+      emotion,
+      formats,
+      song,
+      first,
+      count,
+      seed,
+      temperature,
+      intensity,
+      guidance,
+      arc,
+      recognized,
+    ) in shard['slices']
     for number in range(first, first + count)
   ]
+
+
+def deciding(shard: Shard) -> Shard:
+  """What of a shard decides its melodies: all but what is told of them."""
+  without = [{**song, 'report': ''} for song in shard['songs']]
+  return {**shard, 'songs': without, 'recognized': []}
 
 
 def num_melodies(shard: Shard) -> int:
@@ -113,6 +148,15 @@ def _shard(
   known: dict[catalogue.Emotion, int] = {}
   formats: dict[tuple[str, ...], int] = {}
   own: dict[songs.Song, int] = {}
+  sections: dict[tuple[tuple[int, float, int], ...], int] = {}
+  recognized: dict[tuple[str, ...], int] = {}
+
+  def arc(request: requests.Request) -> tuple[tuple[int, float, int], ...]:
+    return tuple(
+      (known.setdefault(s.emotion, len(known)), s.intensity, s.bars)
+      for s in request.sections
+    )
+
   rows = [
     (
       r.line,
@@ -125,6 +169,8 @@ def _shard(
       r.temperature,
       r.intensity,
       r.guidance,
+      sections.setdefault(arc(r), len(sections)),
+      recognized.setdefault(r.recognized, len(recognized)),
     )
     for r, first, count in slices
   ]
@@ -136,5 +182,7 @@ def _shard(
       {**dataclasses.asdict(song), 'tokens': song.tokens.tolist()}
       for song in own
     ],
+    'arcs': list(sections),
+    'recognized': list(recognized),
     'slices': rows,
   }

@@ -20,6 +20,7 @@ import uuid
 
 from apache_beam.io.filesystems import FileSystems
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 # Where files are written before they are moved, in the output folder.
@@ -122,8 +123,10 @@ def no_room(folder: str, argument: str = 'output_dir') -> UserError:
   """
   return UserError(
     argument,
-    f'no room left in {folder!r}',
-    'what is finished is kept, so make room and repeat the command',
+    messages.say('no room left in {path!r}', path=folder),
+    messages.say(
+      'what is finished is kept, so make room and repeat the command'
+    ),
   )
 
 

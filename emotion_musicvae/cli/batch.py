@@ -33,6 +33,7 @@ from emotion_musicvae.cli import playing_flags
 from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -114,8 +115,8 @@ def main() -> None:
         raise
       raise UserError(
         '',
-        'apache-beam is not installed',
-        'type: pip install "apache-beam>=2.77"',
+        messages.say('apache-beam is not installed'),
+        messages.say('type: pip install "apache-beam>=2.77"'),
       ) from None
 
     beam_pipeline = _pipeline()
@@ -148,13 +149,20 @@ def main() -> None:
       with _progress(job):
         pipeline.run(job, beam_pipeline)
   print(
-    f'{job.path(job.manifest)}  {job.num_melodies} melodies, what was asked '
-    'for and what each measures'
+    messages.say(
+      '{path}  {num_melodies} melodies, what was asked for and what each '
+      'measures',
+      path=job.path(job.manifest),
+      num_melodies=job.num_melodies,
+    )
   )
   if job.num_failures:
     print(
-      f'{job.path("failed.jsonl")}  {job.num_failures} requests that could '
-      'not be met, and why'
+      messages.say(
+        '{path}  {num_failures} requests that could not be met, and why',
+        path=job.path('failed.jsonl'),
+        num_failures=job.num_failures,
+      )
     )
     sys.exit(_SOME_FAILED)
 
@@ -162,20 +170,29 @@ def main() -> None:
 def _check_flags() -> tuple[str, ...]:
   """Refuses flags out of range; gives the formats of requests without any."""
   if bool(FLAGS.requests) == bool(FLAGS.emotions):
-    raise UserError('requests', 'name a file, or emotions with --emotions=all')
+    raise UserError(
+      'requests', messages.say('name a file, or emotions with --emotions=all')
+    )
   if FLAGS.requests and FLAGS.num_outputs is not None:
     raise UserError(
-      'num_outputs', 'goes with --emotions', 'requests have "num_outputs"'
+      'num_outputs',
+      messages.say('goes with --emotions'),
+      messages.say('requests have "num_outputs"'),
     )
   if FLAGS.emotions:
     if FLAGS.num_outputs is None:
-      raise UserError('num_outputs', 'say how many melodies of each emotion')
+      raise UserError(
+        'num_outputs', messages.say('say how many melodies of each emotion')
+      )
     ranges.COUNT.check('num_outputs', FLAGS.num_outputs)
   if not FLAGS.output_dir:
-    raise UserError('output_dir', 'name a folder')
+    raise UserError('output_dir', messages.say('name a folder'))
   if FLAGS.manifest not in ('jsonl', 'parquet'):
     raise UserError(
-      'manifest', f'expected jsonl or parquet, got {FLAGS.manifest!r}'
+      'manifest',
+      messages.say(
+        'expected jsonl or parquet, got {value!r}', value=FLAGS.manifest
+      ),
     )
   ranges.TEMPERATURE.check('temperature', FLAGS.temperature)
   ranges.INTENSITY.check('intensity', FLAGS.intensity)
@@ -201,7 +218,10 @@ def _rows(known: list[catalogue.Emotion]) -> Iterator[Iterable[Any]]:
     return
   if not FLAGS.requests.endswith(('.jsonl', '.csv')):
     raise UserError(
-      'requests', f'{FLAGS.requests!r}: expected a file ending in .jsonl, .csv'
+      'requests',
+      messages.say(
+        '{path!r}: expected a file ending in .jsonl, .csv', path=FLAGS.requests
+      ),
     )
   read = (
     requests.csv_rows
@@ -212,7 +232,12 @@ def _rows(known: list[catalogue.Emotion]) -> Iterator[Iterable[Any]]:
     stream = open(FLAGS.requests, 'rb')
   except OSError as e:
     raise UserError(
-      'requests', f'{FLAGS.requests!r} cannot be read ({e.strerror})'
+      'requests',
+      messages.say(
+        '{path!r} cannot be read ({reason})',
+        path=FLAGS.requests,
+        reason=messages.reason(e),
+      ),
     ) from None
   with stream:
     yield read(stream)
@@ -251,11 +276,14 @@ def _progress(job: 'jobs.Job') -> Iterator[None]:
 
   done = threading.Event()
   before = job.melodies_done()
-  failed = f'{job.num_failures} requests failed'
+  failed = messages.say('{count} requests failed', count=job.num_failures)
 
   def show_bar() -> None:
     with tqdm.tqdm(
-      total=job.num_melodies, initial=before, unit='melody', postfix=failed
+      total=job.num_melodies,
+      initial=before,
+      unit=messages.say('melody'),
+      postfix=failed,
     ) as bar:
       while not done.wait(1):
         bar.update(job.melodies_done() - bar.n)
@@ -266,10 +294,21 @@ def _progress(job: 'jobs.Job') -> Iterator[None]:
     while not done.wait(10):
       n = job.melodies_done()
       rate = (n - before) / (time.monotonic() - start)
-      left = f'{(job.num_melodies - n) / rate:.0f} s left' if rate else '…'
+      left = '…'
+      if rate:
+        left = messages.say(
+          '{seconds:.0f} s left', seconds=(job.num_melodies - n) / rate
+        )
       print(
-        f'{n} of {job.num_melodies} melodies, {rate:.1f} a second, {left}, '
-        f'{failed}',
+        messages.say(
+          '{n} of {num_melodies} melodies, {rate:.1f} a second, {left}, '
+          '{failed}',
+          n=n,
+          num_melodies=job.num_melodies,
+          rate=rate,
+          left=left,
+          failed=failed,
+        ),
         file=sys.stderr,
         flush=True,
       )

@@ -15,6 +15,7 @@ from emotion_musicvae.cli import command
 from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import labels
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -59,7 +60,9 @@ def main() -> None:
   elif FLAGS.input_dir:
     found = labels.from_folders(FLAGS.input_dir)
   else:
-    raise UserError('input_dir', 'name a folder of labelled music')
+    raise UserError(
+      'input_dir', messages.say('name a folder of labelled music')
+    )
 
   quiet.load_tensorflow()
 
@@ -73,19 +76,30 @@ def main() -> None:
   references, refusals = calibration.calibrate(found.files, tqdm.tqdm)
   refusals = found.refusals + refusals
   for refusal in refusals[:_SHOWN]:
-    print(f'{refusal.name}: {refusal.reason} {refusal.detail}'.strip())
+    reason = messages.say(refusal.reason)
+    print(f'{refusal.name}: {reason} {refusal.detail}'.strip())
   if len(refusals) > _SHOWN:
-    print(f'… and {len(refusals) - _SHOWN} more, named in the report')
+    print(
+      messages.say(
+        '… and {value} more, named in the report', value=len(refusals) - _SHOWN
+      )
+    )
   for note in found.notes:
     print(note)
   counted = corpus.counted([refusal.reason for refusal in refusals])
   if not references:
-    raise UserError('input_dir', f'no label has a melody: {counted}')
+    raise UserError(
+      'input_dir',
+      messages.say('no label has a melody: {counted}', counted=counted),
+    )
   few = [r.emotion.name for r in references if r.melodies < FLAGS.min_melodies]
   if few:
     print(
-      f'Fewer than {FLAGS.min_melodies} melodies, little to go by: '
-      + ', '.join(few)
+      messages.say(
+        'Fewer than {min_melodies} melodies, little to go by: {names}',
+        min_melodies=FLAGS.min_melodies,
+        names=', '.join(few),
+      )
     )
   report = calibration_report.report(
     references, refusals, found.notes, FLAGS.min_melodies
@@ -96,8 +110,14 @@ def main() -> None:
     figures.pitch_against_density(path, references)
 
   _write(outputs, (draw, report, text))
-  print(f'{sum(r.pieces for r in references)} pieces of {len(references)} '
-        f'labels measured; left out: {counted or "none"}.')  # fmt: skip
+  print(
+    messages.say(
+      '{pieces} pieces of {labels} labels measured; left out: {reasons}.',
+      pieces=sum(r.pieces for r in references),
+      labels=len(references),
+      reasons=counted or messages.say('none'),
+    )
+  )
   for path in outputs:
     print(path)
 
@@ -109,7 +129,8 @@ def _scale() -> tuple[float, float]:
     low = high = 0.0
   if not low < high:
     raise UserError(
-      'valence_arousal_scale', 'expected two numbers, as in -1,1 or 1,9'
+      'valence_arousal_scale',
+      messages.say('expected two numbers, as in -1,1 or 1,9'),
     )
   return low, high
 
@@ -117,7 +138,9 @@ def _scale() -> tuple[float, float]:
 def _outputs(output_file: str | None) -> tuple[str, str, str]:
   """Paths of picture, report and references; refuses what exists."""
   if not output_file or not output_file.endswith(('.yaml', '.yml')):
-    raise UserError('output_file', 'name a file that ends in .yaml')
+    raise UserError(
+      'output_file', messages.say('name a file that ends in .yaml')
+    )
   stem = os.path.splitext(output_file)[0]
   paths = (stem + '.png', stem + '.md', output_file)
   folder = _folder(output_file)
@@ -127,11 +150,20 @@ def _outputs(output_file: str | None) -> tuple[str, str, str]:
     atomic.recover(folder)
   except OSError as e:
     raise UserError(
-      'output_file', f'cannot write to {folder!r} ({e.strerror})'
+      'output_file',
+      messages.say(
+        'cannot write to {path!r} ({reason})',
+        path=folder,
+        reason=messages.reason(e),
+      ),
     ) from None
   for path in paths:
     if os.path.lexists(path):
-      raise UserError('output_file', f'{path!r} exists', 'name another')
+      raise UserError(
+        'output_file',
+        messages.say('{path!r} exists', path=path),
+        messages.say('name another'),
+      )
   return paths
 
 
@@ -160,8 +192,12 @@ def _write(
   except OSError as e:
     raise UserError(
       'output_file',
-      f'could not write to {folder!r} ({e.strerror})',
-      'nothing was kept',
+      messages.say(
+        'could not write to {path!r} ({reason})',
+        path=folder,
+        reason=messages.reason(e),
+      ),
+      messages.say('nothing was kept'),
     ) from None
 
 

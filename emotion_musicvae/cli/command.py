@@ -14,6 +14,8 @@ from absl import app
 from absl import flags
 
 from emotion_musicvae._version import __version__
+from emotion_musicvae.cli import help
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support.errors import UserError
 
@@ -31,23 +33,28 @@ def run(module: str, main: Callable[[], None]) -> None:
   for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it is closed
     # A terminal that cannot show Korean shows its escapes.
     stream.reconfigure(errors='backslashreplace')
+  messages.use(_language(sys.argv[1:]))
 
   def parse(argv: list[str]) -> list[str]:
     if {'--help', '-help', '-h'} & set(argv[1:]):
       with _told():
-        print((sys.modules[module].__doc__ or '').strip())
-        print(flags.FLAGS.module_help(sys.modules[module]))
+        print(help.text(module))
       sys.exit(0)
     try:
       rest = flags.FLAGS(argv)
     except flags.Error as e:
-      _fail(e)
+      _fail(help.mistake(e))
     if flags.FLAGS.version:
       with _told():
         print(f'emotion_musicvae {__version__}')
       sys.exit(0)
     if len(rest) > 1:
-      _fail(f'unexpected {rest[1]!r}; every option is a flag, see --help')
+      _fail(
+        messages.say(
+          'unexpected {value!r}; every option is a flag, see --help',
+          value=rest[1],
+        )
+      )
     return rest
 
   def guarded(argv: list[str]) -> None:
@@ -60,6 +67,20 @@ def run(module: str, main: Callable[[], None]) -> None:
       main()
 
   app.run(guarded, flags_parser=parse)
+
+
+def _language(arguments: list[str]) -> str:
+  """The language that --lang asks for, or that of the locale.
+
+  Args:
+    arguments: of the command; what is wrong with them is to be said in it.
+  """
+  asked = ''
+  for argument, following in zip(arguments, [*arguments[1:], '']):
+    name, is_given, value = argument.partition('=')
+    if name in ('--lang', '-lang'):
+      asked = value if is_given else following
+  return asked if asked in messages.LANGUAGES else messages.of_locale()
 
 
 def _expand_home() -> None:
@@ -92,10 +113,10 @@ def _told() -> Iterator[None]:
   except UserError as e:
     _fail(in_flags(e))
   except FloatingPointError as e:
-    print(f'Error: {e}', file=sys.stderr)
+    print(messages.say('Error: {error}', error=e), file=sys.stderr)
     sys.exit(1)
   except KeyboardInterrupt:
-    print('Interrupted.', file=sys.stderr)
+    print(messages.say('Interrupted.'), file=sys.stderr)
     sys.exit(130)
   except BrokenPipeError:
     _hush()
@@ -103,7 +124,8 @@ def _told() -> Iterator[None]:
   except OSError as e:
     # Whoever writes files names them; what is left was printed.
     _hush()
-    _fail(f'{e.filename or "standard output"}: {e.strerror or e}')
+    named = e.filename or messages.say('standard output')
+    _fail(f'{named}: {messages.reason(e)}')
 
 
 def _hush() -> None:
@@ -122,7 +144,11 @@ def check_strategy(name: str) -> None:
   if name not in known:
     raise UserError(
       'distribution_strategy',
-      f'expected one of {", ".join(known)}, got {name!r}',
+      messages.say(
+        'expected one of {known}, got {value!r}',
+        known=', '.join(known),
+        value=name,
+      ),
     )
 
 
@@ -141,8 +167,12 @@ def check_folder(flag: str, path: str) -> None:
   except OSError as e:
     raise UserError(
       flag,
-      f'cannot write to {path!r} ({e.strerror})',
-      'name a folder you may write to',
+      messages.say(
+        'cannot write to {path!r} ({reason})',
+        path=path,
+        reason=messages.reason(e),
+      ),
+      messages.say('name a folder you may write to'),
     ) from None
 
 
@@ -155,7 +185,12 @@ def set_log(level: str) -> None:
   levels = ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL')
   if level not in levels:
     raise UserError(
-      'log', f'expected one of {", ".join(levels)}, got {level!r}'
+      'log',
+      messages.say(
+        'expected one of {known}, got {value!r}',
+        known=', '.join(levels),
+        value=level,
+      ),
     )
   quiet.set_log(level)
 
@@ -190,5 +225,8 @@ def in_flags(error: UserError) -> str:
 
 
 def _fail(message: object) -> NoReturn:
-  print(f'Error: {" ".join(str(message).split())}', file=sys.stderr)
+  print(
+    messages.say('Error: {error}', error=' '.join(str(message).split())),
+    file=sys.stderr,
+  )
   sys.exit(2)

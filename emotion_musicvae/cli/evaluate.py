@@ -14,6 +14,7 @@ from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -39,7 +40,7 @@ flags.DEFINE_integer(
   'Updates of the learners that are trained to be compared, if not those of '
   'configs/arms.yaml.',
 )
-flags.DEFINE_integer('max_batch_size', 32, 'Melodies that are sung at once.')
+flags.DEFINE_integer('max_batch_size', 32, 'Melodies that are decoded at once.')
 flags.DEFINE_string(
   'output_dir',
   None,
@@ -105,8 +106,12 @@ def main() -> None:
     except OSError as e:
       raise UserError(
         'output_dir',
-        f'could not write {FLAGS.output_dir!r} ({e.strerror})',
-        'nothing was kept',
+        messages.say(
+          'could not write {path!r} ({reason})',
+          path=FLAGS.output_dir,
+          reason=messages.reason(e),
+        ),
+        messages.say('nothing was kept'),
       ) from None
 
 
@@ -118,7 +123,12 @@ def _arms() -> list[str]:
   for name in names:
     if name not in known:
       raise UserError(
-        'arms', f'expected all or some of {", ".join(known)}, got {name!r}'
+        'arms',
+        messages.say(
+          'expected all or some of {known}, got {value!r}',
+          known=', '.join(known),
+          value=name,
+        ),
       )
   return names
 
@@ -137,11 +147,19 @@ def _check_new_folder(path: str) -> None:
   except OSError as e:
     raise UserError(
       'output_dir',
-      f'cannot write to {parent!r} ({e.strerror})',
-      'name a folder in one that exists',
+      messages.say(
+        'cannot write to {path!r} ({reason})',
+        path=parent,
+        reason=messages.reason(e),
+      ),
+      messages.say('name a folder in one that exists'),
     ) from None
   if os.path.lexists(path):
-    raise UserError('output_dir', f'{path!r} exists', 'name another folder')
+    raise UserError(
+      'output_dir',
+      messages.say('{path!r} exists', path=path),
+      messages.say('name another folder'),
+    )
 
 
 def _parent_and_name(path: str) -> tuple[str, str]:
@@ -168,11 +186,14 @@ def _numbers(flag: str, able: ranges.Range) -> list[Any]:
       numbers.append(able.kind(text))
     except ValueError:
       raise UserError(
-        flag, f'expected numbers separated by commas, got {text!r}'
+        flag,
+        messages.say(
+          'expected numbers separated by commas, got {value!r}', value=text
+        ),
       ) from None
     able.check(flag, numbers[-1])
   if not numbers:
-    raise UserError(flag, 'expected at least one number')
+    raise UserError(flag, messages.say('expected at least one number'))
   return numbers
 
 

@@ -6,12 +6,14 @@ import importlib.resources
 import sys
 
 from emotion_musicvae import __version__
+from emotion_musicvae.support import messages
 
 COMMANDS = ('generate', 'batch', 'calibrate', 'evaluate', 'train', 'pretrain')
 
 
 def main() -> None:
   """Gives the rest of the command line to the command that it names first."""
+  messages.use(messages.of_locale())
   name, *rest = sys.argv[1:] or ['--help']
   if name in COMMANDS:
     sys.argv = [f'emotion_musicvae_{name}', *rest]
@@ -19,7 +21,11 @@ def main() -> None:
       f'emotion_musicvae.cli.{name}'
     ).console_entry_point()
   elif name in ('--help', '-help', '-h'):
-    print('python -m emotion_musicvae COMMAND --help says more of each:')
+    print(
+      messages.say(
+        'python -m emotion_musicvae COMMAND --help says more of each:'
+      )
+    )
     for known in COMMANDS:
       print(f'  {known:10} {_summary(known)}')
   elif name in ('--version', '-version'):
@@ -27,7 +33,11 @@ def main() -> None:
   else:
     known = ', '.join(COMMANDS)
     print(
-      f'Error: there is no command {name!r}; there are {known}',
+      messages.say(
+        'Error: there is no command {name!r}; there are {known}',
+        name=name,
+        known=known,
+      ),
       file=sys.stderr,
     )
     sys.exit(2)
@@ -37,4 +47,5 @@ def _summary(name: str) -> str:
   """What a command does, read from its source as it would define its flags."""
   package = importlib.resources.files('emotion_musicvae.cli')
   source = package.joinpath(f'{name}.py').read_text(encoding='utf-8')
-  return (ast.get_docstring(ast.parse(source)) or '').partition('\n')[0]
+  docstring = ast.get_docstring(ast.parse(source)) or ''
+  return messages.say(docstring.partition('\n')[0])

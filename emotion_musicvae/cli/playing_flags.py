@@ -13,6 +13,13 @@ FLAGS = flags.FLAGS
 flags.disclaim_key_flags()
 
 
+class _Styles(flags.ArgumentParser):
+  """Takes any text, as `playing` refuses a style with the nearest."""
+
+  def __init__(self) -> None:
+    self.enum_values = list(playing.styles())  # which the help lists
+
+
 def define() -> None:
   """Defines a flag for each field of `playing.Playing`."""
   flags.DEFINE_string(
@@ -21,11 +28,11 @@ def define() -> None:
     'none: the melody alone; chords: a track of its chords; full: bass and '
     'drums as well, where the style has them.',
   )
-  flags.DEFINE_string(
+  flags.DEFINE(
+    _Styles(),
     'style',
     '',
-    "Figure of the accompaniment, in place of the emotion's: "
-    f'{", ".join(playing.styles())}.',
+    "Figure of the accompaniment, in place of the emotion's.",
   )
   flags.DEFINE_float(
     'humanize', 0.0, 'How uneven in time and force, from 0 (not at all) to 1.'

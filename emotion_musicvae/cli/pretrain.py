@@ -25,6 +25,7 @@ from emotion_musicvae.cli import command
 from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -84,7 +85,8 @@ def main() -> None:
   """Runs the command as its flags say."""
   if not FLAGS.run_dir:
     raise UserError(
-      'run_dir', 'name a folder for the checkpoints, as in --run_dir=run'
+      'run_dir',
+      messages.say('name a folder for the checkpoints, as in --run_dir=run'),
     )
   ranges.NUM_STEPS.check('num_steps', FLAGS.num_steps)
   ranges.NUM_STEPS.check('eval_every', FLAGS.eval_every)
@@ -127,12 +129,15 @@ def main() -> None:
   strategy = distribution.strategy(FLAGS.distribution_strategy)
   begun = checkpoints.latest(FLAGS.run_dir)
   if FLAGS.mode == 'eval' and not begun:
-    raise UserError('run_dir', f'no checkpoint in {FLAGS.run_dir}/train')
+    raise UserError(
+      'run_dir',
+      messages.say('no checkpoint in {path}/train', path=FLAGS.run_dir),
+    )
   if FLAGS.mode == 'prior' and not begun and not FLAGS.init_checkpoint:
     raise UserError(
       'run_dir',
-      f'no checkpoint in {FLAGS.run_dir}/train',
-      'name another one in `init_checkpoint`',
+      messages.say('no checkpoint in {path}/train', path=FLAGS.run_dir),
+      messages.say('name another one in `init_checkpoint`'),
     )
   if begun:
     weights = checkpoints.load_weights(begun)
@@ -150,7 +155,9 @@ def main() -> None:
         weights = initialization.latched(weights, FLAGS.seed)
       except ValueError as e:
         raise UserError(
-          'hparams', str(e), 'set latched=false for smaller layers'
+          'hparams',
+          str(e),
+          messages.say('set latched=false for smaller layers'),
         ) from None
   cuts = _windows(
     files if distribution.is_chief(strategy) else [],
@@ -194,7 +201,7 @@ def main() -> None:
   )
   if distribution.is_chief(strategy):
     prefix = checkpoints.latest(FLAGS.run_dir)
-    print(f'{prefix} is trained.')
+    print(messages.say('{prefix} is trained.', prefix=prefix))
     if prefix and prior_hparams.num_steps:
       weights = checkpoints.load_weights(prefix)
       _fit_prior(weights, windows, mean_pitch, prior_hparams)
@@ -230,9 +237,10 @@ def _fit_prior(
   from emotion_musicvae.pretraining import flow
 
   def progress(
-    iterable: Iterable[Any], description: str = 'fitting the prior'
+    iterable: Iterable[Any],
+    description: str = messages.mark('fitting the prior'),
   ) -> Iterable[Any]:
-    return tqdm.tqdm(iterable, description, mininterval=2.0)
+    return tqdm.tqdm(iterable, messages.say(description), mininterval=2.0)
 
   count = min(hparams.melodies, 16 * len(windows.tokens))
   tokens = windows.batch(count, mean_pitch, FLAGS.seed, 0)
@@ -246,7 +254,7 @@ def _fit_prior(
     progress,
   )
   fitted.save(_prior_path())
-  print(f'{_prior_path()} is fitted.')
+  print(messages.say('{value} is fitted.', value=_prior_path()))
 
 
 def _recipe() -> dict[str, Any]:
@@ -280,8 +288,8 @@ def _recipe() -> dict[str, Any]:
     known = sorted(name for group in _GROUPS for name in recipe[group])
     raise UserError(
       'hparams',
-      f'no setting is called {min(overrides)!r}',
-      f'there are {", ".join(known)}',
+      messages.say('no setting is called {value!r}', value=min(overrides)),
+      messages.say('there are {known}', known=', '.join(known)),
     )
   path = _recipe_path()
   if not os.path.exists(path):
@@ -304,9 +312,16 @@ def _recipe() -> dict[str, Any]:
       if old[name] != new.get(name):
         raise UserError(
           'run_dir',
-          f'{FLAGS.run_dir!r} was begun with {name} {old[name]}, not '
-          f'{new.get(name)}',
-          'name another folder (--init_checkpoint may start from this one)',
+          messages.say(
+            '{path!r} was begun with {name} {before}, not {now}',
+            path=FLAGS.run_dir,
+            name=name,
+            before=old[name],
+            now=new.get(name),
+          ),
+          messages.say(
+            'name another folder (--init_checkpoint may start from this one)'
+          ),
         )
   if not set(recipe) <= set(before):
     raise _damaged(path)
@@ -322,7 +337,9 @@ def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
 
 def _damaged(path: str) -> UserError:
   return UserError(
-    'run_dir', f'{path!r} is not what a run leaves there', 'name another folder'
+    'run_dir',
+    messages.say('{path!r} is not what a run leaves there', path=path),
+    messages.say('name another folder'),
   )
 
 
@@ -341,7 +358,9 @@ def _files(recipe: dict[str, Any]) -> list[str]:
   if os.path.exists(_windows_path()):
     return []
   if FLAGS.mode == 'eval':
-    raise UserError('run_dir', f'no run in {FLAGS.run_dir!r}')
+    raise UserError(
+      'run_dir', messages.say('no run in {path!r}', path=FLAGS.run_dir)
+    )
   if recipe['input_dir']:
     return corpus.input_files(recipe['input_dir'])
   return corpus.folk_files()
@@ -364,11 +383,12 @@ def _windows(
 
   if files:
     os.makedirs(FLAGS.run_dir, exist_ok=True)
-    print('Reading the tunes (once):')
+    print(messages.say('Reading the tunes (once):'))
     train, held_out, tunes, refusals = corpus.load(files, hparams, progress)
     for refusal in refusals:
       if refusal.detail:
-        print(f'{refusal.name} {refusal.reason} ({refusal.detail})')
+        reason = messages.say(refusal.reason)
+        print(f'{refusal.name} {reason} ({refusal.detail})')
     print(corpus.summary(tunes, refusals))
     with _whole(_recipe_path()) as f:
       f.write(json.dumps(recipe, indent=2).encode())
@@ -408,7 +428,12 @@ def _whole(path: str) -> Iterator[BinaryIO]:
       yield f
   except OSError as e:
     raise UserError(
-      'run_dir', f'could not write {path!r} ({e.strerror})'
+      'run_dir',
+      messages.say(
+        'could not write {path!r} ({reason})',
+        path=path,
+        reason=messages.reason(e),
+      ),
     ) from None
 
 

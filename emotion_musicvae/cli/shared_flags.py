@@ -9,58 +9,81 @@ from typing import Any
 
 from absl import flags
 
+from emotion_musicvae.support import messages
+
 # What is defined here belongs to the command that asks for it.
 flags.disclaim_key_flags()
 
 # Of every command.
-_COMMON = ('cache_dir', 'log', 'version')
+_COMMON = ('cache_dir', 'lang', 'log', 'version')
 
 _FLAGS: dict[str, tuple[Callable[..., Any], Any, str]] = {
   'actor_dir': (
     flags.DEFINE_string,
     None,
-    'Run folder of emotion_musicvae_train to take the actor from, not the '
-    'one that belongs to the checkpoint.',
+    messages.mark(
+      'Run folder of emotion_musicvae_train to take the actor from, not the '
+      'one that belongs to the checkpoint.'
+    ),
   ),
   'cache_dir': (
     flags.DEFINE_string,
     None,
-    'Folder for downloaded checkpoints and actors trained on demand; '
-    '~/.cache/emotion_musicvae or $EMOTION_MUSICVAE_CACHE if not given.',
+    messages.mark(
+      'Folder for downloaded checkpoints and actors trained on demand; '
+      '~/.cache/emotion_musicvae or $EMOTION_MUSICVAE_CACHE if not given.'
+    ),
   ),
   'checkpoint_file': (
     flags.DEFINE_string,
     None,
-    'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its '
-    'files. The bundled one if none is named.',
+    messages.mark(
+      'Checkpoint of the base model: a .tar, a .ckpt prefix or one of its '
+      'files. The bundled one if none is named.'
+    ),
   ),
   'config': (
     flags.DEFINE_string,
     'hierdec-mel_16bar_lite',
-    'Name of the model configuration.',
+    messages.mark('Name of the model configuration.'),
   ),
   'distribution_strategy': (
     flags.DEFINE_string,
     'one_device',
-    'Where to train: one_device, mirrored (all GPUs of this machine) or '
-    'multi_worker_mirrored (all machines that TF_CONFIG names).',
+    messages.mark(
+      'Where to train: one_device, mirrored (all GPUs of this machine) or '
+      'multi_worker_mirrored (all machines that TF_CONFIG names).'
+    ),
   ),
   'emotions_file': (
     flags.DEFINE_string,
     None,
-    'YAML file of your own emotions, laid out as configs/emotions.yaml.',
+    messages.mark(
+      'YAML file of your own emotions, laid out as configs/emotions.yaml.'
+    ),
+  ),
+  'lang': (
+    flags.DEFINE_string,
+    None,
+    messages.mark(
+      'Language of what is said: en or ko. That of the locale if not given.'
+    ),
   ),
   'log': (
     flags.DEFINE_string,
     'ERROR',
-    'What to log: DEBUG, INFO, WARN, ERROR or FATAL.',
+    messages.mark('What to log: DEBUG, INFO, WARN, ERROR or FATAL.'),
   ),
   'run_dir': (
     flags.DEFINE_string,
     None,
-    'Folder of a training run to take the checkpoint from.',
+    messages.mark('Folder of a training run to take the checkpoint from.'),
   ),
-  'version': (flags.DEFINE_bool, False, 'Say the version and stop.'),
+  'version': (
+    flags.DEFINE_bool,
+    False,
+    messages.mark('Say the version and stop.'),
+  ),
 }
 
 

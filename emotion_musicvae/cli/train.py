@@ -10,6 +10,7 @@ from absl import flags
 from emotion_musicvae.cli import command
 from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -81,7 +82,13 @@ def main() -> None:
     )
     training.train(learner, run_dir, num_steps, tqdm.tqdm)
   if chief:
-    print(f'{checkpoints.latest(run_dir)} is trained for {num_steps} steps.')
+    print(
+      messages.say(
+        '{value} is trained for {num_steps} steps.',
+        value=checkpoints.latest(run_dir),
+        num_steps=num_steps,
+      )
+    )
 
 
 def console_entry_point() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import unicodedata
 
 from emotion_musicvae.emotions import recognition
-from emotion_musicvae.emotions.lexicon import vocabulary
 from emotion_musicvae.files import playing
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
@@ -102,18 +102,23 @@ def load(path: str | None = None) -> list[Emotion]:
     or not all(isinstance(entry, dict) for entry in entries)
   ):
     raise UserError(
-      where, 'expected a list under `emotions:`, as in configs/emotions.yaml'
+      where,
+      messages.say(
+        'expected a list under `emotions:`, as in configs/emotions.yaml'
+      ),
     )
   found: list[Emotion] = []
   taken: set[str] = set()
   for entry in entries:
     emotion = configuration.build(Emotion, entry, where)
     if not emotion.name:
-      raise UserError(where, 'an emotion without a name')
+      raise UserError(where, messages.say('an emotion without a name'))
     check(emotion, f'{where}: {emotion.name}')
     names = {normalize(emotion.name), normalize(emotion.alias)} - {''}
     if names & taken:
-      raise UserError(where, f'{emotion.name} stands there twice')
+      raise UserError(
+        where, messages.say('{name} stands there twice', name=emotion.name)
+      )
     taken |= names
     found.append(emotion)
   return found
@@ -143,11 +148,21 @@ def check(emotion: Emotion, where: str) -> None:
     value = getattr(emotion, name)
     if not able.low <= value <= able.high:
       raise UserError(
-        where, f'{name} {value:g}, expected {able.low} to {able.high}'
+        where,
+        messages.say(
+          '{name} {value:g}, expected {low} to {high}',
+          name=name,
+          value=value,
+          low=able.low,
+          high=able.high,
+        ),
       )
   playing.check_style(emotion.style, where)
   if emotion.mode not in ('major', 'minor'):
-    raise UserError(where, f'mode {emotion.mode!r}, expected major or minor')
+    raise UserError(
+      where,
+      messages.say('mode {mode!r}, expected major or minor', mode=emotion.mode),
+    )
 
 
 def parse(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:
@@ -197,86 +212,8 @@ def readings(text: str, emotions: Sequence[Emotion] | None = None) -> list[str]:
   for part in _parts(text)[0]:
     mixture, taken = _meant(part, emotions)
     if taken:
-      lines.append(f'{_decoded(part).strip()}: {_mapping(mixture, taken)}')
+      lines.append(f'{decoded(part).strip()}: {_mapping(mixture, taken)}')
   return lines
-
-
-def from_text(
-  text: str,
-  emotions: Sequence[Emotion] | None = None,
-  where: str = 'text',
-) -> tuple[Emotion, recognition.Recognition]:
-  """The emotion that a text speaks of.
-
-  Args:
-    text: Korean or English, see `recognition.recognize`.
-    emotions: list to choose from; the nine when None. Those of the nine that
-      are not among them, by alias, do not count.
-    where: what to name in an error, an argument or a field.
-
-  Returns:
-    `(emotion, recognized)`: an `Emotion` and the `recognition.Recognition` that
-    it follows, whose intensity says how far.
-
-  Raises:
-    UserError: no feeling was recognized; names the nearest.
-  """
-  emotions = load() if emotions is None else emotions
-  text = _decoded(text)
-  found = recognition.recognize(text)
-  mixture = _weighted(found.weights, emotions)
-  if mixture:
-    return _mixed(mixture), found
-  short = ' '.join(text.split())
-  short = short if len(short) <= 40 else f'{short[:39]}…'
-  korean = found.language == 'ko'
-  near = ', '.join(vocabulary.NAMES[a] if korean else a for a in found.nearest)
-  if korean:
-    hint = f'; 가까운 것은 {near}' if near else ''
-    raise UserError(
-      where,
-      f'{short!r}에서 감정을 읽지 못했습니다{hint}',
-      '`emotion`으로 고르세요(`list_emotions`가 보여 줍니다)',
-    )
-  hint = f'; nearest are {near}' if near else ''
-  if not found.language and text.strip():
-    hint = '; it reads Korean and English'
-  raise UserError(
-    where,
-    f'no feeling was recognized in {short!r}{hint}',
-    'name one with `emotion`, as `list_emotions` lists them',
-  )
-
-
-def from_place(
-  valence: float,
-  arousal: float,
-  emotions: Sequence[Emotion] | None = None,
-) -> Emotion:
-  """The emotion at a place of valence and arousal.
-
-  Args:
-    valence: from -1 (unpleasant) to 1.
-    arousal: from -1 (calm) to 1.
-    emotions: as in `from_text`.
-
-  Returns:
-    An `Emotion`.
-
-  Raises:
-    UserError: a number out of range, or emotions that are none of the nine.
-  """
-  emotions = load() if emotions is None else emotions
-  ranges.VALENCE.check('valence', valence)
-  ranges.AROUSAL.check('arousal', arousal)
-  mixture = _weighted(recognition.place(valence, arousal), emotions)
-  if not mixture:
-    raise UserError(
-      'valence',
-      'goes with the nine emotions, and `emotions_file` has none of them',
-      'name one of yours with `emotion`',
-    )
-  return _mixed(mixture)
 
 
 def _parts(text: str) -> tuple[list[str], list[float] | None]:
@@ -293,16 +230,21 @@ def _parts(text: str) -> tuple[list[str], list[float] | None]:
     if not name or not 0 <= weights[-1] < float('inf'):
       raise UserError(
         'emotion',
-        'expected name:weight,… with weights from 0, as in '
-        f'peaceful:0.7,mysterious:0.3, got {text!r}',
+        messages.say(
+          'expected name:weight,… with weights from 0, as in '
+          'peaceful:0.7,mysterious:0.3, got {value!r}',
+          value=text,
+        ),
       )
     parts.append(name)
   if not sum(weights):
-    raise UserError('emotion', f'the weights in {text!r} are all 0')
+    raise UserError(
+      'emotion', messages.say('the weights in {text!r} are all 0', text=text)
+    )
   return parts, weights
 
 
-def _weighted(
+def weighted(
   weights: Mapping[str, float], emotions: Sequence[Emotion]
 ) -> dict[Emotion, float]:
   """Emotions by alias to what they weigh; those that there are not left out."""
@@ -310,7 +252,7 @@ def _weighted(
   return {known[a]: w for a, w in weights.items() if a in known}
 
 
-def _mixed(mixture: Mapping[Emotion, float]) -> Emotion:
+def mixed(mixture: Mapping[Emotion, float]) -> Emotion:
   """The emotion of one or several with their weights."""
   if len(mixture) == 1:
     return next(iter(mixture))
@@ -396,7 +338,9 @@ def with_targets(emotion: Emotion, text: str) -> Emotion:
   for name in values:
     if name not in names:
       raise UserError(
-        where, f'no target is called {name!r}', f'there are {", ".join(names)}'
+        where,
+        messages.say('no target is called {name!r}', name=name),
+        messages.say('there are {known}', known=', '.join(names)),
       )
   changed = configuration.build(
     Emotion, {**dataclasses.asdict(emotion), **values}, where
@@ -423,7 +367,7 @@ def find(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:
   """
   emotions = load() if emotions is None else emotions
   mixture, taken = _meant(text, emotions)
-  emotion = _mixed(mixture)
+  emotion = mixed(mixture)
   if not taken:
     return emotion
   return dataclasses.replace(emotion, basis=_mapping(mixture, taken))
@@ -445,7 +389,7 @@ def _meant(
     if name in (normalize(emotion.name), normalize(emotion.alias)):
       return {emotion: 1.0}, ''
   weights, taken = recognition.interpret(name) or ({}, '')
-  mixture = _weighted(weights, emotions)
+  mixture = weighted(weights, emotions)
   if mixture:
     return mixture, taken
   # Hangul syllables share few code points; their letters show who is near.
@@ -460,11 +404,13 @@ def _meant(
   hint = ''
   if nearest:
     emotion = letters[nearest[0]]
-    hint = f'; did you mean {emotion.name} ({emotion.alias})?'
+    hint = messages.say(
+      '; did you mean {name} ({alias})?', name=emotion.name, alias=emotion.alias
+    )
   raise UserError(
     'emotion',
-    f'there is no emotion {name!r}{hint}',
-    '`list_emotions` lists them',
+    messages.say('there is no emotion {name!r}{hint}', name=name, hint=hint),
+    messages.say('`list_emotions` lists them'),
   )
 
 
@@ -490,10 +436,10 @@ def spelled(emotion: Emotion, text: str) -> str:
 
 def normalize(text: str) -> str:
   """Brings a name into the one form that names are compared in."""
-  return unicodedata.normalize('NFC', _decoded(text)).strip().casefold()
+  return unicodedata.normalize('NFC', decoded(text)).strip().casefold()
 
 
-def _decoded(text: str) -> str:
+def decoded(text: str) -> str:
   """Text of a shell in another locale than UTF-8, which decodes it wrongly."""
   try:
     raw = text.encode(sys.getfilesystemencoding(), 'surrogateescape')

@@ -19,6 +19,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 _MAX_CSV = 16 * 2**20
@@ -31,11 +32,11 @@ _COLUMNS = {
 }
 
 # Why a file is left out.
-NO_LABEL = 'without a label'
-MISSING = 'does not exist'
-OTHER_FORMAT = 'of a kind that is not read'
-TWO_LABELS = 'given two different labels'
-NO_NUMBERS = 'valence or arousal is no number on the scale'
+NO_LABEL = messages.mark('without a label')
+MISSING = messages.mark('does not exist')
+OTHER_FORMAT = messages.mark('of a kind that is not read')
+TWO_LABELS = messages.mark('given two different labels')
+NO_NUMBERS = messages.mark('valence or arousal is no number on the scale')
 
 
 class Labels:
@@ -89,12 +90,18 @@ class Labels:
     first = self._spellings.setdefault(key, label)
     if first != label:
       composed = unicodedata.normalize('NFC', label)
-      how = (
-        'in composed and decomposed Unicode'
-        if composed == unicodedata.normalize('NFC', first)
-        else f'as {label!r} too'
-      )
-      note = f'{composed!r} is written {how}; both are one label.'
+      if composed == unicodedata.normalize('NFC', first):
+        note = messages.say(
+          '{label!r} is written in composed and decomposed Unicode; both are '
+          'one label.',
+          label=composed,
+        )
+      else:
+        note = messages.say(
+          '{label!r} is written as {other!r} too; both are one label.',
+          label=composed,
+          other=label,
+        )
       if note not in self.notes:
         self.notes.append(note)
     return self._shipped.get(key, unicodedata.normalize('NFC', first))
@@ -125,7 +132,9 @@ def from_folders(root: str) -> Labels:
     UserError: there is no such folder, or nothing in it that can be read.
   """
   if not os.path.isdir(root):
-    raise UserError('input_dir', f'{root!r} is no folder')
+    raise UserError(
+      'input_dir', messages.say('{path!r} is no folder', path=root)
+    )
   files = sorted(
     os.path.join(folder, name)
     for folder, _, names in os.walk(root)
@@ -134,7 +143,12 @@ def from_folders(root: str) -> Labels:
   )
   if not files:
     raise UserError(
-      'input_dir', f'no file in {root!r} ends in {", ".join(readers.FORMATS)}'
+      'input_dir',
+      messages.say(
+        'no file in {path!r} ends in {known}',
+        path=root,
+        known=', '.join(readers.FORMATS),
+      ),
     )
   quadrants = [_QUADRANT.match(os.path.basename(path)) for path in files]
   labels = Labels()
@@ -200,7 +214,9 @@ def from_csv(
   ):
     labels.add(path, name, label)
   if not labels.files and not labels.refusals:
-    raise UserError('labels_file', f'{csv_file!r} has no rows')
+    raise UserError(
+      'labels_file', messages.say('{path!r} has no rows', path=csv_file)
+    )
   return labels
 
 
@@ -219,15 +235,24 @@ def _middle(
   codes = {value for rating in ratings for value in rating}
   if codes == {0.0, 1.0} and scale != (0.0, 1.0):
     notes.append(
-      'Valence and arousal are all 0 or 1: taken as low and high, not as '
-      f'numbers from {scale[0]:g} to {scale[1]:g}.'
+      messages.say(
+        'Valence and arousal are all 0 or 1: taken as low and high, not as '
+        'numbers from {low:g} to {high:g}.',
+        low=scale[0],
+        high=scale[1],
+      )
     )
     middle = 0.5
   quadrants = {(v >= middle, a >= middle) for v, a in ratings}
   if len(ratings) > 1 and len(quadrants) == 1:
     notes.append(
-      f'All {len(ratings)} files lie in one quadrant of valence and arousal, '
-      f'whose scale was taken to go from {scale[0]:g} to {scale[1]:g}.'
+      messages.say(
+        'All {count} files lie in one quadrant of valence and arousal, whose '
+        'scale was taken to go from {low:g} to {high:g}.',
+        count=len(ratings),
+        low=scale[0],
+        high=scale[1],
+      )
     )
   return middle
 
@@ -239,11 +264,21 @@ def _rows(csv_file: str) -> list[tuple[int, list[str]]]:
       raw = f.read(_MAX_CSV + 1)
   except OSError as e:
     raise UserError(
-      'labels_file', f'{csv_file!r} cannot be read ({e.strerror})'
+      'labels_file',
+      messages.say(
+        '{path!r} cannot be read ({reason})',
+        path=csv_file,
+        reason=messages.reason(e),
+      ),
     ) from None
   if len(raw) > _MAX_CSV:
     raise UserError(
-      'labels_file', f'{csv_file!r} is larger than {_MAX_CSV >> 20} MiB'
+      'labels_file',
+      messages.say(
+        '{path!r} is larger than {value} MiB',
+        path=csv_file,
+        value=_MAX_CSV >> 20,
+      ),
     )
   for encoding in ('utf-8-sig', 'cp949'):
     try:
@@ -254,8 +289,8 @@ def _rows(csv_file: str) -> list[tuple[int, list[str]]]:
   else:
     raise UserError(
       'labels_file',
-      f'{csv_file!r} is neither UTF-8 nor CP949',
-      'save it as UTF-8',
+      messages.say('{path!r} is neither UTF-8 nor CP949', path=csv_file),
+      messages.say('save it as UTF-8'),
     )
   lines = text.splitlines()
   first = lines[0] if lines else ''
@@ -272,7 +307,9 @@ def _columns(
 ) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
   """Which column holds what, and the rows below the header."""
   if not rows:
-    raise UserError('labels_file', f'{csv_file!r} is empty')
+    raise UserError(
+      'labels_file', messages.say('{path!r} is empty', path=csv_file)
+    )
   header = [catalogue.normalize(cell) for cell in rows[0][1]]
   found = {
     name: next(i for i, cell in enumerate(header) if cell in known)
@@ -288,8 +325,10 @@ def _columns(
       return {'path': 0, 'valence': 1, 'arousal': 2}, rows
   raise UserError(
     'labels_file',
-    f'{csv_file!r}: expected columns path and label, or path, valence '
-    'and arousal',
+    messages.say(
+      '{path!r}: expected columns path and label, or path, valence and arousal',
+      path=csv_file,
+    ),
   )
 
 

@@ -17,18 +17,17 @@ import unicodedata
 
 from emotion_musicvae.emotions.lexicon import clauses
 from emotion_musicvae.emotions.lexicon import cues
-from emotion_musicvae.emotions.lexicon import english
+from emotion_musicvae.emotions.lexicon import evidence
 from emotion_musicvae.emotions.lexicon import korean
 from emotion_musicvae.emotions.lexicon import vocabulary
+from emotion_musicvae.support import messages
 
 MAX_CHARACTERS = clauses.MAX_CHARACTERS
 # Evidence from which on a feeling counts as recognized; in text of more than
 # `_FEW` words that speaks of no one; and of a word that is said to name one.
 _KNOWN, _KNOWN_OF_THINGS, _HINTED = 0.3, 0.42, 0.15
 _FEW = 3
-_SCENE = 0.45  # what a place or the weather counts beside a word for a feeling
 _PREVAILS = 1.5  # power of the evidence that places are averaged by
-_ALONE = 0.25  # words below it tell of a feeling only by themselves
 _MOST = 3  # emotions of a blend
 _LEAST = 0.08  # share of one
 _LEAST_INTENSITY = 0.9  # of a melody that follows what was recognized
@@ -95,20 +94,6 @@ class Recognition:
     return _LEAST_INTENSITY + (1.0 - _LEAST_INTENSITY) * self.strength
 
 
-@dataclasses.dataclass
-class _Hit:
-  """An entry of the lexicon in a clause."""
-
-  word: str
-  feeling: vocabulary.Feeling
-  weight: float
-  clause: int
-  degree: float = 1.0
-  denied: bool = False
-  is_sign: bool = False
-  note: str = ''
-
-
 def recognize(text: str) -> Recognition:
   """What a text says of feelings.
 
@@ -139,7 +124,7 @@ def interpret(word: str) -> tuple[dict[str, float], str] | None:
     return None
   found = _recognize(word, _HINTED)
   if found.known:
-    kinds = dict.fromkeys(evidence.why for evidence in found.evidence)
+    kinds = dict.fromkeys(one.why for one in found.evidence)
     return found.weights, ', '.join(kinds)
   letters = unicodedata.normalize('NFD', word.lower())
   names = {
@@ -181,21 +166,28 @@ def place(valence: float, arousal: float) -> dict[str, float]:
   return _kept(shares)
 
 
+def named(
+  found: Recognition, aliases: collections.abc.Iterable[str]
+) -> list[str]:
+  """Names of emotions in the language of a text, Korean or English."""
+  is_korean = found.language == 'ko'
+  return [vocabulary.NAMES[a] if is_korean else a for a in aliases]
+
+
 def describe(found: Recognition) -> str:
   """One line on what was recognized and from which words.
 
   In Korean where the text is Korean, otherwise in English.
   """
-  if found.language == 'ko':
-    named = {a: vocabulary.NAMES[a] for a in found.weights}
-    heading, from_, strength = '읽은 감정', '근거', '세기'
-  else:
-    named = {a: a for a in found.weights}
-    heading, from_, strength = 'Recognized', 'from', 'strength'
-  blend = ', '.join(f'{named[a]} {w:.2f}' for a, w in found.weights.items())
-  words = ', '.join(f'{e.word} ({e.why})' for e in found.evidence[:5])
-  return (
-    f'{heading}: {blend} ({strength} {found.strength:.2f}); {from_}: {words}'
+  names = named(found, found.weights)
+  blend = (f'{n} {w:.2f}' for n, w in zip(names, found.weights.values()))
+  words = (f'{e.word} ({e.why})' for e in found.evidence[:5])
+  return messages.say_in(
+    found.language,
+    'Recognized: {blend} (strength {strength:.2f}); from: {words}',
+    blend=', '.join(blend),
+    strength=found.strength,
+    words=', '.join(words),
   )
 
 
@@ -203,208 +195,12 @@ def _recognize(text, threshold):
   text = clauses.plain(text)
   language = clauses.language(text)
   parts = clauses.split(text)
-  hits = _hits(parts, in_words=bool(language))
-  _weigh(hits, parts)
-  _mock(hits, text)
+  hits = evidence.find(parts, text, in_words=bool(language))
   if sum(len(part.words) for part in parts) > _FEW and not (
     cues.is_of_someone(text.lower())
   ):
     threshold = max(threshold, _KNOWN_OF_THINGS)
   return _result(hits, language, threshold)
-
-
-@functools.cache
-def _signs():
-  return dict(vocabulary.words('signs'))
-
-
-def _hits(parts, in_words):
-  """Entries of the lexicon in clauses; only signs unless `in_words`."""
-  hits = []
-  is_alone = sum(len(part.words) for part in parts) <= 2
-  for number, clause in enumerate(parts):
-    words, typed = clause.words, clause.typed
-
-    def add(entry, first, last, number=number, typed=typed, **kwargs):
-      if entry.feeling and (is_alone or entry.weight >= _ALONE):
-        feeling = vocabulary.feelings()[entry.feeling]
-        weight = entry.weight * (_SCENE if feeling.is_scene else 1)
-        said = ' '.join(typed[first : last + 1])
-        hits.append(_Hit(said, feeling, weight, number, **kwargs))
-
-    for i, token in enumerate(typed):
-      sign = _signs().get(token)
-      if sign is None and token[0] in 'ㅋㅎㅠㅜ':
-        sign = _signs().get(token[0])
-      if sign and token != 'ㅡ':
-        add(sign, i, i, is_sign=True)
-    if not in_words:
-      continue
-    in_english = english.find(words)
-    # Denials within expressions deny nothing else.
-    others = list(words)
-    for first, last, _ in in_english:
-      if last > first:
-        others[first : last + 1] = [''] * (last + 1 - first)
-    for first, last, entry in in_english:
-      if not _is_name(typed, first, last):
-        add(
-          entry,
-          first,
-          last,
-          degree=_degree(words, first, last),
-          denied=english.is_denied(others, first),
-        )
-    for first, last, start, end, entry in korean.find(words):
-      glued = cues.DEGREES.get(words[last][:start], 1)
-      add(
-        entry,
-        first,
-        last,
-        degree=glued
-        * _degree(words, first, last)
-        * (0.5 if korean.is_quoted(words, last) else 1),
-        denied=korean.is_denied(words, first, last, start, end),
-      )
-  return hits
-
-
-def _is_name(typed, first, last):
-  """Whether an English word is part of a name, as in Happy Valley."""
-  following = typed[last + 1 : last + 2]
-  return (
-    first == last
-    and typed[first].istitle()
-    and following != []
-    and following[0].istitle()
-    and len(following[0]) > 2
-    and following[0] not in ('God', 'Christmas', 'Birthday', 'Mom', 'Dad')
-    and sum(map(str.istitle, typed[:20])) < 0.6 * len(typed[:20])
-  )
-
-
-def _degree(words, first, last):
-  degree = 1.0
-  for word in words[max(first - 3, 0) : first]:
-    degree *= cues.DEGREES.get(word, 1)
-  after = ' '.join(words[last + 1 : last + 4])
-  if cues.STRONG_AFTER.match(after):
-    degree *= 1.3
-  elif cues.WEAK_AFTER.match(after):
-    degree *= 0.55
-  return min(degree, 1.8)
-
-
-def _weigh(hits, parts):
-  """Weighs hits by what stands around them."""
-  mates = collections.defaultdict(list)
-  for number, clause in enumerate(parts):
-    mates[clause.sentence].append(number)
-  factors, over, otherwise = _factors(parts, {h.clause for h in hits}, mates)
-  register = {
-    sentence: cues.register(
-      ' '.join(' '.join(parts[n].words) for n in mates[sentence])
-    )
-    for sentence in {parts[h.clause].sentence for h in hits}
-  }
-  feelings = vocabulary.feelings()
-  is_told = any(not h.feeling.is_scene and h.weight >= 0.5 for h in hits)
-  is_glad = any(
-    h.feeling.valence > 0.3 and not h.is_sign and not h.denied for h in hits
-  )
-  for hit in hits:
-    clause = parts[hit.clause]
-    hit.weight *= factors[hit.clause]
-    hit.degree *= 1 + 0.1 * min(clause.ends.count('!'), 3)
-    if hit.is_sign:
-      if hit.feeling.name == 'laughter' and len(hits) > 1:
-        hit.weight *= 0.6
-      elif hit.word[0] in 'ㅠㅜ' and is_glad:
-        hit.weight *= 0.3  # tears of joy, or of begging
-      continue
-    hit.weight *= register[clause.sentence]
-    if hit.feeling.is_scene and is_told:
-      hit.weight *= 0.5  # a scene hints, where no word names a feeling
-    if len(hit.word) > 2 and hit.word.isupper() and hit.word.isascii():
-      hit.degree *= 1.15
-    if hit.word.lower() == 'used to' and len(hits) > 1:
-      hit.weight = 0.0  # what used to be says more
-    hit.denied ^= otherwise and hit.clause in over
-    if hit.denied:
-      hit.note = 'denied'
-      hit.weight *= 0.85 if hit.feeling.denied else 0
-      hit.weight *= min(hit.weight + 0.5, 1)  # hints denied hint at little
-      hit.feeling = feelings.get(hit.feeling.denied, hit.feeling)
-    elif hit.clause in over:
-      hit.note = 'over'
-      if hit.feeling.valence > 0:
-        hit.feeling = feelings['longing']
-      else:
-        hit.weight *= 0.5
-
-
-def _factors(parts, with_hits, mates):
-  """What each clause counts.
-
-  Returns:
-    `(factors, over, otherwise)`: a number for each clause; those that tell of
-    feelings that are over, should there be no other; and whether it is said
-    that it is otherwise now.
-  """
-  factors = [1.0] * len(parts)
-  for number, clause in enumerate(parts):
-    near = mates[clause.sentence]
-    if clause.turn < 1 and any(n in with_hits for n in near if n >= number):
-      before = [n for n in near if n < number]
-      if not before and clause.sentence:
-        before = mates[clause.sentence - 1]
-      for n in before:
-        factors[n] = min(factors[n], clause.turn)
-    if clause.conceded and any(n in with_hits for n in near if n != number):
-      factors[number] *= 0.3
-  theirs: set[int] = set()
-  past: set[int] = set()
-  for number, clause in enumerate(parts):
-    said = ' '.join(clause.words)
-    if any(map(cues.OTHERS.fullmatch, clause.words)) and not any(
-      map(cues.OWN.fullmatch, clause.words)
-    ):
-      theirs.add(number)
-    if cues.NOW.search(said):
-      if number in with_hits and cues.NOW.match(' '.join(clause.words[:2])):
-        past.update(n for n in mates[clause.sentence] if n < number)
-    elif cues.PAST.search(said):
-      past.add(number)
-  # Feelings of others count little beside those of the one who speaks.
-  for number in theirs:
-    others = 0.3 if with_hits - theirs else 0.8
-    factors[number] = min(factors[number], others)
-  if with_hits - past:
-    for number in past:
-      factors[number] = min(factors[number], 0.2)
-    return factors, set(), False
-  rest = [' '.join(c.words) for n, c in enumerate(parts) if n not in past]
-  return factors, past & with_hits, any(map(cues.NO_MORE.search, rest))
-
-
-def _mock(hits, text):
-  """Takes words of praise for irony, where they sound like it."""
-  text = text.lower().strip()
-  if cues.MOCKING.search(text) and (
-    cues.ANNOYING.search(text)
-    or any(h.feeling.valence < -0.3 and not h.denied for h in hits)
-  ):
-    mocked = [
-      hit
-      for hit in hits
-      if hit.feeling.name in cues.MOCKED and not (hit.denied or hit.is_sign)
-    ]
-    for hit in hits if mocked else ():
-      hit.weight *= 0.6  # irony is louder than what gives rise to it
-    for hit in mocked:
-      hit.weight /= 0.6
-      hit.feeling = vocabulary.feelings()['irony']
-      hit.note = 'irony'
 
 
 def _result(hits, language, threshold):
@@ -429,7 +225,7 @@ def _result(hits, language, threshold):
   nearest = tuple(_kept(shares)) if total else ()
   if round(total, 6) < threshold:
     return Recognition({}, 0.0, 0.0, 0.0, (), language, nearest)
-  evidence = sorted(
+  told = sorted(
     (hit for hit in hits if hit.weight >= 0.05),
     key=lambda hit: round(-hit.weight * hit.degree, 6),
   )
@@ -438,7 +234,7 @@ def _result(hits, language, threshold):
     round(valence / places, 6),
     round(arousal / places, 6),
     round(1 - math.exp(-1.4 * strongest), 6),
-    tuple(Evidence(hit.word, _why(hit, language)) for hit in evidence[:12]),
+    tuple(Evidence(hit.word, _why(hit, language)) for hit in told[:12]),
     language,
     nearest,
   )

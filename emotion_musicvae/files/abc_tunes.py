@@ -13,6 +13,7 @@ from emotion_musicvae.files import encodings
 from emotion_musicvae.files import notation
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
+from emotion_musicvae.support import messages
 
 # Of the P: of a tune; and characters of one with its parts written out, which
 # take abc2xml a millisecond each.
@@ -74,15 +75,15 @@ def _abc_score(
   music = [line for line in lines if not _FIELD.match(line)]
   huge = _HUGE.search(_UNSUNG.sub('', '\n'.join(music)))
   if huge:
-    return tunes.Refusal(
-      tune_name, tunes.TOO_LONG, f'a note of {huge[0][:9]} lengths'
-    )
+    detail = messages.say('a note of {count} lengths', count=huge[0][:9])
+    return tunes.Refusal(tune_name, tunes.TOO_LONG, detail)
   text = '\n'.join([lines[0], *shared, *_in_order(lines[1:])]) + '\n'
   text = _with_unit(text)
   if len(text) > _MAX_TEXT:
-    return tunes.Refusal(
-      tune_name, tunes.TOO_LONG, f'more than {_MAX_TEXT // 1024} KiB of ABC'
+    detail = messages.say(
+      'more than {count} KiB of ABC', count=_MAX_TEXT // 1024
     )
+    return tunes.Refusal(tune_name, tunes.TOO_LONG, detail)
   try:
     documents = abc2xml.getXmlDocs(text)
   except Exception as e:  # pylint: disable=broad-except

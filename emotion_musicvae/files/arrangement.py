@@ -67,6 +67,22 @@ class Note(NamedTuple):
   is_chord_tone: bool | None
 
 
+class Section(NamedTuple):
+  """A stretch of an arranged NoteSequence in one key and, begun in, one tempo.
+
+  Attributes:
+    start: sixteenth step on which it begins.
+    key: see `key`.
+    church_mode: see `church_mode`.
+    qpm: its tempo as it begins, quarter notes a minute.
+  """
+
+  start: int
+  key: tuple[str, str] | None
+  church_mode: str
+  qpm: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
   """What one instrument plays.
@@ -163,6 +179,76 @@ def first_steps(
   return result
 
 
+def join(
+  sequences: Sequence[music_pb2.NoteSequence],
+) -> music_pb2.NoteSequence:
+  """Sections one after the other.
+
+  Args:
+    sequences: from `expression.perform`, at least one, all of one instrument.
+
+  Returns:
+    A new NoteSequence with the tempo and key of each where it begins, which its
+    `section_annotations` tell.
+  """
+  result = music_pb2.NoteSequence()
+  result.CopyFrom(sequences[0])
+  result.section_annotations.add(time=0.0, section_id=0)
+  for number, following in enumerate(sequences[1:], 1):
+    time, step = result.total_time, result.total_quantized_steps
+    result.section_annotations.add(time=time, section_id=number)
+    for name in ('tempos', 'key_signatures', 'text_annotations', 'notes'):
+      for event in getattr(following, name):
+        moved = getattr(result, name).add()
+        moved.CopyFrom(event)
+        if name == 'notes':
+          moved.start_time += time
+          moved.end_time += time
+          moved.quantized_start_step += step
+          moved.quantized_end_step += step
+        else:
+          moved.time += time
+        if name == 'text_annotations':
+          moved.quantized_step += step
+    known = {info.instrument for info in result.instrument_infos}
+    for info in following.instrument_infos:
+      if info.instrument not in known:
+        result.instrument_infos.add().CopyFrom(info)
+    settled = {(c.instrument, c.control_number) for c in result.control_changes}
+    for change in following.control_changes:
+      if (change.instrument, change.control_number) not in settled:
+        result.control_changes.add().CopyFrom(change)
+    result.total_time = time + following.total_time
+    result.total_quantized_steps = step + following.total_quantized_steps
+  return result
+
+
+def sections(sequence: music_pb2.NoteSequence) -> list[Section]:
+  """The sections of an arranged NoteSequence, of which it may be one."""
+  begun = [a.time for a in sequence.section_annotations] or [0.0]
+  steps = {
+    a.time: a.quantized_step
+    for a in sequence.text_annotations
+    if a.annotation_type == chords_lib.CHORD_SYMBOL
+  }
+  starts = [steps[time] if time else 0 for time in begun]
+  ends = [*starts[1:], num_steps(sequence) + 1]
+  found = []
+  for time, start, end in zip(begun, starts, ends):
+    symbols = [text for step, text in chords(sequence) if start <= step < end]
+    signatures = [s for s in sequence.key_signatures if s.time == time]
+    signature = signatures[0] if signatures else None
+    found.append(
+      Section(
+        start,
+        _key(signature, symbols) if signature else None,
+        _church_mode(signature, symbols) if signature else '',
+        next(tempo.qpm for tempo in sequence.tempos if tempo.time == time),
+      )
+    )
+  return found
+
+
 def chords(sequence: music_pb2.NoteSequence) -> list[tuple[int, str]]:
   """Chords of an arranged NoteSequence, as `(step, symbol)` in their order."""
   return sorted(
@@ -234,11 +320,14 @@ def key(sequence: music_pb2.NoteSequence) -> tuple[str, str] | None:
 
   The tonic is spelled as in the chords where it is the root of one.
   """
-  if not sequence.key_signatures:
-    return None
-  signature = sequence.key_signatures[0]
+  return sections(sequence)[0].key
+
+
+def _key(
+  signature: music_pb2.NoteSequence.KeySignature, symbols: Sequence[str]
+) -> tuple[str, str]:
   mode = signature.Mode.Name(signature.mode).lower()
-  for _, symbol in chords(sequence):
+  for symbol in symbols:
     if symbol == harmony.NO_CHORD:
       continue
     if chord_symbols_lib.chord_symbol_root(symbol) == signature.key:
@@ -256,15 +345,19 @@ def church_mode(sequence: music_pb2.NoteSequence) -> str:
     throughout, or 'mixolydian' where the seventh of a major one is lowered;
     '' without a key.
   """
-  named = key(sequence)
-  if not named:
-    return ''
+  return sections(sequence)[0].church_mode
+
+
+def _church_mode(
+  signature: music_pb2.NoteSequence.KeySignature, symbols: Sequence[str]
+) -> str:
   tones = sum(
     harmony.symbol_tones(symbol)
-    for _, symbol in chords(sequence)
+    for symbol in symbols
     if symbol != harmony.NO_CHORD
   )
-  tonic, mode = sequence.key_signatures[0].key, named[1]
+  tonic = signature.key
+  mode = signature.Mode.Name(signature.mode).lower()
   degrees = {(p - tonic) % 12 for p in np.flatnonzero(tones)}
   if mode == 'minor' and 9 in degrees and 8 not in degrees:
     return 'dorian'

@@ -12,6 +12,7 @@ import tinysoundfont
 from emotion_musicvae.files import expression
 from emotion_musicvae.files import loudness
 from emotion_musicvae.files import playing
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -87,11 +88,17 @@ def _played(
   for change in sequence.control_changes:
     bank = _DRUM_BANK if change.is_drum else 0
     if synth.sfpreset_name(font, bank, change.program) is None:
-      kind = 'drums' if change.is_drum else f'program {change.program}'
+      kind = messages.say('drums')
+      if not change.is_drum:
+        kind = messages.say('program {program}', program=change.program)
       raise UserError(
         'soundfont',
-        f'{soundfont!r} has no sound for {kind}',
-        'name another, or another program',
+        messages.say(
+          '{soundfont!r} has no sound for {kind}',
+          soundfont=soundfont,
+          kind=kind,
+        ),
+        messages.say('name another, or another program'),
       )
     synth.program_select(
       change.instrument, font, bank, change.program, change.is_drum
@@ -150,7 +157,9 @@ def _synthesizer(soundfont: str) -> tuple[tinysoundfont.Synth, int]:
       font = synth.sfload(soundfont)
     except Exception:
       raise UserError(
-        'soundfont', f'{soundfont!r} is damaged', 'name another'
+        'soundfont',
+        messages.say('{soundfont!r} is damaged', soundfont=soundfont),
+        messages.say('name another'),
       ) from None
     _loaded.file, _loaded.synth, _loaded.font = wanted, synth, font
   synth = _loaded.synth

@@ -89,7 +89,8 @@ def _conductor(
   for signature in sequence.key_signatures:
     mode = signature.Mode.Name(signature.mode).lower()
     key = harmony.TONICS[mode][signature.key] + 'm' * (mode == 'minor')
-    yield 0, _SETTING, mido.MetaMessage('key_signature', key=key)
+    at = clock.tick(signature.time)
+    yield at, _SETTING, mido.MetaMessage('key_signature', key=key)
   for step, symbol in arrangement.chords(sequence):
     yield _tick_of(step), _SETTING, mido.MetaMessage('text', text=symbol)
   for i, step in enumerate(arrangement.phrases(sequence)):

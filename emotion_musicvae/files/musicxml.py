@@ -72,22 +72,21 @@ def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
   part.insert(0, _player(sequence))
   sheet = _Sheet(sequence)
   bars = sheet.bars
-  written_key = None
-  named_key = arrangement.key(sequence)
-  if named_key:
-    tonic, _ = named_key
-    written_key = key.Key(
-      tonic.replace('b', '-'), arrangement.church_mode(sequence)
-    )
-    bars[0].insert(0, written_key)
   bars[0].insert(0, meter.TimeSignature(str(arrangement.metre(sequence))))
   beat = arrangement.metre(sequence).beat_steps / 4  # quarter notes
-  metronome: Any = tempo.MetronomeMark(
-    number=round(sequence.tempos[0].qpm / beat, 2),
-    referent=duration.Duration(beat),
-  )
-  metronome.placement = 'above'
-  bars[0].insert(0, metronome)
+  keys: list[tuple[int, key.Key | None]] = []
+  for section in arrangement.sections(sequence):
+    written_key = None
+    if section.key:
+      tonic = section.key[0].replace('b', '-')
+      written_key = key.Key(tonic, section.church_mode)
+      sheet.insert(section.start, written_key)
+    keys.append((section.start, written_key))
+    metronome: Any = tempo.MetronomeMark(
+      number=round(section.qpm / beat, 2), referent=duration.Duration(beat)
+    )
+    metronome.placement = 'above'
+    sheet.insert(section.start, metronome)
   full = bars[sheet.has_pick_up :]
   # A single bar does not stand on a line of its own.
   for first in range(_BARS_A_LINE, len(full) - 1, _BARS_A_LINE):
@@ -99,7 +98,8 @@ def musicxml(sequence: 'note_seq.NoteSequence', title: str) -> bytes:
   for played in arrangement.notes(sequence):
     sheet.rest(now, played.start)
     over = [symbol for step, symbol in chords if step <= played.start]
-    spelled = _spelled(played.pitch, over[-1:], written_key)
+    in_key = [own for step, own in keys if step <= played.start]
+    spelled = _spelled(played.pitch, over[-1:], in_key[-1])
     written.append(sheet.note(played.start, played.end, spelled))
     now = played.end
   sheet.rest(now, arrangement.num_steps(sequence))
@@ -170,8 +170,11 @@ def _mark(
     sheet: its bars, with their notes.
     written: the notes of the melody, of tied ones the first.
   """
-  if len(sequence.tempos) > 1:
-    step = round(sequence.tempos[1].time * sequence.tempos[0].qpm / 15)
+  sections = arrangement.sections(sequence)
+  if len(sequence.tempos) > len(sections):
+    last = sequence.tempos[len(sections) - 1]
+    slower = sequence.tempos[len(sections)].time - last.time
+    step = sections[-1].start + round(slower * last.qpm / 15)
     rit = expressions.TextExpression('rit.')
     rit.placement = 'above'
     sheet.insert(step, rit)

@@ -19,6 +19,7 @@ import numpy as np
 from emotion_musicvae.files import repeats
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
+from emotion_musicvae.support import messages
 
 _STEPS = {'C': 0, 'D': 2, 'E': 4, 'F': 5, 'G': 7, 'A': 9, 'B': 11}
 _UNITS = {
@@ -178,7 +179,8 @@ def document_score(
     name,
     tuple(
       scores.Part(
-        f'part {n + 1}' + (f' {title[:40]!r}' if title else ''),
+        messages.say('part {number}', number=n + 1)
+        + (f' {title[:40]!r}' if title else ''),
         title,
         np.array(sorted(notes[n]), np.float64).reshape(-1, 4),
         reader.is_drum,

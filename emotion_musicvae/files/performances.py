@@ -25,6 +25,7 @@ from emotion_musicvae.files import encodings
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
+from emotion_musicvae.support import messages
 
 if TYPE_CHECKING:
   import note_seq
@@ -358,13 +359,13 @@ def _part(
   """A part; `program` is None for drums."""
   import pretty_midi  # pylint: disable=g-import-not-at-top
 
-  kind = 'drums'
+  kind = messages.say('drums')
   if program is not None:
     kind = pretty_midi.program_to_instrument_name(min(max(program, 0), 127))
   quoted = f' {name[:40]!r}' if name else ''
   rows = sorted((onset, max(end - onset, 0.0), p, 1) for onset, end, p in notes)
   return scores.Part(
-    f'track {number}{quoted} ({kind})',
+    messages.say('track {number}', number=number) + f'{quoted} ({kind})',
     name,
     np.array(rows, np.float64).reshape(-1, 4),
     program is None,

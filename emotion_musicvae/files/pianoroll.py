@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import melody
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -158,7 +159,11 @@ def melody_figure(
   """
   if look not in LOOKS:
     known = ', '.join(LOOKS)
-    raise UserError('look', f'there is no {look!r}', f'there are {known}')
+    raise UserError(
+      'look',
+      messages.say('there is no {look!r}', look=look),
+      messages.say('there are {known}', known=known),
+    )
   colours = LOOKS[look]
   width = 14 * max(arrangement.num_steps(sequence) / melody.NUM_STEPS, 1)
   image = figure.Figure(figsize=(width, 6), layout='constrained')

@@ -12,6 +12,7 @@ from typing import Any
 
 from emotion_musicvae.music import metres
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
@@ -90,20 +91,27 @@ class Playing:
     if self.accompaniment not in ACCOMPANIMENTS:
       raise UserError(
         'accompaniment',
-        f'expected one of {", ".join(ACCOMPANIMENTS)}, '
-        f'got {self.accompaniment!r}',
+        messages.say(
+          'expected one of {known}, got {value!r}',
+          known=', '.join(ACCOMPANIMENTS),
+          value=self.accompaniment,
+        ),
       )
     if self.style:
       check_style(self.style, 'style')
       if self.accompaniment == 'none':
-        raise UserError('style', 'goes with an accompaniment, chords or full')
+        raise UserError(
+          'style', messages.say('goes with an accompaniment, chords or full')
+        )
     ranges.HUMANIZE.check('humanize', self.humanize)
     ranges.ROOM.check('room', self.room)
     if self.soundfont:
       _check_soundfont(self.soundfont)
     if self.ritardando and self.loop:
       raise UserError(
-        'ritardando', 'what slows down is no loop', 'leave one out'
+        'ritardando',
+        messages.say('what slows down is no loop'),
+        messages.say('leave one out'),
       )
 
 
@@ -117,11 +125,18 @@ def _check_soundfont(path: str) -> None:
       head = f.read(12)
   except OSError as e:
     raise UserError(
-      'soundfont', f'{path!r} cannot be read ({e.strerror})'
+      'soundfont',
+      messages.say(
+        '{path!r} cannot be read ({reason})',
+        path=path,
+        reason=messages.reason(e),
+      ),
     ) from None
   if (head[:4], head[8:]) != (b'RIFF', b'sfbk'):
     raise UserError(
-      'soundfont', f'{path!r} is no SoundFont', 'name an .sf2 or .sf3 file'
+      'soundfont',
+      messages.say('{path!r} is no SoundFont', path=path),
+      messages.say('name an .sf2 or .sf3 file'),
     )
 
 
@@ -158,7 +173,9 @@ def check_style(name: str, where: str) -> None:
   if name in known:
     return
   near = difflib.get_close_matches(name, known, n=1)
-  hint = f'; did you mean {near[0]}?' if near else ''
+  hint = messages.say('; did you mean {name}?', name=near[0]) if near else ''
   raise UserError(
-    where, f'there is no style {name!r}{hint}', f'there are {", ".join(known)}'
+    where,
+    messages.say('there is no style {name!r}{hint}', name=name, hint=hint),
+    messages.say('there are {known}', known=', '.join(known)),
   )

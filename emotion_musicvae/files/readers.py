@@ -13,6 +13,7 @@ import zipfile
 from emotion_musicvae.files import lines
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 MAX_FILE_BYTES = 2**20  # of one song, some 100,000 notes of MIDI
@@ -85,7 +86,10 @@ def read_scores(path: str) -> Iterator[scores.Score | tunes.Refusal]:
     found_in = FORMATS[_ending(path)]
   except KeyError:
     raise UserError(
-      repr(path), f'expected a file ending in {", ".join(FORMATS)}'
+      repr(path),
+      messages.say(
+        'expected a file ending in {known}', known=', '.join(FORMATS)
+      ),
     ) from None
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')
@@ -97,8 +101,8 @@ def read_scores(path: str) -> Iterator[scores.Score | tunes.Refusal]:
     except ModuleNotFoundError as e:
       raise UserError(
         repr(path),
-        f'reading it takes {e.name}',
-        f'type: pip install {e.name}',
+        messages.say('reading it takes {name}', name=e.name),
+        messages.say('type: pip install {name}', name=e.name),
       ) from None
     except UserError:
       raise
@@ -123,29 +127,53 @@ def check_file(path: str, argument: str = 'song') -> None:
     UserError: no such file, a folder, empty, too large, or of another kind.
   """
   if os.path.isdir(path):
-    raise UserError(argument, f'{path!r} is a folder', 'name one file')
+    raise UserError(
+      argument,
+      messages.say('{path!r} is a folder', path=path),
+      messages.say('name one file'),
+    )
   if os.path.exists(path) and not os.path.isfile(path):
     # A pipe would be waited for.
-    raise UserError(argument, f'{path!r} is no file')
+    raise UserError(argument, messages.say('{path!r} is no file', path=path))
   if not is_readable(path):
     raise UserError(
-      argument, f'{path!r}: expected a file ending in {", ".join(FORMATS)}'
+      argument,
+      messages.say(
+        '{path!r}: expected a file ending in {known}',
+        path=path,
+        known=', '.join(FORMATS),
+      ),
     )
   try:
     with open(path, 'rb') as f:
       size = f.seek(0, os.SEEK_END)
   except OSError as e:
     raise UserError(
-      argument, f'{path!r} cannot be read ({e.strerror})'
+      argument,
+      messages.say(
+        '{path!r} cannot be read ({reason})',
+        path=path,
+        reason=messages.reason(e),
+      ),
     ) from None
   if not size:
-    raise UserError(argument, f'{path!r} is empty', 'name a file with a melody')
+    raise UserError(
+      argument,
+      messages.say('{path!r} is empty', path=path),
+      messages.say('name a file with a melody'),
+    )
   if size > MAX_FILE_BYTES:
     raise UserError(
       argument,
-      f'{path!r} has {size / 2**20:.1f} MiB, where a melody takes kilobytes',
-      'cut out the part with the melody, '
-      f'{MAX_FILE_BYTES // 2**20} MiB at most',
+      messages.say(
+        '{path!r} has {value:.1f} MiB, where a melody takes kilobytes',
+        path=path,
+        value=size / 2**20,
+      ),
+      messages.say(
+        'cut out the part with the melody, {value} MiB at most',
+        value=MAX_FILE_BYTES // 2**20,
+      ),
     )
 
 
@@ -165,9 +193,8 @@ def _too_large(path: str, name: str) -> tunes.Refusal | None:
     limit = _MAX_UNPACKED
   if size <= limit:
     return None
-  return tunes.Refusal(
-    name, tunes.TOO_LARGE, f'more than {limit / 2**20:g} MiB'
-  )
+  detail = messages.say('more than {count:g} MiB', count=limit / 2**20)
+  return tunes.Refusal(name, tunes.TOO_LARGE, detail)
 
 
 def _is_packed(path: str) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.music import melody
+from emotion_musicvae.support import messages
 
 Notes = npt.NDArray[np.float64]
 
@@ -45,7 +46,9 @@ class Bar(NamedTuple):
   @property
   def metre_text(self) -> str:
     """As `4/4`."""
-    return f'{self.metre[0]}/{self.metre[1]}' if self.metre else 'no metre'
+    if not self.metre:
+      return messages.say('no metre')
+    return f'{self.metre[0]}/{self.metre[1]}'
 
   @property
   def is_quadruple(self) -> bool:

@@ -23,6 +23,7 @@ from emotion_musicvae.files import readers
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,12 +49,31 @@ _BESIDE = re.compile(
   re.IGNORECASE,
 )
 _REMEDIES = {
-  tunes.UNREADABLE: 'export it anew as a standard MIDI file',
-  tunes.NO_NOTES: 'name a file with a melody in that range',
-  tunes.DRUMS_ONLY: 'name a file with a melody',
-  tunes.NOT_QUADRUPLE: 'the model plays 4/4 only, so name a melody in 4/4',
-  tunes.TOO_LARGE: 'cut out the part with the melody',
-  tunes.TOO_LONG: 'cut out the part with the melody',
+  tunes.UNREADABLE: messages.mark('export it anew as a standard MIDI file'),
+  tunes.NO_NOTES: messages.mark('name a file with a melody in that range'),
+  tunes.DRUMS_ONLY: messages.mark('name a file with a melody'),
+  tunes.NOT_QUADRUPLE: messages.mark(
+    'the model plays 4/4 only, so name a melody in 4/4'
+  ),
+  tunes.TOO_LARGE: messages.mark('cut out the part with the melody'),
+  tunes.TOO_LONG: messages.mark('cut out the part with the melody'),
+}
+
+# What is written and not played, by its name in `scores.Part`.
+_UNPLAYED = {
+  'grace note': (
+    messages.mark('{n} grace note'),
+    messages.mark('{n} grace notes'),
+  ),
+  'cue note': (messages.mark('{n} cue note'), messages.mark('{n} cue notes')),
+  'D.C. jump': (
+    messages.mark('{n} D.C. jump'),
+    messages.mark('{n} D.C. jumps'),
+  ),
+  'D.S. jump': (
+    messages.mark('{n} D.S. jump'),
+    messages.mark('{n} D.S. jumps'),
+  ),
 }
 
 
@@ -109,15 +129,22 @@ class Song:
     if step is None:
       raise UserError(
         'start_bar',
-        f'{self.name!r} has bars {self.first_bar} to {self.last_bar}, '
-        f'got {bar}',
+        messages.say(
+          '{name!r} has bars {first_bar} to {last_bar}, got {value}',
+          name=self.name,
+          first_bar=self.first_bar,
+          last_bar=self.last_bar,
+          value=bar,
+        ),
       )
     tokens = self.tokens[step:]
     if not (tokens >= melody.FIRST_ONSET).any():
       raise UserError(
         'start_bar',
-        f'{self.name!r} has no note from bar {bar} on',
-        'name an earlier bar',
+        messages.say(
+          '{name!r} has no note from bar {bar} on', name=self.name, bar=bar
+        ),
+        messages.say('name an earlier bar'),
       )
     missing = -len(tokens) % _STEPS  # where it begins amid two bars of 2/4
     if missing:
@@ -243,7 +270,7 @@ def load_song(
     subject = repr(path)
     found = list(readers.read_scores(path))
   else:
-    name, subject = source.id or 'melody', 'the NoteSequence'
+    name, subject = source.id or 'melody', messages.say('the NoteSequence')
     found = [performances.sequence_score(name, source)]
   refusals: list[tunes.Refusal] = []
   for score in found:
@@ -266,21 +293,53 @@ def load_song(
   hidden = chosen.num_notes - apart - len(chosen.line)
   left_out = [
     *others[:_TRACKS_NAMED],
-    *_counted(len(others) - _TRACKS_NAMED, 'further track'),
-    *_counted(hidden, 'note', ' starting with or under another'),
-    *_counted(chosen.elsewhere, 'note', ' in another staff'),
-    *_counted(chosen.outside, 'note', ' outside MIDI 21 to 108'),
-    *(f for n, c in chosen.unplayed.items() for f in _counted(c, n)),
+    *_counted(
+      len(others) - _TRACKS_NAMED,
+      messages.mark('{n} further track'),
+      messages.mark('{n} further tracks'),
+    ),
+    *_counted(
+      hidden,
+      messages.mark('{n} note starting with or under another'),
+      messages.mark('{n} notes starting with or under another'),
+    ),
+    *_counted(
+      chosen.elsewhere,
+      messages.mark('{n} note in another staff'),
+      messages.mark('{n} notes in another staff'),
+    ),
+    *_counted(
+      chosen.outside,
+      messages.mark('{n} note outside MIDI 21 to 108'),
+      messages.mark('{n} notes outside MIDI 21 to 108'),
+    ),
+    *(
+      f for k, n in chosen.unplayed.items() for f in _counted(n, *_UNPLAYED[k])
+    ),
     *_other_bars(sections, section),
-    *_counted(len(found) - 1, 'further piece'),
+    *_counted(
+      len(found) - 1,
+      messages.mark('{n} further piece'),
+      messages.mark('{n} further pieces'),
+    ),
   ]
-  report = (
-    f'{name}: took {chosen.title}, bars {song.first_bar} to {song.last_bar}'
-    + (', with their repeats' if score.is_repeated else '')
-    + (f' ({silent} of them without a note)' if silent else '')
-    + (f', {song.qpm:g} quarter notes a minute' if song.qpm else '')
-    + (f'; as likely: {", ".join(as_likely)}' if as_likely else '')
-    + f'; left out: {", ".join(left_out) or "nothing"}.'
+  report = messages.say(
+    '{name}: took {title}, bars {first} to {last}',
+    name=name,
+    title=chosen.title,
+    first=song.first_bar,
+    last=song.last_bar,
+  )
+  if score.is_repeated:
+    report += messages.say(', with their repeats')
+  if silent:
+    report += messages.say(' ({n} of them without a note)', n=silent)
+  if song.qpm:
+    report += messages.say(', {qpm:g} quarter notes a minute', qpm=song.qpm)
+  if as_likely:
+    report += messages.say('; as likely: {names}', names=', '.join(as_likely))
+  report += messages.say(
+    '; left out: {names}.', names=', '.join(left_out) or messages.say('nothing')
   )
   return dataclasses.replace(song, report=report).starting(start_bar)
 
@@ -300,8 +359,13 @@ def _other_bars(
     bar.metre_text for s in sections if s is not taken for bar in s.bars
   )
   for metre, bars in metres.items():
-    (text,) = _counted(bars, 'bar')
-    yield f'{text} in {metre}' if metre[0].isdigit() else f'{text} of {metre}'
+    if metre[0].isdigit():
+      one = messages.mark('{n} bar in {metre}')
+      more = messages.mark('{n} bars in {metre}')
+    else:
+      one = messages.mark('{n} bar of {metre}')
+      more = messages.mark('{n} bars of {metre}')
+    yield messages.say(one if bars == 1 else more, n=bars, metre=metre)
 
 
 def _track(
@@ -369,9 +433,10 @@ def _song(
   )
 
 
-def _counted(number: int, noun: str, more: str = '') -> list[str]:
-  """A list of one phrase, as `2 notes`, or of none where there are none."""
-  return [f'{number} {noun}{"s" * (number > 1)}{more}'] * (number > 0)
+def _counted(number: int, one: str, more: str) -> list[str]:
+  """A list of one of two phrases, or of none where there is nothing."""
+  said = messages.say(one if number == 1 else more, n=number)
+  return [said] * (number > 0)
 
 
 def _refused(
@@ -380,8 +445,8 @@ def _refused(
   """Why none of the pieces of a file has a melody, and what would do."""
   refusal = refusals[0] if refusals else tunes.Refusal('', tunes.NO_NOTES)
   detail = f' ({refusal.detail[:80]})' if refusal.detail else ''
-  problem = f'{subject}: {refusal.reason}{detail}'
-  return UserError(argument, problem, _REMEDIES[refusal.reason])
+  problem = f'{subject}: {messages.say(refusal.reason)}{detail}'
+  return UserError(argument, problem, messages.say(_REMEDIES[refusal.reason]))
 
 
 def _chosen(
@@ -392,13 +457,21 @@ def _chosen(
     if not 1 <= number <= len(tracks):
       raise UserError(
         'track',
-        f'{argument}: {subject} has tracks 1 to {len(tracks)}, got {number}',
+        messages.say(
+          '{argument}: {subject} has tracks 1 to {count}, got {value}',
+          argument=argument,
+          subject=subject,
+          count=len(tracks),
+          value=number,
+        ),
       )
     if not len(tracks[number - 1].line):
       raise UserError(
         'track',
-        f'{tracks[number - 1].title} has no note in 4/4 to take',
-        'name another',
+        messages.say(
+          '{title} has no note in 4/4 to take', title=tracks[number - 1].title
+        ),
+        messages.say('name another'),
       )
     return tracks[number - 1], []
   able = [t for t in tracks if len(t.line)]

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.music import melody
+from emotion_musicvae.support import messages
 
 if TYPE_CHECKING:
   from emotion_musicvae.files import scores
@@ -15,12 +16,12 @@ MAX_BARS = 4096  # over two hours; a damaged file may claim weeks
 MAX_NOTES = 50_000  # ten seconds of reading
 
 # Why a piece gives no tune.
-UNREADABLE = 'cannot be read'
-TOO_LARGE = 'too large'
-TOO_LONG = 'too long'
-NO_NOTES = 'without notes from MIDI 21 to 108'
-DRUMS_ONLY = 'drums only'
-NOT_QUADRUPLE = 'not in 4/4'
+UNREADABLE = messages.mark('cannot be read')
+TOO_LARGE = messages.mark('too large')
+TOO_LONG = messages.mark('too long')
+NO_NOTES = messages.mark('without notes from MIDI 21 to 108')
+DRUMS_ONLY = messages.mark('drums only')
+NOT_QUADRUPLE = messages.mark('not in 4/4')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +82,11 @@ def too_long(name: str, notes: int, quarters: float) -> Refusal | None:
     quarters: its length in quarter notes.
   """
   if notes > MAX_NOTES:
-    return Refusal(name, TOO_LONG, f'more than {MAX_NOTES:,} notes')
+    detail = messages.say('more than {count:,} notes', count=MAX_NOTES)
+    return Refusal(name, TOO_LONG, detail)
   if not quarters <= melody.BEATS_PER_BAR * MAX_BARS:
-    return Refusal(name, TOO_LONG, f'more than {MAX_BARS:,} bars')
+    detail = messages.say('more than {count:,} bars', count=MAX_BARS)
+    return Refusal(name, TOO_LONG, detail)
   return None
 
 

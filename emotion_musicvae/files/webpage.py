@@ -56,8 +56,8 @@ def page(
     files: for each of them, mapping of extension (`mid`, `mp3`, `musicxml`)
       to content, bytes: what the page plays and offers to download. `mp3` is
       among them.
-    record: mapping of the request, of which seed, temperature and intensity
-      are shown.
+    record: mapping of the request, of which seed, temperature, intensity and
+      what was recognized in a text are shown.
     stem: what the names of the downloads begin with.
 
   Returns:
@@ -78,6 +78,8 @@ def page(
       for name, korean in _REQUEST.items()
       if name in record
     ],
+    described=record.get('described', ()),
+    sections=[s['text'] for s in record.get('sections', ())],
     melodies=[
       _card(melody, contents, f'{stem}-{i:03d}')
       for i, (melody, contents) in enumerate(zip(melodies, files))
@@ -104,7 +106,8 @@ def _card(
   sequence = melody.note_sequence
   program = next((n.program for n in sequence.notes if not n.instrument), 0)
   instrument = pretty_midi.program_to_instrument_name(program)
-  qpm = f'{sequence.tempos[0].qpm:g}'
+  # Of an arc, that of each section.
+  qpm = ' → '.join(f'{s.qpm:g}' for s in arrangement.sections(sequence))
   facts = [(f'♩ = {qpm}', f'♩ = {qpm}'), (instrument, instrument)]
   key = arrangement.key(sequence)
   if key:

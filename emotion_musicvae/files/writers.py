@@ -19,6 +19,7 @@ from typing import Protocol
 from typing import TYPE_CHECKING
 
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,16 +96,28 @@ def check_formats(
   """
   known = ', '.join(able)
   if not formats:
-    raise UserError(argument, f'name at least one of {known}')
+    raise UserError(
+      argument, messages.say('name at least one of {known}', known=known)
+    )
   for name in formats:
     if name not in able:
-      raise UserError(argument, f'there is no {name!r}', f'there are {known}')
+      raise UserError(
+        argument,
+        messages.say('there is no {name!r}', name=name),
+        messages.say('there are {known}', known=known),
+      )
     for package in FORMATS[name]:
       if importlib.util.find_spec(package) is None:
         raise UserError(
           argument,
-          f'{name} takes {package.replace("_", "-")}, which is not installed',
-          f'type: pip install {_INSTALL[package]}',
+          messages.say(
+            '{name} takes {package}, which is not installed',
+            name=name,
+            package=package.replace('_', '-'),
+          ),
+          messages.say(
+            'type: pip install {install}', install=_INSTALL[package]
+          ),
         )
 
 
@@ -271,8 +284,12 @@ def _writing(
   except OSError as e:
     raise UserError(
       'output_dir',
-      f'could not write to {output_dir!r} ({e.strerror})',
-      'nothing was kept',
+      messages.say(
+        'could not write to {path!r} ({reason})',
+        path=output_dir,
+        reason=messages.reason(e),
+      ),
+      messages.say('nothing was kept'),
     ) from None
 
 

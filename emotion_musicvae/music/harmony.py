@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.music import melody
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.lazy import deferred
 
 # What note_seq needs in notebooks, for sound files and to infer melodies.
@@ -75,13 +76,20 @@ def bars(progression: str) -> list[tuple[str, ...]]:
   for bar in result:
     if not 1 <= len(bar) <= 2:
       raise ValueError(
-        f'chords: a bar takes one or two chords, got {" ".join(bar)!r} in '
-        f'{progression!r}'
+        messages.say(
+          'chords: a bar takes one or two chords, got {bar!r} in {chords!r}',
+          bar=' '.join(bar),
+          chords=progression,
+        )
       )
   if not result or melody.NUM_BARS % len(result):
     raise ValueError(
-      f'chords: expected 1, 2, 4, 8 or 16 bars, which fill 16 by repeating, '
-      f'got {len(result)} in {progression!r}'
+      messages.say(
+        'chords: expected 1, 2, 4, 8 or 16 bars, which fill 16 by repeating, '
+        'got {count} in {chords!r}',
+        count=len(result),
+        chords=progression,
+      )
     )
   return result * (melody.NUM_BARS // len(result))
 
@@ -239,8 +247,12 @@ def symbol_tones(
     pitches = chord_symbols_lib.chord_symbol_pitches(symbol)
   except chord_symbols_lib.ChordSymbolError:
     raise ValueError(
-      f'chords: {symbol!r} is not a chord symbol; write C, Am, F#dim, Bb7, '
-      f'Dm7b5 or {NO_CHORD}'
+      messages.say(
+        'chords: {symbol!r} is not a chord symbol; write C, Am, F#dim, Bb7, '
+        'Dm7b5 or {none}',
+        symbol=symbol,
+        none=NO_CHORD,
+      )
     ) from None
   result = np.zeros(12, np.float32)
   for pitch in pitches:

@@ -11,6 +11,7 @@ import tarfile
 from typing import Any
 import zlib
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 # 704 MB of weights, three times that with an optimizer, and some room.
@@ -45,9 +46,11 @@ def unpack(path: str, names: re.Pattern[str], folder: str) -> None:
         total += member.size
         problem = _unsafe(member)
         if total > _MAX_UNPACKED_BYTES:
-          problem = 'it unpacks to more than 4 GiB'
+          problem = messages.say('it unpacks to more than 4 GiB')
         elif count >= _MAX_MEMBERS:
-          problem = f'it holds more than {_MAX_MEMBERS} members'
+          problem = messages.say(
+            'it holds more than {count} members', count=_MAX_MEMBERS
+          )
         if problem:
           raise _not_safe(path, problem)
         match = names.match(os.path.basename(member.name))
@@ -60,7 +63,8 @@ def unpack(path: str, names: re.Pattern[str], folder: str) -> None:
           shutil.copyfileobj(source, sink)
   except FileExistsError:
     raise UserError(
-      'checkpoint_file', f'{path!r} holds more than one checkpoint'
+      'checkpoint_file',
+      messages.say('{path!r} holds more than one checkpoint', path=path),
     ) from None
   except (OSError, EOFError, tarfile.TarError, ValueError, zlib.error) as e:
     if isinstance(e, UserError):
@@ -72,7 +76,8 @@ def unpack(path: str, names: re.Pattern[str], folder: str) -> None:
         'set TMPDIR or `cache_dir` to a folder with room',
       ) from None
     raise UserError(
-      'checkpoint_file', f'{path!r} does not unpack ({e})'
+      'checkpoint_file',
+      messages.say('{path!r} does not unpack ({error})', path=path, error=e),
     ) from None
 
 
@@ -84,7 +89,8 @@ def _opened(path: str) -> Iterator[tarfile.TarFile]:
     UserError: it is none.
   """
   problem = UserError(
-    'checkpoint_file', f'{path!r} is neither a tar nor a checkpoint'
+    'checkpoint_file',
+    messages.say('{path!r} is neither a tar nor a checkpoint', path=path),
   )
   # A device would be read without end.
   if not os.path.isfile(path):
@@ -93,7 +99,10 @@ def _opened(path: str) -> Iterator[tarfile.TarFile]:
     file = open(path, 'rb')
   except OSError as e:
     raise UserError(
-      'checkpoint_file', f'cannot read {path!r} ({e.strerror})'
+      'checkpoint_file',
+      messages.say(
+        'cannot read {path!r} ({reason})', path=path, reason=messages.reason(e)
+      ),
     ) from None
   with file:
     stream: Any = file
@@ -125,13 +134,18 @@ class _Sips:
   def read(self, size: int) -> bytes:
     """Reads at most `size` bytes."""
     if not 0 <= size <= self._MAX_BYTES:
-      raise _not_safe(self._path, 'a name in it is megabytes long')
+      raise _not_safe(
+        self._path, messages.say('a name in it is megabytes long')
+      )
     return self._read(size)
 
 
 def _not_safe(path: str, problem: str) -> UserError:
   return UserError(
-    'checkpoint_file', f'{path!r} is not safe to unpack: {problem}'
+    'checkpoint_file',
+    messages.say(
+      '{path!r} is not safe to unpack: {problem}', path=path, problem=problem
+    ),
   )
 
 
@@ -139,7 +153,9 @@ def _unsafe(member: tarfile.TarInfo) -> str | None:
   """What is wrong with a member of a tar, or None."""
   parts = member.name.replace('\\', '/').split('/')
   if '..' in parts or member.name.startswith('/'):
-    return f'{member.name!r} reaches outside'
+    return messages.say('{name!r} reaches outside', name=member.name)
   if not (member.isreg() or member.isdir()) or member.issparse():
-    return f'{member.name!r} is neither a file nor a folder'
+    return messages.say(
+      '{name!r} is neither a file nor a folder', name=member.name
+    )
   return None

@@ -23,6 +23,7 @@ from emotion_musicvae.musicvae import downloads
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 _OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1', '/Trained')
@@ -79,7 +80,11 @@ def hold_dir(folder: str, argument: str) -> Iterator[None]:
   """
 
   def taken() -> None:
-    _log.warning('Another process is at work in %s; waiting for it.', folder)
+    _log.warning(
+      messages.say(
+        'Another process is at work in {path}; waiting for it.', path=folder
+      )
+    )
 
   atomic.make_dir(folder, argument)
   with atomic.lock_dir(folder, taken):
@@ -109,12 +114,17 @@ def located(
     UserError: both are given, none is needed, or nothing readable is there.
   """
   if checkpoint_file and run_dir:
-    raise UserError('checkpoint_file', 'give one of them, this or `run_dir`')
+    raise UserError(
+      'checkpoint_file', messages.say('give one of them, this or `run_dir`')
+    )
   with tempfile.TemporaryDirectory() as folder:
     if run_dir:
       prefix = latest(run_dir) or _in_folder(run_dir)
       if not prefix:
-        raise UserError('run_dir', f'no checkpoint in {run_dir!r} or its train')
+        raise UserError(
+          'run_dir',
+          messages.say('no checkpoint in {path!r} or its train', path=run_dir),
+        )
     elif checkpoint_file:
       prefix = _locate_file(os.path.expanduser(checkpoint_file), folder)
     else:
@@ -150,9 +160,15 @@ def _published(config: str, progress: Callable[..., Any] | None) -> str:
       os.remove(path)
       raise UserError(
         'checkpoint_file',
-        f'what {url} sent was removed, as {e.problem}',
-        'try again, or fetch it by other means and name it with '
-        '`checkpoint_file`',
+        messages.say(
+          'what {url} sent was removed, as {problem}',
+          url=url,
+          problem=e.problem,
+        ),
+        messages.say(
+          'try again, or fetch it by other means and name it with '
+          '`checkpoint_file`'
+        ),
       ) from None
     finally:
       shutil.rmtree(content, ignore_errors=True)
@@ -165,15 +181,18 @@ def _locate_file(path: str, folder: str) -> str:
   if os.path.isdir(path):
     prefix = tf.train.latest_checkpoint(path) or _in_folder(path)
     if not prefix:
-      raise UserError('checkpoint_file', f'no checkpoint in folder {path!r}')
+      raise UserError(
+        'checkpoint_file',
+        messages.say('no checkpoint in folder {path!r}', path=path),
+      )
     return prefix
   if os.path.exists(path + '.index'):
     return path
   if not os.path.exists(path):
     raise UserError(
       'checkpoint_file',
-      f'{path!r} does not exist',
-      'name a .tar, a .ckpt prefix or one of its files',
+      messages.say('{path!r} does not exist', path=path),
+      messages.say('name a .tar, a .ckpt prefix or one of its files'),
     )
   match = _CHECKPOINT_FILE.match(path)
   if match:
@@ -195,7 +214,10 @@ def _unpack(path: str, folder: str) -> str:
   archives.unpack(path, _CHECKPOINT_FILE, folder)
   prefix = _in_folder(folder)
   if not prefix:
-    raise UserError('checkpoint_file', f'no checkpoint inside {path!r}')
+    raise UserError(
+      'checkpoint_file',
+      messages.say('no checkpoint inside {path!r}', path=path),
+    )
   return prefix
 
 
@@ -232,10 +254,17 @@ def load_model(
         for name in configuration.config_names()
         if not _mismatch(shapes, _hparams(name))
       ]
-      hint = f'`config={fits[0]}` fits it' if fits else ''
+      hint = (
+        messages.say('`config={name}` fits it', name=fits[0]) if fits else ''
+      )
       raise UserError(
         'checkpoint_file',
-        f'{prefix!r} is not a checkpoint of {config}: {problem}',
+        messages.say(
+          '{prefix!r} is not a checkpoint of {config}: {problem}',
+          prefix=prefix,
+          config=config,
+          problem=problem,
+        ),
         hint,
       )
     weights = load_weights(prefix)
@@ -244,11 +273,20 @@ def load_model(
       raise
     raise UserError(
       'checkpoint_file',
-      f'cannot read the checkpoint {prefix!r} ({_first_line(e)})',
+      messages.say(
+        'cannot read the checkpoint {prefix!r} ({value})',
+        prefix=prefix,
+        value=_first_line(e),
+      ),
     ) from None
   for name in sorted(weights):
     if not np.isfinite(weights[name]).all():
-      raise UserError('checkpoint_file', f'{name} in {prefix!r} is not finite')
+      raise UserError(
+        'checkpoint_file',
+        messages.say(
+          '{name} in {prefix!r} is not finite', name=name, prefix=prefix
+        ),
+      )
   return weights
 
 
@@ -267,9 +305,14 @@ def _mismatch(
   expected = hierdec.variable_shapes(h.z_size, h.enc_rnn_size, h.dec_rnn_size)
   for name, shape in sorted(expected.items()):
     if name not in shapes:
-      return f'{name} is missing'
+      return messages.say('{name} is missing', name=name)
     if shapes[name] != shape:
-      return f'{name} has shape {shapes[name]}, expected {shape}'
+      return messages.say(
+        '{name} has shape {found}, expected {shape}',
+        name=name,
+        found=shapes[name],
+        shape=shape,
+      )
   return None
 
 
@@ -380,7 +423,10 @@ def write(
     for name in tf.io.gfile.glob(prefix + '.*'):
       tf.io.gfile.remove(name)
     raise UserError(
-      repr(directory), f'could not write a checkpoint ({_first_line(e)})'
+      repr(directory),
+      messages.say(
+        'could not write a checkpoint ({value})', value=_first_line(e)
+      ),
     ) from None
   state = tf.train.get_checkpoint_state(directory)
   paths = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 # Seconds to wait for a connection, and for more of the file.
@@ -53,7 +54,10 @@ def fetch(
     raise _unavailable(url, problem)
   except OSError as e:
     raise UserError(
-      'cache_dir', f'cannot write {path!r} ({e.strerror})'
+      'cache_dir',
+      messages.say(
+        'cannot write {path!r} ({reason})', path=path, reason=messages.reason(e)
+      ),
     ) from None
 
 
@@ -64,8 +68,8 @@ class _BrokenOff(Exception):
 def _unavailable(url: str, problem: Exception | str) -> UserError:
   return UserError(
     'checkpoint_file',
-    f'cannot download {url} ({problem})',
-    'fetch it by other means and name it with `checkpoint_file`',
+    messages.say('cannot download {url} ({problem})', url=url, problem=problem),
+    messages.say('fetch it by other means and name it with `checkpoint_file`'),
   )
 
 
@@ -89,15 +93,18 @@ def _resume(url: str, path: str, progress: Callable[..., Any] | None) -> None:
     kind = response.headers.get('Content-Type', 'nothing')
     if status == 416:  # There is no such range: start afresh.
       os.remove(part)
-      raise _BrokenOff('the file has changed')
+      raise _BrokenOff(messages.say('the file has changed'))
     if status >= 500:
-      raise _BrokenOff(f'status {status}')
+      raise _BrokenOff(messages.say('status {status}', status=status))
     if status not in (200, 206) or kind.startswith('text/'):
-      raise _unavailable(url, f'status {status} and {kind}')
+      raise _unavailable(
+        url,
+        messages.say('status {status} and {kind}', status=status, kind=kind),
+      )
     begin = response.headers.get('Content-Range', '').partition('-')[0]
     if status == 206 and begin != f'bytes {have}':
       os.remove(part)
-      raise _BrokenOff('another part than was asked for')
+      raise _BrokenOff(messages.say('another part than was asked for'))
     if status == 200:
       have = 0
     missing = int(response.headers.get('Content-Length', 0))
@@ -106,9 +113,14 @@ def _resume(url: str, path: str, progress: Callable[..., Any] | None) -> None:
     if needed > free:
       raise UserError(
         'cache_dir',
-        f'{path!r} takes {needed / 1000000.0:.0f} MB more, unpacked, and '
-        f'{free / 1000000.0:.0f} MB are free',
-        'name a folder with room',
+        messages.say(
+          '{path!r} takes {needed:.0f} MB more, unpacked, and {free:.0f} MB '
+          'are free',
+          path=path,
+          needed=needed / 1e6,
+          free=free / 1e6,
+        ),
+        messages.say('name a folder with room'),
       )
     try:
       _receive(response, part, have, missing, progress)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.support import messages
 
 
 class Encoder:
@@ -72,7 +73,11 @@ def encode(
   firsts = range(0, len(padded), batch_size)
   parts = [
     run(tf.constant(padded[i : i + batch_size], tf.int32))
-    for i in (progress(firsts, 'encoding real tunes') if progress else firsts)
+    for i in (
+      progress(firsts, messages.say('encoding real tunes'))
+      if progress
+      else firsts
+    )
   ]
   mean, deviation = (
     np.concatenate([part[k].numpy() for part in parts])[: len(tokens)]

@@ -13,6 +13,7 @@ from typing import Any
 from typing import TypeAlias
 import warnings
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 from emotion_musicvae.support.lazy import deferred
 
@@ -30,8 +31,8 @@ except ModuleNotFoundError as e:
     raise
   raise UserError(
     '',
-    'magenta is not installed',
-    'type: pip install --no-deps magenta==2.1.4',
+    messages.say('magenta is not installed'),
+    messages.say('type: pip install --no-deps magenta==2.1.4'),
   ) from None
 
 import numpy as np

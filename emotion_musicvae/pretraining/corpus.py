@@ -18,6 +18,7 @@ from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import augmentation
+from emotion_musicvae.support import messages
 from emotion_musicvae.support import parallel
 from emotion_musicvae.support.errors import UserError
 
@@ -26,7 +27,9 @@ FOLK_COLLECTIONS = ('airdsAirs', 'oneills1850', 'ryansMammoth', 'miscFolk')
 # them at least; a succession that more tunes than these share is a commonplace
 # and tells nothing.
 _RUN, _SHARED_RUNS, _COMMONPLACE = 8, 0.2, 100
-_NOT_ON_GRID = 'off the grid of sixteenths or outside onsets_per_bar'
+_NOT_ON_GRID = messages.mark(
+  'off the grid of sixteenths or outside onsets_per_bar'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +91,9 @@ def folk_files():
     import music21  # pylint: disable=g-import-not-at-top
   except ModuleNotFoundError:
     raise UserError(
-      'dataset', 'the folk tunes come with music21', 'type: pip install music21'
+      'dataset',
+      messages.say('the folk tunes come with music21'),
+      messages.say('type: pip install music21'),
     ) from None
 
   root = os.path.join(os.path.dirname(music21.__file__), 'corpus')
@@ -107,14 +112,21 @@ def input_files(path):
     UserError: nothing is there that `readers.read` reads.
   """
   if not os.path.exists(path):
-    raise UserError('input_dir', f'{path!r} does not exist')
+    raise UserError(
+      'input_dir', messages.say('{path!r} does not exist', path=path)
+    )
   found = [path] if os.path.isfile(path) else []
   for folder, _, names in os.walk(path):
     found += [os.path.join(folder, name) for name in names]
   files = sorted(filter(readers.is_readable, found))
   if not files:
     raise UserError(
-      'input_dir', f'no file in {path!r} ends in {", ".join(readers.FORMATS)}'
+      'input_dir',
+      messages.say(
+        'no file in {path!r} ends in {known}',
+        path=path,
+        known=', '.join(readers.FORMATS),
+      ),
     )
   return files
 
@@ -267,14 +279,16 @@ def load(files, hparams, progress):
   if not len(held_out):
     raise UserError(
       'input_dir',
-      'no 16-bar melody among its pieces: '
-      + _why_none(tunes, refusals, hparams),
+      messages.say(
+        'no 16-bar melody among its pieces: {reasons}',
+        reasons=_why_none(tunes, refusals, hparams),
+      ),
     )
   if not len(train):
     raise UserError(
       'input_dir',
-      'all melodies are of one piece, or variants of one',
-      'add another, as evaluation holds one out',
+      messages.say('all melodies are of one piece, or variants of one'),
+      messages.say('add another, as evaluation holds one out'),
     )
   return train, held_out, tunes, refusals
 
@@ -372,13 +386,17 @@ def split_windows(tunes, hparams):
 def summary(tunes, refusals):
   """One line on what was read: how many pieces, and why others were not."""
   left_out = counted([refusal.reason for refusal in refusals])
-  read = f'{len({tune.name for tune in tunes})} pieces read'
-  return f'{read}; left out: {left_out}.' if left_out else f'{read}.'
+  count = len({tune.name for tune in tunes})
+  if not left_out:
+    return messages.say('{count} pieces read.', count=count)
+  return messages.say(
+    '{count} pieces read; left out: {left_out}.', count=count, left_out=left_out
+  )
 
 
 def _why_none(tunes, refusals, hparams):
   """Why pieces give no window."""
-  short = f'shorter than {hparams.min_bars} bars'
+  short = messages.say('shorter than {count} bars', count=hparams.min_bars)
   reasons = {refusal.name: refusal.reason for refusal in refusals}
   for tune in tunes:
     if tune.quarters >= 4 * hparams.min_bars:
@@ -391,4 +409,4 @@ def _why_none(tunes, refusals, hparams):
 def counted(reasons):
   """The reasons with how often each occurs, the commonest first."""
   counts = collections.Counter(reasons).most_common()
-  return ', '.join(f'{n} {reason}' for reason, n in counts)
+  return ', '.join(f'{n} {messages.say(reason)}' for reason, n in counts)

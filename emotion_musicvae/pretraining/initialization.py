@@ -16,6 +16,7 @@ import numpy as np
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import lstm
+from emotion_musicvae.support import messages
 
 NUM_CLOCKS = melody.NUM_BARS
 # The next clock starts when the one before it has come this far.
@@ -53,8 +54,12 @@ def latched(weights, seed):
     units = weights[scope + 'bias'].shape[0] // 4
     if units < 2 * NUM_CLOCKS:
       raise ValueError(
-        f'weights: expected at least {2 * NUM_CLOCKS} units in {scope}, got '
-        f'{units}'
+        messages.say(
+          'weights: expected at least {least} units in {scope}, got {units}',
+          least=2 * NUM_CLOCKS,
+          scope=scope,
+          units=units,
+        )
       )
   rng = np.random.default_rng(seed)
   weights = {name: value.copy() for name, value in weights.items()}

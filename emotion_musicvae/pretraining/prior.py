@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 FILE = 'prior.npz'
@@ -189,7 +190,7 @@ def load(path: str, fingerprint: str) -> Prior:
   """
   try:
     if os.path.getsize(path) > _MAX_BYTES:
-      raise UserError(path, 'too large for a prior')
+      raise UserError(path, messages.say('too large for a prior'))
     with np.load(path, allow_pickle=False) as arrays:
       facts = json.loads(str(arrays['facts']))
       prior = Prior(
@@ -205,16 +206,22 @@ def load(path: str, fingerprint: str) -> Prior:
       )
       sound = facts['version'] == _VERSION and _is_sound(prior)
   except OSError as e:
-    raise UserError(path, f'cannot be read ({e.strerror or e})') from None
+    raise UserError(
+      path, messages.say('cannot be read ({reason})', reason=messages.reason(e))
+    ) from None
   except UserError:
     raise
   except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
     sound = False
   if not sound:
-    raise UserError(path, 'damaged, or no prior', 'fit it again')
+    raise UserError(
+      path, messages.say('damaged, or no prior'), messages.say('fit it again')
+    )
   if prior.fingerprint != fingerprint:
     raise UserError(
-      path, 'the prior of another base model', 'fit one to this model'
+      path,
+      messages.say('the prior of another base model'),
+      messages.say('fit one to this model'),
     )
   return prior
 

@@ -22,6 +22,7 @@ from emotion_musicvae.pretraining import measurement
 from emotion_musicvae.pretraining import objective
 from emotion_musicvae.pretraining import whitening
 from emotion_musicvae.support import distribution
+from emotion_musicvae.support import messages
 
 _SUMMARY_EVERY = 20
 _WHITENED_ON = 2048  # melodies
@@ -280,8 +281,12 @@ def train(
         continue
       if not np.isfinite(scalars['loss']):
         raise FloatingPointError(
-          f'the loss is not finite at step {step}; the last good state is '
-          f'{checkpoints.latest(run_dir)}'
+          messages.say(
+            'the loss is not finite at step {step}; the last good state is '
+            '{path}',
+            step=step,
+            path=checkpoints.latest(run_dir),
+          )
         )
       if not chief:
         continue

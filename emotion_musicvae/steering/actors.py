@@ -10,6 +10,7 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.steering import networks
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 FINGERPRINT = 'fingerprint'
@@ -42,10 +43,18 @@ def find(config: str, fingerprint: str) -> networks.Actor:
   if actor is None or steps < num_steps:
     raise NoActorError(
       'checkpoint_file',
-      'no actor has been trained for this base model'
-      + (f' to the end ({steps} of {num_steps} steps)' if steps else ''),
-      'pass `train_actor=True` to train one, which takes up to an hour and is '
-      'done once',
+      messages.say(
+        'no actor has been trained for this base model to the end ({steps} of '
+        '{num_steps} steps)',
+        steps=steps,
+        num_steps=num_steps,
+      )
+      if steps
+      else messages.say('no actor has been trained for this base model'),
+      messages.say(
+        'pass `train_actor=True` to train one, which takes up to an hour and '
+        'is done once'
+      ),
     )
   return actor
 
@@ -62,10 +71,15 @@ def of_run(run_dir: str, fingerprint: str) -> networks.Actor:
   """
   prefix = checkpoints.latest(run_dir)
   if not prefix:
-    raise UserError('actor_dir', f'no checkpoint in {run_dir!r}/train')
+    raise UserError(
+      'actor_dir', messages.say('no checkpoint in {path!r}/train', path=run_dir)
+    )
   if fingerprint_of(prefix) != fingerprint:
     raise UserError(
-      'actor_dir', f'the actor in {run_dir!r} belongs to another base model'
+      'actor_dir',
+      messages.say(
+        'the actor in {path!r} belongs to another base model', path=run_dir
+      ),
     )
   return load(prefix)[0]
 
@@ -97,7 +111,7 @@ def fingerprint_of(prefix: str) -> str:
   """
   reader = tf.train.load_checkpoint(prefix)
   if not reader.has_tensor(FINGERPRINT):
-    raise UserError(prefix, 'no checkpoint of an actor')
+    raise UserError(prefix, messages.say('no checkpoint of an actor'))
   return reader.get_tensor(FINGERPRINT).decode()
 
 
@@ -123,7 +137,10 @@ def beyond_training(emotion: catalogue.Emotion) -> str | None:
   low, high = hparams.onsets_per_bar
   if low <= emotion.onsets_per_bar <= high:
     return None
-  return (
-    f'onsets_per_bar {emotion.onsets_per_bar:g} lies outside {low:g} to '
-    f'{high:g}, which the actor was trained to reach'
+  return messages.say(
+    'onsets_per_bar {value:g} lies outside {low:g} to {high:g}, which the '
+    'actor was trained to reach',
+    value=emotion.onsets_per_bar,
+    low=low,
+    high=high,
   )

@@ -40,6 +40,7 @@ from emotion_musicvae.steering import replay as replays
 from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 # Posteriors of the real tunes in a checkpoint: the fields of `sampling.Tunes`.
@@ -349,9 +350,13 @@ class ActorCriticLearner:
       if name not in arrays or arrays[name].shape != value.shape:
         raise UserError(
           'run_dir',
-          f'{prefix!r} was left by a learner of other settings ({name} '
-          'differs)',
-          'name another folder, or repeat its `hparams`',
+          messages.say(
+            '{prefix!r} was left by a learner of other settings ({name} '
+            'differs)',
+            prefix=prefix,
+            name=name,
+          ),
+          messages.say('name another folder, or repeat its `hparams`'),
         )
     for name, value in state.items():
       if isinstance(value, np.ndarray):

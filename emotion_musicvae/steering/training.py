@@ -21,6 +21,7 @@ from emotion_musicvae.steering import networks
 from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 SUMMARY_EVERY = 10  # steps
@@ -90,8 +91,10 @@ def train(
     if actors.fingerprint_of(prefix) != learner.fingerprint:
       raise UserError(
         'run_dir',
-        f'{run_dir!r} holds an actor of another base model',
-        'name another folder',
+        messages.say(
+          '{path!r} holds an actor of another base model', path=run_dir
+        ),
+        messages.say('name another folder'),
       )
     learner.restore(prefix)
   chief = distribution.is_chief(learner.strategy)
@@ -101,7 +104,10 @@ def train(
   steps = range(learner.step_number, num_steps)
   if progress:
     steps = progress(
-      steps, 'training', initial=learner.step_number, total=num_steps
+      steps,
+      messages.say('training'),
+      initial=learner.step_number,
+      total=num_steps,
     )
   with writer.as_default():
     for _ in steps:
@@ -110,8 +116,12 @@ def train(
       bad = [name for name, value in scalars.items() if not np.isfinite(value)]
       if bad:
         raise FloatingPointError(
-          f'{", ".join(bad)} not finite at step {step}; the last good state is '
-          f'{checkpoints.latest(run_dir)}'
+          messages.say(
+            '{names} not finite at step {step}; the last good state is {path}',
+            names=', '.join(bad),
+            step=step,
+            path=checkpoints.latest(run_dir),
+          )
         )
       if step % SUMMARY_EVERY == 0:
         for name, value in scalars.items():
@@ -152,10 +162,13 @@ def find_or_train(
       return actors.find(config, fingerprint)
     except actors.NoActorError:
       _logger.info(
-        'No actor for this checkpoint yet: training one for %d steps, kept in '
-        '%s. Interrupt it and it resumes from there next time.',
-        num_steps,
-        run_dir,
+        messages.say(
+          'No actor for this checkpoint yet: training one for {num_steps} '
+          'steps, kept in {path}. Interrupt it and it resumes from there next '
+          'time.',
+          num_steps=num_steps,
+          path=run_dir,
+        )
       )
     learner = make_learner(weights, hparams, 0, run_dir, progress=progress)
     train(learner, run_dir, num_steps, progress)

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from typing import BinaryIO
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 _SUFFIX = '.emotion_musicvae'
@@ -42,8 +43,12 @@ def make_dir(path: str | os.PathLike[str], argument: str) -> None:
   except OSError as e:
     raise UserError(
       argument,
-      f'cannot write to {path!r} ({e.strerror})',
-      'name a folder you may write to',
+      messages.say(
+        'cannot write to {path!r} ({reason})',
+        path=path,
+        reason=messages.reason(e),
+      ),
+      messages.say('name a folder you may write to'),
     ) from None
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import yaml
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 _MAX_YAML = 2**20
@@ -66,16 +67,34 @@ class CorpusHparams:
 
   def __post_init__(self) -> None:
     """Refuses what no corpus can be cut by."""
+
+    def above(number: int) -> str:
+      return messages.say('above {number}', number=number)
+
     for name, fits, expected in (
-      ('slowdowns', self.slowdowns and min(self.slowdowns) > 0, 'above 0'),
-      ('hop_bars', self.hop_bars > 0, 'above 0'),
-      ('onsets_per_bar', len(self.onsets_per_bar) == 2, 'two numbers'),
-      ('mean_pitch', len(self.mean_pitch) in (0, 2), 'two numbers or none'),
-      ('held_out', self.held_out > 1, 'above 1'),
+      ('slowdowns', self.slowdowns and min(self.slowdowns) > 0, above(0)),
+      ('hop_bars', self.hop_bars > 0, above(0)),
+      (
+        'onsets_per_bar',
+        len(self.onsets_per_bar) == 2,
+        messages.say('two numbers'),
+      ),
+      (
+        'mean_pitch',
+        len(self.mean_pitch) in (0, 2),
+        messages.say('two numbers or none'),
+      ),
+      ('held_out', self.held_out > 1, above(1)),
     ):
       if not fits:
         raise UserError(
-          'hparams', f'{name}: expected {expected}, got {getattr(self, name)}'
+          'hparams',
+          messages.say(
+            '{name}: expected {expected}, got {value}',
+            name=name,
+            expected=expected,
+            value=getattr(self, name),
+          ),
         )
 
 
@@ -180,8 +199,8 @@ def load_model_config(name: str) -> tuple[dict[str, Any], ModelHparams]:
   if name not in config_names():
     raise UserError(
       'config',
-      f'there is no {name!r}',
-      f'there are {", ".join(config_names())}',
+      messages.say('there is no {name!r}', name=name),
+      messages.say('there are {known}', known=', '.join(config_names())),
     )
   entry = load_yaml(name)
   values = {**entry['hparams'], **entry.get('training', {})}
@@ -235,8 +254,8 @@ def build(
     if name not in fields:
       raise UserError(
         where,
-        f'no setting is called {name!r}',
-        f'there are {", ".join(sorted(fields))}',
+        messages.say('no setting is called {name!r}', name=name),
+        messages.say('there are {known}', known=', '.join(sorted(fields))),
       )
     default: Any = fields[name].default
     try:
@@ -257,7 +276,12 @@ def build(
       # Shortened: aliases let a few lines of YAML stand for terabytes.
       raise UserError(
         where,
-        f'{name} takes a value like {default!r}, not {_SHORT.repr(value)}',
+        messages.say(
+          '{name} takes a value like {default!r}, not {value}',
+          name=name,
+          default=default,
+          value=_SHORT.repr(value),
+        ),
       ) from None
   return cls(**result)
 
@@ -276,18 +300,28 @@ def read_yaml(path: str | os.PathLike[str], where: str) -> Any:
     with open(path, encoding='utf-8') as f:
       text = f.read(_MAX_YAML + 1)
     if len(text) > _MAX_YAML:
-      raise UserError(where, f'larger than {_MAX_YAML:,} characters')
+      raise UserError(
+        where,
+        messages.say('larger than {max_yaml:,} characters', max_yaml=_MAX_YAML),
+      )
     return yaml.safe_load(text)
   except OSError as e:
-    raise UserError(where, f'cannot be read ({e.strerror})') from None
+    raise UserError(
+      where,
+      messages.say('cannot be read ({reason})', reason=messages.reason(e)),
+    ) from None
   except UnicodeDecodeError:
-    raise UserError(where, 'not UTF-8', 'save it as UTF-8') from None
+    raise UserError(
+      where, messages.say('not UTF-8'), messages.say('save it as UTF-8')
+    ) from None
   except RecursionError:
-    raise UserError(where, 'lists in lists without end') from None
+    raise UserError(where, messages.say('lists in lists without end')) from None
   except yaml.YAMLError as e:
     mark = getattr(e, 'problem_mark', None)
-    line = f' (line {mark.line + 1})' if mark else ''
-    raise UserError(where, f'not YAML{line}') from None
+    line = ''
+    if mark:
+      line = messages.say(' (line {number})', number=mark.line + 1)
+    raise UserError(where, messages.say('not YAML') + line) from None
 
 
 def parse_settings(
@@ -307,12 +341,17 @@ def parse_settings(
   while rest:
     name, equals, rest = rest.partition('=')
     if not equals or not name.strip():
-      raise UserError(argument, f'expected name=value,…, got {text!r}')
+      raise UserError(
+        argument,
+        messages.say('expected name=value,…, got {value!r}', value=text),
+      )
     value: str | list[str]
     if rest.startswith('['):
       inside, bracket, rest = rest[1:].partition(']')
       if not bracket:
-        raise UserError(argument, f'a [ is not closed in {text!r}')
+        raise UserError(
+          argument, messages.say('a [ is not closed in {text!r}', text=text)
+        )
       value = [v.strip() for v in inside.split(',') if v.strip()]
       rest = rest.lstrip().removeprefix(',')
     else:

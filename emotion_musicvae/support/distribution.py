@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 
@@ -59,8 +60,13 @@ def check_rows(strategy: tf.distribute.Strategy, **rows: int) -> None:
     if number % replicas:
       raise UserError(
         'hparams',
-        f'{name} {number} cannot be shared out to {replicas} devices',
-        'take a multiple',
+        messages.say(
+          '{name} {number} cannot be shared out to {replicas} devices',
+          name=name,
+          number=number,
+          replicas=replicas,
+        ),
+        messages.say('take a multiple'),
       )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import numbers
 from typing import Any
 
+from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
 
@@ -37,7 +38,13 @@ class Range:
       raise self._refusal(argument, value)
     if not self.low <= value <= self.high:
       raise UserError(
-        argument, f'expected {self.low} to {self.high}, got {value}'
+        argument,
+        messages.say(
+          'expected {low} to {high}, got {value}',
+          low=self.low,
+          high=self.high,
+          value=value,
+        ),
       )
 
   def parse(self, argument: str, value: str | float) -> int | float:
@@ -64,9 +71,16 @@ class Range:
     return number
 
   def _refusal(self, argument: str, value: object) -> UserError:
-    word = 'an integer' if self.kind is int else 'a number'
+    expected = messages.mark(
+      'expected a number from {low} to {high}, got {value!r}'
+    )
+    if self.kind is int:
+      expected = messages.mark(
+        'expected an integer from {low} to {high}, got {value!r}'
+      )
     return UserError(
-      argument, f'expected {word} from {self.low} to {self.high}, got {value!r}'
+      argument,
+      messages.say(expected, low=self.low, high=self.high, value=value),
     )
 
 
