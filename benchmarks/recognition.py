@@ -4,7 +4,7 @@ python benchmarks/recognition.py
 python benchmarks/recognition.py --part first --kinds
 python benchmarks/recognition.py --part development --wrong
 
-Prints, in Korean and in English, for a part of `benchmarks/data` (the fifth,
+Prints, in Korean and in English, for a part of `benchmarks/data` (the sixth,
 which nothing was made on, or another; docs/recognition.md tells of them):
 coverage (of the sentences with a feeling, the share that is answered); of the
 answered, how often the main emotion comes first, how often one of the right
@@ -152,7 +152,7 @@ def told(counts):
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--part', default='fifth', choices=_PARTS)
+  parser.add_argument('--part', default='sixth', choices=_PARTS)
   parser.add_argument('--wrong', action='store_true', help='list mistakes')
   parser.add_argument('--kinds', action='store_true', help='by kind, too')
   flags = parser.parse_args()

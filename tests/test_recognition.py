@@ -232,7 +232,7 @@ def test_loads_quickly_and_without_tensorflow():
   assert float(result.stdout) < 1
 
 
-@pytest.mark.parametrize('part', ['development', 'first', 'fifth'])
+@pytest.mark.parametrize('part', ['development', 'first', 'fifth', 'sixth'])
 def test_sentences_are_read_right_as_often_as_before(part):
   felt = right = answered = quadrant = none = false = 0
   for row in _rows(part):
