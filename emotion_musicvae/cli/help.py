@@ -83,7 +83,11 @@ def text(module: str) -> str:
 def _entry(flag: flags.Flag) -> Iterator[str]:
   """The lines of one flag."""
   name = f'[no]{flag.name}' if flag.boolean else flag.name
-  yield from _wrapped(messages.say(flag.help), f'  --{name}: ')
+  said = messages.say(flag.help)
+  other = flag.help.removeprefix('Alias for --').removesuffix('.')
+  if other in flags.FLAGS:  # as absl-py says it
+    said = messages.say('Another name of --{flag}.', flag=other)
+  yield from _wrapped(said, f'  --{name}: ')
   facts = []
   known = getattr(flag.parser, 'enum_values', None)
   if known:
