@@ -1,19 +1,23 @@
 """Arcs: a melody of several sections, each with the feeling of its text."""
 
+import html
 import io
 import json
 
 import mido
 from music21 import converter
 import numpy as np
+import pyarrow
 import pytest
 
 from emotion_musicvae import api
+from emotion_musicvae.batch import manifest
 from emotion_musicvae.batch import requests
 from emotion_musicvae.batch import shards
 from emotion_musicvae.emotions import arcs
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import arrangement
+from emotion_musicvae.files import webpage
 from emotion_musicvae.support.errors import UserError
 
 DIARY = """오늘 아침엔 비가 와서 왠지 쓸쓸했다. 그리고 버스를 탔다.
@@ -93,6 +97,23 @@ def test_it_measures_what_its_sections_measure(arc):
   ]
 
 
+def test_the_page_tells_what_was_recognized_in_each_section(arc):
+  sections = arcs.from_text(DIARY)
+  record = {
+    'described': [s.described() for s in sections],
+    'sections': [s.record() for s in sections],
+  }
+  files = [{'mp3': b'', 'mid': b''}]
+  page = webpage.page([arc], files, record, 'arc').decode()
+  for section in sections:
+    # As a browser shows it: without markup.
+    assert html.escape(section.described()) in page
+    assert html.escape(section.text) in page
+  assert ' → '.join(f'{s.emotion.qpm:g}' for s in sections) in page
+  page = webpage.page([arc], files, {'described': ['<b>']}, 'arc').decode()
+  assert '<b>' not in page
+
+
 def test_only_its_end_slows_down_and_closes(arc):
   played = arc.played(accompaniment='chords', ritardando=True)
   extra = played.note_sequence.total_quantized_steps - len(arc.tokens)
@@ -146,3 +167,14 @@ def test_a_request_may_ask_for_an_arc(model):
   ]
   assert first.recognized == list(arc.recognized)
   assert (second.sections, second.emotion) == ([], word.emotion)
+
+
+def test_the_manifest_tells_what_was_recognized(arc):
+  item = shards.Item(
+    1, arc.emotion, ['mid'], None, 0, 2, 0.5, 1.0, 1.0, [], ['밝음 1.00']
+  )
+  row = manifest.row(item, ['arc.mid'], arc)
+  assert row['recognized'] == ['밝음 1.00']
+  assert row['emotion'] == '우울함-밝음-평화로움'
+  table = pyarrow.Table.from_pylist([row], manifest.SCHEMA)
+  assert table.column('recognized').to_pylist() == [['밝음 1.00']]

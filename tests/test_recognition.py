@@ -232,6 +232,15 @@ def test_loads_quickly_and_without_tensorflow():
   assert float(result.stdout) < 1
 
 
+def test_a_sentence_takes_ten_milliseconds_at_most():
+  texts = [row['text'] for row in _rows('development')]
+  recognition.recognize(texts[0])
+  start = time.process_time()
+  for text in texts:
+    recognition.recognize(text)
+  assert time.process_time() - start < 0.01 * len(texts)
+
+
 @pytest.mark.parametrize('part', ['development', 'first', 'fifth', 'sixth'])
 def test_sentences_are_read_right_as_often_as_before(part):
   felt = right = answered = quadrant = none = false = 0

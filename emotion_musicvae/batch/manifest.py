@@ -30,7 +30,7 @@ _MEASURES = pyarrow.struct(
     )
   ]
 )
-_SCHEMA = pyarrow.schema(
+SCHEMA = pyarrow.schema(
   [
     ('name', pyarrow.string()),
     ('files', pyarrow.list_(pyarrow.string())),
@@ -102,14 +102,14 @@ class ParquetSink(fileio.FileSink):
 
   def open(self, fh: BinaryIO) -> None:
     """Begins the file."""
-    self._writer = parquet.ParquetWriter(fh, _SCHEMA)
+    self._writer = parquet.ParquetWriter(fh, SCHEMA)
 
   def write(self, parts: Iterable[str]) -> None:
     """Appends the rows of the parts."""
     for part in parts:
       with FileSystems.open(part) as f:
         rows = [json.loads(line) for line in f.read().splitlines()]
-      self._writer.write_table(pyarrow.Table.from_pylist(rows, _SCHEMA))
+      self._writer.write_table(pyarrow.Table.from_pylist(rows, SCHEMA))
 
   def flush(self) -> None:
     """Ends the file. Beam calls it once, after all has been written."""
