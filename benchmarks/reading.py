@@ -1,13 +1,16 @@
 """How well files are read: beside other readers, and where it is known.
 
-python benchmarks/reading.py [--only=abc,musicxml,midi,melody,speed]
+python benchmarks/reading.py [--only=abc,musicxml,midi,melody,speed] [--spread]
 
-Scores of the corpus that comes with music21 are read by this package and by a
-second reader, and compared in all notes of all parts (onset and pitch), bars,
-metres and tempo: ABC by abc2midi (Debian's package abcmidi), MusicXML by
-music21 and, once music21 has written them as MIDI, without their repeats, by
-music21's parser of MIDI and, for bars, pretty_midi. Then the melody of scores
-in which it is known, and the seconds that 1,000 MIDI files take.
+Scores at equal distances through the corpus of music21 are read by this package
+and by a second reader, and compared in all notes of all parts (onset and
+pitch), bars, metres and tempo: ABC by abc2midi (Debian's package abcmidi),
+MusicXML by music21 and, once music21 has written them as MIDI, without their
+repeats, by music21's parser of MIDI and, for bars, pretty_midi. Then the melody
+of scores in which it is known, and the seconds that 1,000 MIDI files take.
+
+Two thirds of the corpus's MusicXML are chorales of Bach, in which little can go
+wrong; with --spread, every folder of it gives as many scores as it has.
 
 What abc2midi adds as it plays (chord symbols, graces, ornaments, fermatas, the
 swing of a hornpipe) is taken out of the ABC first, for both readers. Prints
@@ -149,7 +152,7 @@ def _plain(text):
 def abc_pairs(count):
   """Tunes at equal distances through the collections."""
   found = list(abc_tunes())
-  for name, text in found[:: len(found) // count][:count]:
+  for name, text in _sample(found, count):
     text = _plain(text)
     with tempfile.TemporaryDirectory() as folder:
       source, target = (os.path.join(folder, n) for n in ('a.abc', 'a.mid'))
@@ -202,11 +205,13 @@ def xml_files():
         yield path
 
 
-def _spread(paths, count):
-  """So many files, of every folder as many as of another if it has them.
+def _sample(items, count):
+  """So many of a list, at equal distances."""
+  return [items[i * len(items) // count] for i in range(count)]
 
-  Most of the corpus are chorales of Bach, in which little can go wrong.
-  """
+
+def _spread(paths, count):
+  """So many files, of every folder as many as of another if it has them."""
   folders = collections.defaultdict(list)
   for path in paths:
     folders[os.path.relpath(path, CORPUS).split(os.sep)[0]].append(path)
@@ -305,9 +310,9 @@ def _order(score, rows):
     return list(range(max(map(len, rows))))
 
 
-def xml_pairs(count, keep):
-  """Scores of every composer; `keep` gets what music21 read."""
-  for path in _spread(xml_files(), count):
+def xml_pairs(count, keep, choose=_sample):
+  """Scores that `choose` takes; `keep` gets what music21 read."""
+  for path in choose(list(xml_files()), count):
     b, score = _of_music21(path)
     keep.append((path, score))
     yield os.path.relpath(path, CORPUS), ours(path), b
@@ -464,6 +469,7 @@ def main():
   parts = [*COUNTS, 'melody', 'speed']
   parser.add_argument('--only', default=','.join(parts))
   parser.add_argument('--share', type=float, default=1.0)
+  parser.add_argument('--spread', action='store_true')
   flags = parser.parse_args()
   asked = flags.only.split(',')
   counts = {name: round(n * flags.share) for name, n in COUNTS.items()}
@@ -473,7 +479,9 @@ def main():
   elif 'abc' in asked:
     result['abc'] = compare(abc_pairs(counts['abc']))
   if 'musicxml' in asked or 'midi' in asked:
-    result['musicxml'] = compare(xml_pairs(counts['musicxml'], found))
+    result['musicxml'] = compare(
+      xml_pairs(counts['musicxml'], found, _spread if flags.spread else _sample)
+    )
   if 'midi' in asked:
     result['midi'] = compare(midi_pairs(counts['midi'], found))
   if 'melody' in asked:
