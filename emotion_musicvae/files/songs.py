@@ -74,6 +74,10 @@ _UNPLAYED = {
     messages.mark('{n} D.S. jump'),
     messages.mark('{n} D.S. jumps'),
   ),
+  'track that breaks off': (
+    messages.mark('{n} track that breaks off'),
+    messages.mark('{n} tracks that break off'),
+  ),
 }
 
 
