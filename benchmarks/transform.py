@@ -1,70 +1,159 @@
-"""How much of a melody stays, and how much of the emotion it takes on.
+#!/usr/bin/env python3
+"""Is a tune of the user's still the tune, and does it feel otherwise?
 
-python benchmarks/transform.py
+python benchmarks/transform.py [--each=7] [--seed=0] [--tunes=FOLDER]
 
-Tunes that the bundled model has not learned from, seven for each emotion, moved
-with several intensities and varied at several distances.
+Moves held-out tunes, of which no two are alike, to the nine emotions and prints
+what stays of them and what is met; at several strengths; then the files of a
+folder, each to gloomy, lively and peaceful.
+
+contour: correlation of pitch lines, about their means, with the source's.
+found: by contour and rhythm, of all tunes the right one is the nearest.
+own onsets: share of the notes that begin where one of the tune does.
+mode: of major and minor on its tonic, the key profile fits the emotion's.
 """
 
 import argparse
+import glob
+import os
+import time
 
 import numpy as np
 
 from emotion_musicvae import EmotionMusicVAE
+from emotion_musicvae import load_song
+from emotion_musicvae.api import pipeline
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import songs
+from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import melody
+from emotion_musicvae.support.errors import UserError
 
-_TUNES_PER_EMOTION = 7
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument('--each', type=int, default=7)
+parser.add_argument('--seed', type=int, default=0)
+parser.add_argument('--tunes')
+flags = parser.parse_args()
 
 
-def _stays(tune, played):
-  """Share of a tune's notes that begin again, at all and at their pitch."""
-  begun = tune >= melody.FIRST_ONSET
-  total = begun.sum()
-  return (
-    (begun & (played >= melody.FIRST_ONSET)).sum() / total,
-    (begun & (played == tune)).sum() / total,
+def line(tokens):
+  """[n] the pitch that sounds last at each step, about its mean."""
+  onset = tokens >= melody.FIRST_ONSET
+  last = np.maximum.accumulate(np.where(onset, np.arange(len(tokens)), 0))
+  pitch = tokens[last].astype(float)
+  return pitch - pitch.mean()
+
+
+def contour(tokens, other):
+  """Correlation of two pitch lines."""
+  a, b = line(tokens), line(other)
+  return float(a @ b / np.sqrt((a @ a) * (b @ b) + 1e-9))
+
+
+def rhythm(tokens, other):
+  """Share of notes that begin together."""
+  a, b = tokens >= melody.FIRST_ONSET, other >= melody.FIRST_ONSET
+  return (a & b).sum() / max((a | b).sum(), 1)
+
+
+def mode_at(tokens, tonic):
+  """Whose key profile fits better on a tonic."""
+  notes = melody.notes(tokens)
+  profile = np.bincount(notes.pitch % 12, notes.length, 12).astype(float)
+  return harmonization.mode_of(profile, tonic)
+
+
+def unlike(tunes, count, rng):
+  """Some tunes of which no two are alike."""
+  found = []
+  for i in rng.permutation(len(tunes)):
+    if all(contour(tunes[i], other) < 0.7 for other in found):
+      found.append(tunes[i])
+    if len(found) == count:
+      break
+  return found
+
+
+def facts(source, made, emotions):
+  """Means over melodies, by name."""
+  likeness = np.array(
+    [[contour(m.tokens, s) + rhythm(m.tokens, s) for s in source] for m in made]
   )
+  tonics = [harmonization.melody_key(s)[0] for s in source]
+  return {
+    'contour': np.mean([contour(m.tokens, s) for m, s in zip(made, source)]),
+    'found': np.mean(likeness.argmax(axis=1) == np.arange(len(made))),
+    'own onsets': np.mean([
+      ((m.tokens > 1) & (s > 1)).sum() / (m.tokens > 1).sum()
+      for m, s in zip(made, source)
+    ]),
+    'hits': np.mean([not m.missed for m in made]),
+    'miss': np.mean([
+      abs(m.measured['mean_pitch'] - e.mean_pitch) / 1.5
+      + abs(np.log2(m.measured['onsets_per_bar'] / e.onsets_per_bar)) / 0.14
+      for m, e in zip(made, emotions)
+    ]),
+    'mode': np.mean([
+      mode_at(m.tokens, t) == e.mode
+      for m, t, e in zip(made, tonics, emotions)
+    ]),
+    'chord tones': np.mean([m.measured['chord_tone_rate'] for m in made]),
+    'pitches kept': np.mean([
+      (m.tokens[s > 1] == s[s > 1]).mean() for m, s in zip(made, source)
+    ]),
+    'guided': np.mean([m.guided for m in made]),
+  }  # fmt: skip
 
 
-def _row(name, tunes, played):
-  stays = [_stays(tune, one.tokens) for tune, one in zip(tunes, played)]
-  both = [
-    not one.missed.keys() & {'mean_pitch', 'onsets_per_bar'} for one in played
-  ]
-  chords = np.mean([one.measured['chord_tone_rate'] for one in played])
-  hits = np.mean([not one.missed for one in played])
-  onsets, pitches = np.mean(stays, axis=0)
+emotions = catalogue.load()
+model = EmotionMusicVAE.from_pretrained(max_batch_size=64)
+rng = np.random.default_rng(flags.seed)
+count = len(emotions) * flags.each
+source = unlike(references.load_held_out(), count, rng)
+tunes = [songs.Song('tune', tokens, qpm=100.0) for tokens in source]
+follow = [emotions[i % len(emotions)] for i in range(count)]
+table = {}
+for name, asked in {
+  'intensity 0': {'intensity': 0.0},
+  '0.25': {'intensity': 0.25},
+  '0.5': {'intensity': 0.5},
+  '0.75': {'intensity': 0.75},
+  '1': {},
+  'keep 0': {'keep': 0.0},
+  'keep 1': {'keep': 1.0},
+  'guidance 0': {'guidance': 0.0},
+}.items():
+  start = time.process_time()
+  made = model.compose(
+    [
+      pipeline.Order(e, i, 0, 0.5, **{'intensity': 1.0, 'song': s, **asked})
+      for i, (s, e) in enumerate(zip(tunes, follow))
+    ]
+  )
+  cpu = (time.process_time() - start) / count
+  table[name] = {**facts(source, made, follow), 'CPU s': cpu}
+print(f'{count} held-out tunes, {flags.each} an emotion, seed {flags.seed}\n')
+print('| | ' + ' | '.join(table) + ' |')
+print('| --- |' + ' ---: |' * len(table))
+for key in table['1']:
   print(
-    f'| {name} | {onsets:.2f} | {pitches:.2f} | {np.mean(both):.2f} '
-    f'| {chords:.2f} | {hits:.2f} |'
+    f'| {key} | ' + ' | '.join(f'{c[key]:.2f}' for c in table.values()) + ' |'
   )
 
-
-def main():
-  argparse.ArgumentParser(description=__doc__).parse_args()
-  model = EmotionMusicVAE.from_pretrained(max_batch_size=1)
-  emotions = catalogue.load()
-  tunes = references.load_held_out()[: _TUNES_PER_EMOTION * len(emotions)]
-  own = [songs.Song('tune', tune, qpm=120.0) for tune in tunes]
-  print('| | onsets kept | with their pitch | register and density met | ')
-  for intensity in (0.0, 0.25, 0.5, 0.75, 1.0):
-    played = [
-      model.transform(song, emotions[i % 9], intensity=intensity, seed=i)[0]
-      for i, song in enumerate(own)
+if flags.tunes:
+  print('\n| contour | gloomy | lively | peaceful | chord tones at 0 |')
+  print('| --- |' + ' ---: |' * 4)
+  for path in sorted(glob.glob(os.path.join(flags.tunes, '*'))):
+    try:
+      song = load_song(path)
+    except UserError as e:
+      print(f'| {os.path.basename(path)} | {e} |')
+      continue
+    cells = [
+      contour(model.transform(song, e, seed=0)[0].tokens, song.tokens)
+      for e in ('gloomy', 'lively', 'peaceful')
     ]
-    _row(f'intensity {intensity:g}', tunes, played)
-  others = np.roll(tunes, 9, axis=0)
-  _row('intensity 1, against another tune', others, played)
-  for distance in (0.0, 0.15, 0.3, 1.0):
-    played = [
-      model.variations(song, distance=distance, seed=i)[0]
-      for i, song in enumerate(own)
-    ]
-    _row(f'variation {distance:g}', tunes, played)
-
-
-if __name__ == '__main__':
-  main()
+    (itself,) = model.transform(song, 'peaceful', seed=0, intensity=0.0)
+    cells.append(itself.measured['chord_tone_rate'])
+    print(f'| {song.name} | ' + ' | '.join(f'{x:.2f}' for x in cells) + ' |')

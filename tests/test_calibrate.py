@@ -15,6 +15,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import labels
 from emotion_musicvae.files import performances
 from emotion_musicvae.files import pianoroll
+from emotion_musicvae.music import harmonization
 from emotion_musicvae.support import configuration
 
 MAJOR = ((0, 4, 7), (9, 0, 4), (5, 9, 0), (7, 11, 2))  # C Am F G
@@ -218,7 +219,7 @@ def test_a_key_is_found_in_every_transposition():
   for chord in MINOR:
     scale[list(chord)] += 1
   for shift in range(12):
-    assert calibration.key_of(np.roll(scale, shift)) == (
+    assert harmonization.key_of(np.roll(scale, shift)) == (
       (9 + shift) % 12,
       'minor',
     )

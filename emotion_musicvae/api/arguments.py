@@ -17,6 +17,7 @@ _RANGES = {
   'temperature': ranges.TEMPERATURE,
   'intensity': ranges.INTENSITY,
   'guidance': ranges.GUIDANCE,
+  'keep': ranges.KEEP,
   'distance': ranges.DISTANCE,
   'updates': ranges.UPDATES,
 }

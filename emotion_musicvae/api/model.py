@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-import functools
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from emotion_musicvae.api import arguments
 from emotion_musicvae.api import pipeline
 from emotion_musicvae.api import stages
 from emotion_musicvae.api import starts
+from emotion_musicvae.api import transformation
 from emotion_musicvae.api.melody import Melody
 from emotion_musicvae.emotions import arcs as sectioned
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import readings
 from emotion_musicvae.music.melody import Tokens
 from emotion_musicvae.support import messages
@@ -135,29 +137,73 @@ class EmotionMusicVAE(pipeline.Pipeline):
     Returns:
       N melodies: what `generate` or `transform` gives for each.
     """
-    intensity = np.array([order.intensity for order in orders], np.float32)
+    of_songs: dict[Any, stages.Take] = {}
+    drawn = [order for order in orders if order.song is None]
+    takes = iter(self._draws(drawn, updates, progress) if drawn else [])
+    found = []
+    for order in orders:
+      if order.song is None:
+        found.append(next(takes))
+        continue
+      # Takes of one song differ in what is drawn for them alone.
+      once = dataclasses.replace(order, seed=0, number=0, temperature=1.0)
+      if once not in of_songs:
+        plan, start = self._plan(
+          order.song, None, order.emotion, order.intensity, order.chords
+        )
+        of_songs[once] = self._song_take(plan, start, order)
+      found.append(
+        dataclasses.replace(
+          of_songs[once],
+          seed=order.seed,
+          number=order.number,
+          temperature=order.temperature,
+        )
+      )
+    return self._finish(found)
+
+  def _draws(
+    self,
+    orders: Sequence[pipeline.Order],
+    updates: int,
+    progress: pipeline.Progress | None,
+  ) -> list[stages.Take]:
+    """Takes that set out from draws of the prior."""
     goal = stages.Goal.of(
       [order.emotion for order in orders],
-      intensity,
-      [order.song is not None for order in orders],
+      [order.intensity for order in orders],
     )
-    begun = self._start_all(orders, goal)
-    owner = np.repeat(np.arange(len(orders)), [len(s.z) for s in begun])
+    begun = [
+      starts.Start(
+        starts.draw(o.seed, o.number, 1, self.z_size, o.section.number),
+        section=o.section,
+      )
+      for o in orders
+    ]
     z = np.concatenate([start.z for start in begun])
-    z = self._go(
-      z,
-      goal.take(owner),
-      lambda: self._tunes(begun, orders),
-      updates,
-      orders[0].seed,
-      orders[0].number,
-      progress,
+
+    def tunes() -> Tokens:
+      return self._stock.decode(
+        z,
+        np.array([order.temperature for order in orders]),
+        [
+          starts.noise_seeds(o.seed, o.number, 1, o.section.number)[0]
+          for o in orders
+        ],
+      )
+
+    first = orders[0]
+    moved = self._go(
+      z, goal, tunes, updates, first.seed, first.number, progress
     )
-    takes = [
+    return [
       stages.Take(
         start,
-        z[owner == i],
+        moved[i : i + 1],
         start.emotion(order.emotion, order.intensity),
+        order.emotion,
+        # Where nothing is asked for, no key is either.
+        goal.canonical.take([i]),
         int(goal.transposition[i]),
         order.seed,
         order.number,
@@ -166,7 +212,6 @@ class EmotionMusicVAE(pipeline.Pipeline):
       )
       for i, (start, order) in enumerate(zip(begun, orders))
     ]
-    return self._finish(takes, goal.condition)
 
   def transform(
     self,
@@ -181,12 +226,16 @@ class EmotionMusicVAE(pipeline.Pipeline):
     reject_misses: bool = False,
     progress: pipeline.Progress | None = None,
     guidance: float = 1.0,
+    keep: float = 0.65,
+    chords: str = transformation.OWN,
   ) -> list[Melody]:
     """Moves the user's melody to an emotion.
 
-    It sets out from the mean of the melody's posterior, 16 bars at a time; the
-    pieces are joined again. A melody of fewer bars is looped to 16 bars. 16
-    bars of silence stay silent.
+    Its tonic stays and its mode becomes the emotion's; register, density and
+    tempo follow the targets, contour, rhythm and form stay. It is adapted so by
+    rule, 16 bars at a time, and sets out from where that lies in the latent
+    space; actor and critic retrain the vector, and the decoder is held to the
+    adapted tune. 16 bars of silence stay silent.
 
     Args:
       song: path of a MIDI, MusicXML or ABC file, a `note_seq.NoteSequence`, or
@@ -203,9 +252,13 @@ class EmotionMusicVAE(pipeline.Pipeline):
       reject_misses: as in `generate`.
       progress: as in `generate`.
       guidance: as in `generate`.
+      keep: how much of the song stays, from 0 (the targets above all) to 1
+        (the song above all).
+      chords: 'own', chords that go with the melody, in the emotion's mode;
+        'emotion', those of the emotion in the song's key; or a progression.
 
     Returns:
-      n melodies, as long as the song or 16 bars.
+      n melodies, as long as the song.
 
     Raises:
       UserError: an argument out of range, or no melody in the song.
@@ -222,25 +275,16 @@ class EmotionMusicVAE(pipeline.Pipeline):
     )
     seed = arguments.seed(seed)
     followed = arguments.emotion(emotion)
-    goal = stages.Goal.of([followed], intensity, True) if followed else None
-    start = self._start(song, start_bar, goal)
-    assert start.tunes is not None
-    tunes = start.tunes
-    z = self._go(start.z, goal, lambda: tunes, updates, seed, progress=progress)
-    take = stages.Take(
-      start,
-      z,
-      start.emotion(followed, intensity),
-      pipeline.transposition(goal),
-      seed,
-      0,
-      temperature,
-      guidance * intensity if goal else 0.0,
+    assert followed is not None
+    plan, start = self._plan(song, start_bar, followed, intensity, chords)
+    order = pipeline.Order(
+      followed, seed, 0, temperature, intensity, None, guidance, chords, keep
     )
+    take = self._song_take(plan, start, order, updates, progress)
 
     def draw(numbers: range) -> list[Melody]:
       takes = [dataclasses.replace(take, number=number) for number in numbers]
-      return self._finish(takes, goal.condition if goal else None)
+      return self._finish(takes)
 
     return self._draw(draw, n, reject_misses)
 
@@ -287,38 +331,44 @@ class EmotionMusicVAE(pipeline.Pipeline):
     )
     seed = arguments.seed(seed)
     followed = arguments.emotion(emotion)
-    goal = stages.Goal.of([followed], intensity, True) if followed else None
-    start = self._start(song, start_bar, goal)
+    plan, start = self._plan(song, start_bar, followed, intensity)
     windows = len(start.z)
-    near = [
-      starts.slerp(
-        start.z, starts.draw(seed, number, windows, self.z_size), distance
-      )
-      for number in range(n)
-    ]
+    z0 = np.concatenate(
+      [
+        starts.slerp(
+          start.z, starts.draw(seed, number, windows, self.z_size), distance
+        )
+        for number in range(n)
+      ]
+    )
     seeds = [
       own
       for number in range(n)
       for own in starts.noise_seeds(seed, number, windows)
     ]
-    z0 = np.concatenate(near)
+    by_window = transformation.by_window(plan.emotion, windows)
+    goal = stages.Goal.of(by_window * n, intensity, plan.transposition)
     z = self._go(
-      z0, goal, lambda: self._stock.decode(z0, temperature, seeds)
+      z0,
+      goal if followed else None,
+      lambda: self._stock.decode(z0, temperature, seeds),
     ).reshape(n, windows, -1)
     takes = [
       stages.Take(
         start,
         z[number],
-        start.emotion(followed, intensity),
-        pipeline.transposition(goal),
+        start.emotion(followed and plan.emotion, intensity),
+        plan.emotion if followed else start.emotion(None, intensity),
+        goal.canonical.take(slice(windows)),
+        plan.transposition,
         seed,
         number,
         temperature,
-        guidance * intensity if goal else 0.0,
+        guidance * intensity if followed else 0.0,
       )
       for number in range(n)
     ]
-    return self._finish(takes, goal.condition if goal else None)
+    return self._finish(takes)
 
   def interpolate(
     self,
@@ -378,52 +428,82 @@ class EmotionMusicVAE(pipeline.Pipeline):
     last = first
     if to_emotion is not None:
       last = arguments.emotion(to_emotion, 'to_emotion')
-    own = [song is not None, song is not None or to_song is not None]
-    goals = [
-      stages.Goal.of([e], intensity, of_song) if e else None
-      for e, of_song in zip((first, last), own)
+    songs_at = [song, song if to_song is None else to_song]
+    if song is None and to_song is None:
+      songs_at = [None, None]
+    names = ['song', 'song' if to_song is None else 'to_song']
+    ends = [
+      self._end(
+        own,
+        start_bar,
+        argument,
+        pipeline.Order(
+          followed or catalogue.Emotion(),
+          seed,
+          0,
+          temperature,
+          intensity if followed else 0.0,
+          None,
+          guidance,
+        ),
+        followed is not None,
+      )
+      for own, argument, followed in zip(songs_at, names, (first, last))
     ]
-    ends: list[starts.Start] = [
-      starts.Start(starts.draw(seed, 0, 1, self.z_size))
-    ] * 2
-    if own[0]:
-      ends[0] = self._start(song, start_bar, goals[0])
-    if own[1]:
-      end_song = song if to_song is None else to_song
-      name = 'song' if to_song is None else 'to_song'
-      ends[1] = self._start(end_song, start_bar, goals[1], name)
     windows = min(len(end.z) for end in ends)
     ends = [end.first(windows) for end in ends]
-    seeds = starts.noise_seeds(seed, 0, windows)
-
-    def tunes(end: starts.Start) -> Tokens:
-      if end.tunes is not None:
-        return end.tunes
-      return self._stock.decode(end.z, temperature, seeds)
-
-    z = [
-      self._go(end.z, goal, functools.partial(tunes, end))
-      for end, goal in zip(ends, goals)
-    ]
-    guided = [guidance * intensity if goal else 0.0 for goal in goals]
-    shares = np.linspace(0.0, 1.0, n)
-    begin, end = (
-      ends[0].emotion(first, intensity),
-      ends[1].emotion(last, intensity),
-    )
-    between = [catalogue.blend([begin, end], [1 - x, x]) for x in shares[1:-1]]
-    takes = [
-      stages.Take(
-        min(ends, key=lambda one: one.steps),
-        starts.slerp(z[0], z[1], share),
-        followed,
-        # A melody has one key: as its chords, that of the nearer end.
-        pipeline.transposition(goals[int(share > 0.5)]),
-        seed,
-        0,
-        temperature,
-        float((1.0 - share) * guided[0] + share * guided[1]),
+    shortest = min((end.start for end in ends), key=lambda one: one.steps)
+    takes = [dataclasses.replace(ends[0], start=shortest)]
+    for share in np.linspace(0.0, 1.0, n)[1:-1]:
+      # A melody has one key: as its chords, that of the nearer end.
+      nearer = ends[int(share > 0.5)]
+      weights = [1.0 - share, share]
+      between = catalogue.blend([end.emotion for end in ends], weights)
+      condition, _ = conditions.Condition.of(
+        transformation.by_window(between, windows)
+      ).in_canonical_key(np.full(windows, nearer.transposition))
+      takes.append(
+        dataclasses.replace(
+          nearer,
+          start=shortest,
+          z=starts.slerp(ends[0].z, ends[1].z, share),
+          emotion=between,
+          asked=between,
+          condition=condition.with_form_of_its_own(
+            np.full(windows, shortest.tunes is not None)
+          ),
+          guidance=sum(w * end.guidance for w, end in zip(weights, ends)),
+          reference=None,
+          kept=0.0,
+        )
       )
-      for share, followed in zip(shares, [begin, *between, end])
-    ]
+    takes.append(dataclasses.replace(ends[1], start=shortest))
     return self._finish(takes)
+
+  def _end(
+    self,
+    song: pipeline.SongLike | None,
+    start_bar: int | None,
+    argument: str,
+    order: pipeline.Order,
+    moved: bool,
+  ) -> stages.Take:
+    """The take at one end of an interpolation."""
+    if song is None:
+      (take,) = self._draws([order], 0, None)
+      return take
+    plan, start = self._plan(
+      song,
+      start_bar,
+      order.emotion if moved else None,
+      order.intensity,
+      argument=argument,
+    )
+    take = self._song_take(plan, start, order)
+    if moved:
+      return take
+    # As the model plays it back.
+    itself = start.emotion(None, 0.0)
+    return dataclasses.replace(
+      take, emotion=itself, asked=itself, guidance=0.0, reference=None, kept=0.0
+    )

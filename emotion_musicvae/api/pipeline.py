@@ -30,6 +30,7 @@ import numpy.typing as npt
 from emotion_musicvae.api import arguments
 from emotion_musicvae.api import stages
 from emotion_musicvae.api import starts
+from emotion_musicvae.api import transformation
 from emotion_musicvae.api.melody import Melody
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
@@ -71,6 +72,8 @@ class Order:
     intensity: how far to follow the emotion, from 0 to 1.
     song: to move to the emotion; a draw of the prior when None.
     guidance: how strongly to guide the decoder, from 0 to 1.
+    chords: that a song is to follow, see `transformation.plan`.
+    keep: how much of a song stays, from 0 to 1.
     section: which section of an arc it is.
   """
 
@@ -81,6 +84,8 @@ class Order:
   intensity: float
   song: songs.Song | None = None
   guidance: float = 1.0
+  chords: str = transformation.OWN
+  keep: float = 0.65
   section: starts.Section = starts.WHOLE
 
 
@@ -188,56 +193,58 @@ class Pipeline:
       'fingerprint': self._fingerprint,
     }
 
-  def _start(
+  def _plan(
     self,
     song: SongLike,
     start_bar: int | None,
-    goal: stages.Goal | None,
+    emotion: catalogue.Emotion | None,
+    intensity: float,
+    chords: str = transformation.OWN,
     argument: str = 'song',
-  ) -> starts.SongStart:
-    """Where the user's melody lies, in the canonical key of a goal of one."""
+  ) -> tuple[transformation.Plan, starts.SongStart]:
+    """What is asked of the user's melody, and where it lies."""
     taken = arguments.song(song, argument).starting(start_bar)
-    (start,) = self._encode_songs([(taken, transposition(goal))])
-    return start
+    plan = transformation.plan(taken, emotion, intensity, chords)
+    (start,) = self._encode_songs([(plan.song, plan.transposition)])
+    return plan, start
 
-  def _start_all(
-    self, orders: Sequence[Order], goal: stages.Goal
-  ) -> list[starts.Start]:
-    """Where each order's song lies, or a draw of the prior."""
-    semitones = goal.transposition.tolist()
-    songs_of = [(o.song, s) for o, s in zip(orders, semitones) if o.song]
-    encoded: dict[Any, starts.Start] = {}
-    if songs_of:
-      distinct = list(dict.fromkeys(songs_of))
-      encoded = dict(zip(distinct, self._encode_songs(distinct)))
-    return [
-      encoded[o.song, s]
-      if o.song
-      else starts.Start(
-        starts.draw(o.seed, o.number, 1, self.z_size, o.section.number),
-        section=o.section,
+  def _song_take(
+    self,
+    plan: transformation.Plan,
+    start: starts.SongStart,
+    order: Order,
+    updates: int = 0,
+    progress: Progress | None = None,
+  ) -> stages.Take:
+    """A take of the user's melody, moved to an emotion."""
+    assert start.tunes is not None
+    windows = transformation.by_window(plan.emotion, len(start.z))
+    goal = stages.Goal.of(windows, order.intensity, plan.transposition)
+    targets = transformation.softened(
+      goal.canonical, start.tunes, order.intensity, order.keep
+    )
+    reference, z = start.tunes, start.z
+    if order.intensity:
+      reference = transformation.adapted(start.tunes, targets, order.keep)
+      moved = self.move(
+        reference, goal.canonical, updates, order.seed, 0, progress, True
       )
-      for o, s in zip(orders, semitones)
-    ]
-
-  def _tunes(
-    self, begun: Sequence[starts.Start], orders: Sequence[Order]
-  ) -> melody.Tokens:
-    """[N, 256] what starts stand for, window by window."""
-    tunes = [start.tunes for start in begun]
-    drawn = [i for i, own in enumerate(tunes) if own is None]
-    if drawn:
-      decoded = self._stock.decode(
-        np.concatenate([begun[i].z for i in drawn]),
-        np.array([orders[i].temperature for i in drawn]),
-        [
-          starts.noise_seeds(o.seed, o.number, 1, o.section.number)[0]
-          for o in (orders[i] for i in drawn)
-        ],
-      )
-      for i, own in zip(drawn, decoded):
-        tunes[i] = own[None]
-    return np.concatenate([own for own in tunes if own is not None])
+      z = goal.part_of_the_way(z, moved)
+    kept = transformation.least_played(order.intensity, order.keep)
+    return stages.Take(
+      start,
+      z,
+      start.emotion(plan.emotion, order.intensity),
+      plan.emotion,
+      targets,
+      plan.transposition,
+      order.seed,
+      order.number,
+      order.temperature,
+      order.guidance,
+      reference if kept else None,
+      kept,
+    )
 
   def _go(
     self,
@@ -251,37 +258,18 @@ class Pipeline:
   ) -> melody.Floats:
     """[N, Z] moved as far to a goal as it says; left where there is none.
 
-    The goal is of N rows, or of one for all; `tunes` gives what the vectors
-    stand for, [N, 256] tokens.
+    The goal is of N rows; `tunes` gives what the vectors stand for, [N, 256]
+    tokens.
     """
     if goal is None or not np.any(goal.intensity):
       return z
-    if len(goal.transposition) != len(z):
-      goal = goal.take(np.zeros(len(z), int))
     moved = self.move(tunes(), goal.canonical, updates, seed, number, progress)
     return goal.part_of_the_way(z, moved)
 
-  def _finish(
-    self,
-    takes: Sequence[stages.Take],
-    condition: conditions.Condition | None = None,
-  ) -> list[Melody]:
-    """The last three stages.
-
-    Args:
-      takes: N melodies.
-      condition: what they are measured against, of N rows or of one for all;
-        where it is not known yet, that of the emotions that they follow.
-    """
-    if condition is None:
-      condition = conditions.Condition.of([take.emotion for take in takes])
-      condition = condition.with_form_of_its_own(
-        [take.start.tunes is not None for take in takes]
-      )
-    elif len(condition.mean_pitch) != len(takes):
-      condition = condition.take(np.zeros(len(takes), int))
-    tokens, guided = stages.decode(self._stock, takes, condition)
-    measurements = stages.measure_each(tokens, condition)
+  def _finish(self, takes: Sequence[stages.Take]) -> list[Melody]:
+    """The last three stages, of N melodies."""
+    tokens, guided = stages.decode(self._stock, takes)
+    measurements = stages.measure_each(tokens, [take.asked for take in takes])
     return stages.arrange(self._stock, takes, tokens, measurements, guided)
 
   def _draw(
@@ -322,6 +310,7 @@ class Pipeline:
     seed: int = 0,
     number: int = 0,
     progress: Progress | None = None,
+    adapted: bool = False,
   ) -> melody.Floats:
     """Latent vectors of melodies that follow a condition, all the way.
 
@@ -334,11 +323,12 @@ class Pipeline:
       seed: integer seed of what is decoded to learn from.
       number: of the first vector, see `refinement.Refinement`.
       progress: makes the progress bar of the refinement, as `tqdm` does.
+      adapted: whether the tunes are adapted by rule already.
 
     Returns:
       [N, Z] float32.
     """
-    start = self.adapt(tunes, condition)
+    start = self._encode(tunes) if adapted else self.adapt(tunes, condition)
     moved = self._act(start, condition.features())
     part = actors.part_of_move()
     moved = (start + part * (moved - start)).astype(np.float32)
@@ -418,8 +408,3 @@ class Pipeline:
       guiding.load_settings(),
     )
     return guided.tokens
-
-
-def transposition(goal: stages.Goal | None) -> int:
-  """Semitones from the canonical key to that of a goal of one row."""
-  return int(goal.transposition[0]) if goal else 0

@@ -20,6 +20,7 @@ from emotion_musicvae.emotions import hits
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import expression
+from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.musicvae import stock
@@ -31,63 +32,50 @@ _GUIDED_AT_ONCE = 256
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-  """What N melodies are moved to, built once for a request.
+  """What N windows of 16 bars are moved to, built once for a request.
 
   Attributes:
-    condition: of N rows, in the keys of the emotions.
-    canonical: the same in the canonical key, where the actor has learned.
+    canonical: condition of N rows in the canonical key, where the actor has
+      learned.
     transposition: [N] semitones from there to the emotions' keys; 0 where the
-      intensity is.
-    intensity: how far to go, from 0 to 1, for all or as [N] float32.
+      intensity is, but of the user's melodies.
+    intensity: how far to go, from 0 to 1, [N] float32.
   """
 
-  condition: conditions.Condition
   canonical: conditions.Condition
   transposition: npt.NDArray[np.integer[Any]]
-  intensity: float | npt.NDArray[np.float32]
+  intensity: npt.NDArray[np.float32]
 
   @classmethod
   def of(
     cls,
     emotions: Sequence[catalogue.Emotion],
-    intensity: float | npt.NDArray[np.float32],
-    own_form: npt.ArrayLike = False,
+    intensity: npt.ArrayLike,
+    transposition: int | None = None,
   ) -> Goal:
-    """The goal of melodies that each follow an emotion.
+    """The goal of windows that each follow an emotion.
 
     Args:
       emotions: N emotions.
-      intensity: as the attribute.
-      own_form: whether they are the user's melodies, whose form stays; or [N].
+      intensity: how far to go, for all or [N].
+      transposition: of the user's melody, which keeps its own form; None of
+        draws of the prior.
     """
-    own = np.broadcast_to(own_form, [len(emotions)])
-    condition = conditions.Condition.of(emotions).with_form_of_its_own(own)
-    canonical, transposition = condition.in_canonical_key()
-    sought = np.asarray(intensity) > 0
-    return cls(
-      condition, canonical, np.where(sought, transposition, 0), intensity
-    )
-
-  def take(self, rows: npt.NDArray[np.int64]) -> Goal:
-    """The given rows, as an array indexes."""
-    intensity = self.intensity
-    if isinstance(intensity, np.ndarray):
-      intensity = intensity[rows]
-    return Goal(
-      self.condition.take(rows),
-      self.canonical.take(rows),
-      self.transposition[rows],
-      intensity,
-    )
+    condition = conditions.Condition.of(emotions)
+    share = np.broadcast_to(np.asarray(intensity, np.float32), [len(emotions)])
+    if transposition is None:
+      canonical, found = condition.in_canonical_key()
+      return cls(canonical, np.where(share > 0, found, 0), share)
+    own = np.full(len(emotions), transposition)
+    canonical, _ = condition.in_canonical_key(own)
+    return cls(canonical.with_form_of_its_own(own == own), own, share)
 
   def part_of_the_way(
     self, z: melody.Floats, moved: melody.Floats
   ) -> melody.Floats:
     """[N, Z] between where vectors were and where they were moved."""
-    intensity = self.intensity
-    if isinstance(intensity, np.ndarray):
-      intensity = intensity[:, None]
-    return (1.0 - intensity) * z + intensity * moved
+    share = self.intensity[:, None]
+    return np.asarray((1.0 - share) * z + share * moved, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,35 +85,50 @@ class Take:
   Attributes:
     start: where it set out from.
     z: [W, Z] float32 where it was moved.
-    emotion: what it follows, at its own tempo.
-    transposition: semitones from the key that it is decoded in.
+    emotion: how it is played, at its own tempo.
+    asked: what it is measured against.
+    condition: of W rows, what it is guided to, in the key that is decoded in.
+    transposition: semitones from there.
     seed: integer of the request.
     number: which draw of the seed it is.
     temperature: softmax temperature of the decoder.
     guidance: how strongly it is guided, from 0 to 1; see `steering.guidance`.
+    reference: [W, 256] tokens to hold to; None for what is played, adapted.
+    kept: share of their notes that is to be played.
   """
 
   start: starts.Start
   z: npt.NDArray[np.float32]
   emotion: catalogue.Emotion
+  asked: catalogue.Emotion
+  condition: conditions.Condition
   transposition: int
   seed: int
   number: int
   temperature: float
   guidance: float
+  reference: npt.NDArray[np.uint8] | None = None
+  kept: float = 0.0
+
+  def first(self, windows: int) -> Take:
+    """The same of its first windows of 16 bars."""
+    return dataclasses.replace(
+      self,
+      start=self.start.first(windows),
+      z=self.z[:windows],
+      condition=self.condition.take(slice(windows)),
+      reference=None if self.reference is None else self.reference[:windows],
+    )
 
 
 def decode(
-  model: stock.StockModel,
-  takes: Sequence[Take],
-  condition: conditions.Condition,
+  model: stock.StockModel, takes: Sequence[Take]
 ) -> tuple[list[melody.Tokens], list[float]]:
   """Decodes melodies, in full batches whatever their lengths.
 
   Args:
     model: the stock model.
     takes: N melodies.
-    condition: of N rows, in the keys of their emotions.
 
   Returns:
     `(tokens, guided)`: for each [16 n] uint8 tokens, in its emotion's key; and
@@ -143,10 +146,22 @@ def decode(
     )
   ]
   transposition = np.array([take.transposition for take in takes])[owner]
-  there = condition.take(owner).transposed(-transposition)
+  condition = conditions.Condition(
+    *(np.concatenate(rows) for rows in zip(*(take.condition for take in takes)))
+  )
   amount = np.array([take.guidance for take in takes], np.float32)[owner]
-  closes = np.append(owner[1:] != owner[:-1], True)
-  closes &= np.array([take.start.section.closes for take in takes])[owner]
+  # The user's melody ends as it does.
+  ends = [t.start.tunes is None and t.start.section.closes for t in takes]
+  closes = np.append(owner[1:] != owner[:-1], True) & np.array(ends)[owner]
+  reference = np.concatenate(
+    [
+      np.zeros([len(take.z), melody.NUM_STEPS], np.uint8)
+      if take.reference is None
+      else take.reference
+      for take in takes
+    ]
+  )
+  kept = np.array([take.kept for take in takes], np.float32)[owner]
   settings = guidance.load_settings()
   parts = []
   for first in range(0, len(z), _GUIDED_AT_ONCE):
@@ -154,10 +169,12 @@ def decode(
     parts.append(
       guidance.decode(
         seeded(model, z[rows], temperature[rows], seeds[rows]),
-        there.take(rows),
+        condition.take(rows),
         amount[rows],
         settings,
         closes[rows],
+        reference[rows],
+        kept[rows],
       )
     )
   decoded, changed = (np.concatenate(x) for x in zip(*parts))
@@ -193,7 +210,7 @@ def measure(
 
   Args:
     tokens: [N, 16 n] tokens.
-    condition: of N rows, for the chords, which begin again every 16 bars.
+    condition: of N rows, for the chords, which begin again where they end.
 
   Returns:
     Dictionary to [N] arrays of `mean_pitch` (MIDI), `onsets_per_bar`,
@@ -202,8 +219,8 @@ def measure(
   """
   steps = tokens.shape[1]
   weights, mask = condition.chord_tone_weights, condition.chord_mask
-  if steps != melody.NUM_STEPS:
-    again = np.arange(steps) % melody.NUM_STEPS
+  if steps != mask.shape[1]:
+    again = np.arange(steps) % mask.shape[1]
     weights, mask = weights[:, again], mask[:, again]
   whole = condition._replace(chord_tone_weights=weights, chord_mask=mask)
   return {
@@ -226,20 +243,20 @@ class Measurement:
 
 
 def measure_each(
-  tokens: Sequence[melody.Tokens], condition: conditions.Condition
+  tokens: Sequence[melody.Tokens], emotions: Sequence[catalogue.Emotion]
 ) -> list[Measurement]:
   """What melodies measure that may differ in length.
 
   Args:
     tokens: N arrays, [16 n] each.
-    condition: of N rows.
+    emotions: N that they are measured against.
   """
-  by_length = collections.defaultdict(list)
-  for i, own in enumerate(tokens):
-    by_length[len(own)].append(i)
+  alike = collections.defaultdict(list)
+  for i, (own, emotion) in enumerate(zip(tokens, emotions)):
+    alike[len(own), len(harmony.bars(emotion.chords))].append(i)
   result: dict[int, Measurement] = {}
-  for rows in by_length.values():
-    targets = condition.take(rows)
+  for rows in alike.values():
+    targets = conditions.Condition.of([emotions[i] for i in rows])
     measured = measure(np.stack([tokens[i] for i in rows]), targets)
     excess = hits.excess(measured, targets)
     for k, i in enumerate(rows):
@@ -266,7 +283,7 @@ def arrange(
     measurements: of each, from `measure_each`.
     guided: of each, from `decode`.
   """
-  known = {take.emotion: _reference(take.emotion) for take in takes}
+  known = {take.asked: _reference(take.asked) for take in takes}
   melodies = []
   for take, own, measurement, changed in zip(
     takes, tokens, measurements, guided
@@ -283,7 +300,7 @@ def arrange(
         take.z[0] if len(take.z) == 1 else take.z,
         take.transposition,
         measurement.measured,
-        dict(known[take.emotion]),
+        dict(known[take.asked]),
         measurement.missed,
         take.number,
         take.seed,

@@ -124,10 +124,9 @@ class SongStart(Start):
     if emotion is None:
       return self._itself()
     qpm = self.song.qpm or emotion.qpm
-    qpm = qpm ** (1.0 - intensity) * emotion.qpm**intensity
-    return dataclasses.replace(
-      catalogue.softened(emotion, intensity), qpm=round(qpm, 6)
-    )
+    if intensity:
+      qpm = round(qpm ** (1.0 - intensity) * emotion.qpm**intensity)
+    return dataclasses.replace(catalogue.softened(emotion, intensity), qpm=qpm)
 
   def _itself(self) -> catalogue.Emotion:
     """What the melody measures, as if it were an emotion without chords."""

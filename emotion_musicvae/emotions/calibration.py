@@ -22,6 +22,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
+from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
@@ -34,14 +35,6 @@ MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
 CHORD_PIECES, _CHORD_BARS, _ENOUGH_SECTIONS = 24, melody.NUM_BARS, 8
 _ENERGY_WINDOWS = 8  # of a piece, at most
 _TONICS = ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
-# How well each degree fits a key, from the tonic on, as listeners rated it
-# (Krumhansl and Kessler 1982, Psychological Review 89).
-_KEY_PROFILES = {
-  'major': (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29,
-            2.88),
-  'minor': (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34,
-            3.17),
-}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +133,7 @@ def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
   if len(windows):
     energy = float(np.mean(spectrogram.energy(windows)))
   profile = _profile(piece.score)
-  tonic, mode = key_of(profile)
+  tonic, mode = harmonization.key_of(profile)
   return Measured(
     len(piece.tunes),
     float(notes[:, 2].mean()),
@@ -152,23 +145,6 @@ def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
     tuple(np.roll(profile, -tonic) / profile.sum()),
     _opening(piece, tonic) if with_opening else None,
   )
-
-
-def key_of(profile: npt.ArrayLike) -> tuple[int, str]:
-  """The key whose profile correlates best with a piece's.
-
-  Args:
-    profile: [12] sounding time of each pitch class.
-
-  Returns:
-    `(tonic, mode)`: pitch class, and 'major' or 'minor'.
-  """
-  fits = {
-    (tonic, mode): np.corrcoef(np.roll(profile, -tonic), ideal)[0, 1]
-    for mode, ideal in _KEY_PROFILES.items()
-    for tonic in range(12)
-  }
-  return max(fits, key=lambda key: fits[key])
 
 
 def _profile(score: scores.Score) -> npt.NDArray[np.float64]:

@@ -98,7 +98,9 @@ class Condition(typing.NamedTuple):
       adaptation.returning_bars(chord_tone_weights),
     )
 
-  def in_canonical_key(self) -> tuple[Condition, npt.NDArray[np.int64]]:
+  def in_canonical_key(
+    self, transposition: npt.ArrayLike | None = None
+  ) -> tuple[Condition, npt.NDArray[np.int64]]:
     """The same condition in the one key signature that is learned, no sharps.
 
     A melody in another key is one in this key, transposed: whatever a model can
@@ -106,24 +108,30 @@ class Condition(typing.NamedTuple):
     lies nearest to `CANONICAL_PITCH`. The energy changes with the octave, as
     low notes ring longer.
 
+    Args:
+      transposition: [B] semitones from there where they are known, as of a
+        melody whose key is; found from the chords when None.
+
     Returns:
       `(condition, transposition)`: the condition there, and the [B] semitones
       by which melodies that meet it are to be transposed to meet this one.
     """
-    tonic = np.array(
-      [harmony.signature(weights) for weights in self.chord_tone_weights], int
-    )
-    away = self.mean_pitch - CANONICAL_PITCH - tonic
-    transposition = tonic + 12 * np.round(away / 12.0).astype(int)
-    there = self.with_chords_transposed(-tonic)
+    if transposition is None:
+      tonic = np.array(
+        [harmony.signature(weights) for weights in self.chord_tone_weights], int
+      )
+      away = self.mean_pitch - CANONICAL_PITCH - tonic
+      transposition = tonic + 12 * np.round(away / 12.0).astype(int)
+    semitones = np.asarray(transposition, int)
+    there = self.with_chords_transposed(-semitones)
     canonical = Condition.from_targets(
-      self.mean_pitch - transposition.astype(np.float32),
+      self.mean_pitch - semitones.astype(np.float32),
       self.onsets_per_bar,
       there.chord_tone_weights,
       there.chord_mask,
       there.final_tones,
     )._replace(returning=self.returning)
-    return canonical, transposition
+    return canonical, semitones
 
   def with_form_of_its_own(self, rows: npt.ArrayLike) -> Condition:
     """The same condition where the [B] rows named keep their melody's form."""

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from emotion_musicvae import api
-from emotion_musicvae.emotions import calibration
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.evaluation import bench as benches
 from emotion_musicvae.evaluation import latent_constraints
 from emotion_musicvae.evaluation import metrics
+from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import melody
 from emotion_musicvae.steering import learner as learners
 from emotion_musicvae.steering import refinement
@@ -135,7 +135,7 @@ class AttributeVectors:
     del temperature, seed
     # A key of its own mode fits a progression's tones best.
     major = [
-      calibration.key_of(weights.sum(axis=0))[1] == 'major'
+      harmonization.key_of(weights.sum(axis=0))[1] == 'major'
       for weights in condition.chord_tone_weights
     ]
     values = self._attributes(

@@ -16,11 +16,11 @@ from scipy import spatial
 import tensorflow as tf
 
 from emotion_musicvae import api
-from emotion_musicvae.emotions import calibration
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.emotions import references
+from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import similarity
 from emotion_musicvae.musicvae import hierdec
@@ -61,7 +61,7 @@ def is_major(tokens: melody.Tokens) -> bool:
   """Whether [256] tokens, weighted by duration, lie nearer a major key."""
   notes = melody.notes(tokens)
   profile = np.bincount(notes.pitch % 12, notes.length, 12)
-  return bool(calibration.key_of(profile)[1] == 'major')
+  return bool(harmonization.key_of(profile)[1] == 'major')
 
 
 def scores(

@@ -169,15 +169,14 @@ class Song:
   def windows(self, start_bar: int | None = None) -> tuple[_Tokens, int]:
     """Cuts the melody into windows of 16 bars, as the model takes them.
 
-    What is missing to the last 16 bars is filled from the beginning: a shorter
-    melody is looped to 16 bars.
+    What is missing to the last 16 bars is filled from the beginning.
 
     Args:
       start_bar: first bar to take, see `starting`.
 
     Returns:
       `(windows, steps)`: [W, 256] uint8 tokens, and how many of their steps are
-      the melody's own: as many as it has, and 256 where it has fewer.
+      the melody's own.
 
     Raises:
       UserError: as `starting`.
@@ -189,7 +188,7 @@ class Song:
     for window in windows:
       begun = np.cumsum(window >= melody.FIRST_ONSET) > 0
       window[~begun] = melody.HOLD  # Nothing sounds yet that could end.
-    return windows, max(len(tokens), melody.NUM_STEPS)
+    return windows, len(tokens)
 
   @property
   def last_bar(self) -> int:

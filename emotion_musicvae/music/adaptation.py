@@ -156,11 +156,14 @@ def returning_bars(chord_tone_weights: melody.Floats) -> _Ints:
     chord_tone_weights: [B, 256, 12].
 
   Returns:
-    [B, 16] numbers of bars from 0; -1 where a bar is its own.
+    [B, 16] numbers of bars from 0; -1 where a bar is its own, as all are of
+    melodies of more than 16 bars.
   """
-  batch = len(chord_tone_weights)
-  bars = chord_tone_weights.reshape(batch, melody.NUM_BARS, -1)
+  batch, steps, _ = chord_tone_weights.shape
   result = np.full([batch, melody.NUM_BARS], -1)
+  if steps != melody.NUM_STEPS:
+    return result
+  bars = chord_tone_weights.reshape(batch, melody.NUM_BARS, -1)
   for phrase in (1, 3):
     same = np.ones(batch, bool)
     for bar in range(_PHRASE):

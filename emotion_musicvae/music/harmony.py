@@ -60,10 +60,10 @@ def bars(progression: str) -> list[tuple[str, ...]]:
   Args:
     progression: chord symbols, one a bar (`C Am F G`), or bars of one or two
       chords between `|` (`C Am | F G | C`). It is repeated until 16 bars are
-      filled.
+      filled; for longer melodies it has 16 bars or a multiple.
 
   Returns:
-    List of 16 tuples of one or two symbols.
+    List of 16 tuples of one or two symbols, or of as many as there are more.
 
   Raises:
     ValueError: no chord, more than two in a bar, or a number of bars that does
@@ -82,7 +82,9 @@ def bars(progression: str) -> list[tuple[str, ...]]:
           chords=progression,
         )
       )
-  if not result or melody.NUM_BARS % len(result):
+  if not result or (
+    melody.NUM_BARS % len(result) and len(result) % melody.NUM_BARS
+  ):
     raise ValueError(
       messages.say(
         'chords: expected 1, 2, 4, 8 or 16 bars, which fill 16 by repeating, '
@@ -91,7 +93,7 @@ def bars(progression: str) -> list[tuple[str, ...]]:
         chords=progression,
       )
     )
-  return result * (melody.NUM_BARS // len(result))
+  return result * max(1, melody.NUM_BARS // len(result))
 
 
 def chord_tones(
@@ -106,15 +108,17 @@ def chord_tones(
   Returns:
     `(chord_tone_weights, chord_mask)`: [256, 12] float32 weights in [0, 1],
     pitch class 0 being C, and [256] float32 that is 1 over a chord and 0 where
-    there is none (`N.C.`).
+    there is none (`N.C.`); more steps where there are more bars.
 
   Raises:
     ValueError: an unknown symbol, which is named, or what `bars` raises.
   """
-  chord_tone_weights = np.zeros([melody.NUM_STEPS, 12], np.float32)
-  chord_mask = np.zeros([melody.NUM_STEPS], np.float32)
+  written = bars(progression)
+  steps_in_all = len(written) * melody.STEPS_PER_BAR
+  chord_tone_weights = np.zeros([steps_in_all, 12], np.float32)
+  chord_mask = np.zeros([steps_in_all], np.float32)
   step = 0
-  for bar in bars(progression):
+  for bar in written:
     for symbol in bar:
       steps = slice(step, step + melody.STEPS_PER_BAR // len(bar))
       if symbol != NO_CHORD:
@@ -225,6 +229,29 @@ def written_out(progression: str, mode: str, cadence: bool = True) -> str:
     if not at_home or written[-1][-1] not in at_home:
       written = [*written[:-1], ((at_home or [named])[0],)]
   return ' | '.join(' '.join(bar) for bar in written)
+
+
+def transposed(progression: str, semitones: int) -> str:
+  """A progression in another key.
+
+  Args:
+    progression: see `bars`.
+    semitones: to go up by.
+
+  Raises:
+    ValueError: an unknown symbol.
+  """
+  if not semitones % 12:
+    return progression
+  result = []
+  for symbol in progression.split():
+    if symbol not in ('|', NO_CHORD):
+      try:
+        symbol = chord_symbols_lib.transpose_chord_symbol(symbol, semitones)
+      except chord_symbols_lib.ChordSymbolError:
+        raise ValueError(f'chords: {symbol!r} is not a chord symbol') from None
+    result.append(symbol)
+  return ' '.join(result)
 
 
 def symbol_tones(

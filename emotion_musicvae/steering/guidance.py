@@ -72,6 +72,8 @@ def decode(
   amount: npt.ArrayLike,
   settings: Settings,
   closes: npt.NDArray[np.bool_] | None = None,
+  reference: melody.Tokens | None = None,
+  kept: npt.ArrayLike = 0.0,
 ) -> Guided:
   """Decodes melodies and corrects them towards a condition.
 
@@ -83,6 +85,9 @@ def decode(
     amount: how strongly, from 0 (plain decoding) to 1; or [B].
     settings: of the loop.
     closes: [B] whether a melody ends with these 16 bars; all do when None.
+    reference: [B, 256] tokens of tunes to hold to, in place of what is played,
+      adapted; for rows where `kept` is above 0.
+    kept: [B] share of the reference's notes that is to be played, or one.
 
   Returns:
     The nearest of all rounds.
@@ -100,10 +105,13 @@ def decode(
   )
   returning = np.asarray(condition.returning, int)
   guided = np.flatnonzero(amount > 0)
-  adapted = plain.copy()
-  adapted[guided] = sampling.adapt(
-    plain[guided], condition.take(guided), closes[guided]
-  )
+  kept = np.broadcast_to(np.asarray(kept, np.float32), [batch])
+  adapted = plain.copy() if reference is None else np.array(reference)
+  free = np.flatnonzero((amount > 0) & (kept <= 0))
+  if len(free):
+    adapted[free] = sampling.adapt(
+      plain[free], condition.take(free), closes[free]
+    )
   # At part of the strength it takes more than that much less insisting.
   weight, most = settings.weight * amount, settings.most * np.square(amount)
   tokens, best = plain.copy(), plain.copy()
@@ -124,6 +132,7 @@ def decode(
     amiss = hits.total_excess(measure(played, own), own) + _FORM * (
       ~closed(played, own.final_tones)
     )
+    amiss += np.maximum(kept[rows] - share_played(adapted[rows], played), 0.0)
     nearer = amiss + _FORM * astray < nearest[rows]
     best[rows[nearer]] = played[nearer]
     nearest[rows[nearer]] = (amiss + _FORM * astray)[nearer]
@@ -173,6 +182,23 @@ def closed(
   pitch = tokens[row, last].astype(int) - melody.FIRST_ONSET + melody.MIN_PITCH
   ends = onset.any(axis=1) & (final_tones[row, pitch % 12] > 0)
   return np.asarray(ends | ~final_tones.any(axis=1))
+
+
+def share_played(
+  reference: melody.Tokens, tokens: melody.Tokens
+) -> melody.Floats:
+  """[B] share of a tune's notes that begin in a melody at their step and pitch.
+
+  Args:
+    reference: [B, n] tokens; 1 where there is no note.
+    tokens: [B, n] tokens.
+  """
+  onset = np.asarray(reference) >= melody.FIRST_ONSET
+  same = onset & (np.asarray(reference) == tokens)
+  number = onset.sum(axis=1)
+  return np.asarray(
+    np.where(number > 0, same.sum(axis=1) / np.maximum(number, 1), 1.0)
+  )
 
 
 def load_settings() -> Settings:

@@ -90,6 +90,7 @@ INTERPOLATED_OUTPUTS = Range(int, 2, 100_000)  # both ends
 MEASURED_OUTPUTS = Range(int, 2, 100_000)  # a spread takes two
 TEMPERATURE = Range(float, 0.01, 10)
 GUIDANCE = Range(float, 0.0, 1.0)
+KEEP = Range(float, 0.0, 1.0)
 INTENSITY = Range(float, 0, 1)
 DISTANCE = Range(float, 0, 1)
 UPDATES = Range(int, 0, 1000)

@@ -1,0 +1,180 @@
+"""What is asked of the user's own melody.
+
+Its tonic stays. Its mode turns to the emotion's, and its chords with it;
+register, density and tempo go towards the emotion's as far as they are asked
+to. Contour, rhythm and form stay, and how much so can be said.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import conditions
+from emotion_musicvae.files import songs
+from emotion_musicvae.music import adaptation
+from emotion_musicvae.music import harmonization
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melody
+
+OWN, OF_EMOTION = 'own', 'emotion'
+# The share of a tune's notes that is played whatever is kept, and of one that
+# is to come back as it is.
+_LEAST_PLAYED, _AS_IT_IS = 0.6, 0.98
+# A little fewer notes than asked for will do, and more of them are the tune's.
+_FEW = 0.92
+
+
+class Plan(NamedTuple):
+  """A song and what is asked of it.
+
+  Attributes:
+    song: in the mode that is asked for.
+    emotion: what its takes follow, with chords for each of its bars.
+    transposition: semitones from the key that is decoded in.
+  """
+
+  song: songs.Song
+  emotion: catalogue.Emotion
+  transposition: int
+
+
+def plan(
+  song: songs.Song,
+  emotion: catalogue.Emotion | None,
+  intensity: float = 1.0,
+  chords: str = OWN,
+) -> Plan:
+  """Plans how a song is to follow an emotion.
+
+  Args:
+    song: the user's melody.
+    emotion: to follow; None, or an intensity of 0, leaves the song as it is.
+    intensity: how far, from 0 to 1.
+    chords: 'own', those that go with the melody, in the emotion's mode;
+      'emotion', the emotion's in the song's key; or a progression.
+  """
+  tonic, mode = harmonization.melody_key(song.tokens)
+  moved = emotion if intensity > 0 else None
+  other = moved.mode if moved else mode
+  turned = harmonization.turned(song.tokens, tonic, mode, other)
+  if emotion and chords == OF_EMOTION:
+    home = harmony.key(emotion.chords, emotion.mode)
+    away = tonic - home if home is not None else 0
+    progression = harmony.transposed(
+      harmony.written_out(emotion.chords, emotion.mode, emotion.cadence), away
+    )
+  elif chords in (OWN, OF_EMOTION):
+    bars = harmonization.progression(song.tokens, tonic, mode, other).split(
+      ' | '
+    )
+    count = song.num_windows * melody.NUM_BARS
+    progression = ' | '.join((bars * count)[:count])
+  else:
+    progression = chords
+  base = emotion or catalogue.Emotion(song.name, 'melody')
+  asked = dataclasses.replace(base, mode=other, chords=progression)
+  signature = tonic if other == 'major' else (tonic + 3) % 12
+  height = melody.mean_pitch(song.tokens[None])[0]
+  if moved:
+    height = moved.mean_pitch
+  octave = round((height - conditions.CANONICAL_PITCH - signature) / 12.0)
+  return Plan(
+    dataclasses.replace(song, tokens=turned),
+    asked,
+    signature + 12 * int(octave),
+  )
+
+
+def by_window(
+  emotion: catalogue.Emotion, windows: int
+) -> list[catalogue.Emotion]:
+  """What each 16 bars of a melody follow.
+
+  Args:
+    emotion: with chords for 16 bars, or for all of them.
+    windows: how many times 16 bars.
+  """
+  bars = harmony.bars(emotion.chords)
+  if len(bars) == melody.NUM_BARS:
+    return [emotion] * windows
+  rows = [bars[i : i + melody.NUM_BARS] for i in range(0, len(bars), 16)]
+  return [
+    dataclasses.replace(
+      emotion, chords=' | '.join(' '.join(bar) for bar in rows[i % len(rows)])
+    )
+    for i in range(windows)
+  ]
+
+
+def softened(
+  condition: conditions.Condition,
+  tunes: melody.Tokens,
+  intensity: float,
+  keep: float,
+) -> conditions.Condition:
+  """Targets on the way from a tune's own to an emotion's.
+
+  Args:
+    condition: of W rows, in the key of the tunes, all the way.
+    tunes: [W, 256] tokens.
+    intensity: how far to go, from 0 to 1.
+    keep: how much of the tune stays; above 0.75 the way gets shorter.
+  """
+  share = intensity * min(1.0, 4.0 * (1.0 - keep))
+  silent = (tunes < melody.FIRST_ONSET).all(axis=1)
+  pitch = np.where(silent, condition.mean_pitch, melody.mean_pitch(tunes))
+  onsets = np.where(
+    silent, condition.onsets_per_bar, melody.onsets_per_bar(tunes)
+  )
+  asked = np.where(
+    condition.onsets_per_bar > onsets,
+    np.maximum(_FEW * condition.onsets_per_bar, onsets),
+    condition.onsets_per_bar,
+  )
+  return condition._replace(
+    mean_pitch=(1.0 - share) * pitch + share * condition.mean_pitch,
+    onsets_per_bar=onsets ** (1.0 - share) * asked**share,
+  )
+
+
+def adapted(
+  tunes: melody.Tokens, condition: conditions.Condition, keep: float
+) -> npt.NDArray[np.uint8]:
+  """[W, 256] tunes adapted by rule, as much of them kept as is asked for.
+
+  Args:
+    tunes: [W, 256] tokens.
+    condition: of W rows.
+    keep: from 0, the targets above all, to 1, the tune above all.
+  """
+  rules = adaptation.Rules(
+    contour=1.6 * keep,
+    motion=keep,
+    direction=keep,
+    wide=0.5 * (1.0 - keep),
+    too_wide=1.6 * (1.0 - keep),
+    on_beat=0.88,
+    of_onsets=0.75,
+  )
+  return adaptation.adapt(
+    tunes,
+    condition.mean_pitch,
+    condition.onsets_per_bar,
+    condition.chord_tone_weights,
+    condition.chord_mask,
+    np.zeros([len(tunes), 12]),
+    closes=np.zeros(len(tunes), bool),
+    rules=rules,
+  )
+
+
+def least_played(intensity: float, keep: float) -> float:
+  """Share of the notes of an adapted tune that its takes are to have."""
+  if not intensity:
+    return _AS_IT_IS
+  return _LEAST_PLAYED + (_AS_IT_IS - _LEAST_PLAYED) * keep if keep else 0.0
