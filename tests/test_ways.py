@@ -70,7 +70,7 @@ def test_half_way_keeps_more_of_the_melody_than_all_the_way(moved, tunes):
   kept = [_shared(tunes.ravel(), one.tokens, 'pitch') for one in moved.values()]
   assert kept[0] > 2 * kept[1] > 4 * kept[2]
   qpm = moved[0.5].note_sequence.tempos[0].qpm
-  assert qpm == pytest.approx((90 * 60) ** 0.5)
+  assert qpm == round((90 * 60) ** 0.5)  # whole, as people set it
 
 
 def test_forty_bars_stay_forty_bars(model, tunes):
@@ -136,14 +136,14 @@ def test_the_ends_of_an_interpolation_are_the_two_ends(model, tunes):
   density = [one.measured['onsets_per_bar'] for one in steps]
   assert density == sorted(density)
   a, b = _song(tunes[0]), _song(tunes[1], qpm=120.0)
-  steps = model.interpolate(song=a, to_song=b, n=3)
+  steps = model.interpolate(song=a, to_song=b, n=3, seed=0)
   for end, song in ((steps[0], a), (steps[-1], b)):
-    (alone,) = model.transform(song, 'clear', intensity=0.0)
+    (alone,) = model.transform(song, 'clear', intensity=0.0, seed=0)
     np.testing.assert_array_equal(end.tokens, alone.tokens)
     assert end.emotion.qpm == song.qpm
   assert 90 < steps[1].emotion.qpm < 120
-  (moved,) = model.transform(a, 'gloomy')
-  steps = model.interpolate(song=a, to_emotion='gloomy', n=2)
+  (moved,) = model.transform(a, 'gloomy', seed=0)
+  steps = model.interpolate(song=a, to_emotion='gloomy', n=2, seed=0)
   np.testing.assert_array_equal(steps[-1].tokens, moved.tokens)
 
 

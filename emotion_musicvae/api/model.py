@@ -226,7 +226,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     reject_misses: bool = False,
     progress: pipeline.Progress | None = None,
     guidance: float = 1.0,
-    keep: float = 0.65,
+    keep: float = transformation.KEEP,
     chords: str = transformation.OWN,
   ) -> list[Melody]:
     """Moves the user's melody to an emotion.
@@ -271,6 +271,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
       temperature=temperature,
       intensity=intensity,
       guidance=guidance,
+      keep=keep,
       updates=updates,
     )
     seed = arguments.seed(seed)
@@ -348,6 +349,17 @@ class EmotionMusicVAE(pipeline.Pipeline):
     ]
     by_window = transformation.by_window(plan.emotion, windows)
     goal = stages.Goal.of(by_window * n, intensity, plan.transposition)
+    condition = goal.canonical.take(slice(windows))
+    # Near the melody the decoder is held to it, far from it to nothing.
+    amount, kept = guidance * intensity, 0.0
+    if followed is None:
+      amount = guidance * (1.0 - distance) ** 4
+      assert start.tunes is not None
+      condition = transformation.softened(condition, start.tunes, 0.0, 1.0)
+      kept = transformation.least_played(0.0, 1.0) * (1.0 - distance) ** 4
+      condition = condition._replace(
+        chord_mask=np.zeros_like(condition.chord_mask)
+      )
     z = self._go(
       z0,
       goal if followed else None,
@@ -359,12 +371,14 @@ class EmotionMusicVAE(pipeline.Pipeline):
         z[number],
         start.emotion(followed and plan.emotion, intensity),
         plan.emotion if followed else start.emotion(None, intensity),
-        goal.canonical.take(slice(windows)),
+        condition,
         plan.transposition,
         seed,
         number,
         temperature,
-        guidance * intensity if followed else 0.0,
+        amount,
+        start.tunes if kept else None,
+        kept,
       )
       for number in range(n)
     ]
@@ -453,6 +467,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
     windows = min(len(end.z) for end in ends)
     ends = [end.first(windows) for end in ends]
     shortest = min((end.start for end in ends), key=lambda one: one.steps)
+    # Towards an end without an emotion there is less and less to guide to.
+    guided = [
+      end.guidance if followed else 0.0
+      for end, followed in zip(ends, (first, last))
+    ]
     takes = [dataclasses.replace(ends[0], start=shortest)]
     for share in np.linspace(0.0, 1.0, n)[1:-1]:
       # A melody has one key: as its chords, that of the nearer end.
@@ -472,7 +491,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
           condition=condition.with_form_of_its_own(
             np.full(windows, shortest.tunes is not None)
           ),
-          guidance=sum(w * end.guidance for w, end in zip(weights, ends)),
+          guidance=float(np.dot(weights, guided)),
           reference=None,
           kept=0.0,
         )
@@ -502,8 +521,5 @@ class EmotionMusicVAE(pipeline.Pipeline):
     take = self._song_take(plan, start, order)
     if moved:
       return take
-    # As the model plays it back.
     itself = start.emotion(None, 0.0)
-    return dataclasses.replace(
-      take, emotion=itself, asked=itself, guidance=0.0, reference=None, kept=0.0
-    )
+    return dataclasses.replace(take, emotion=itself, asked=itself)

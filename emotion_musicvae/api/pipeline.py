@@ -85,7 +85,7 @@ class Order:
   song: songs.Song | None = None
   guidance: float = 1.0
   chords: str = transformation.OWN
-  keep: float = 0.65
+  keep: float = transformation.KEEP
   section: starts.Section = starts.WHOLE
 
 

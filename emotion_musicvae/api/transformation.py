@@ -22,6 +22,7 @@ from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 
 OWN, OF_EMOTION = 'own', 'emotion'
+KEEP = 0.65  # where nothing else is asked for
 # The share of a tune's notes that is played whatever is kept, and of one that
 # is to come back as it is.
 _LEAST_PLAYED, _AS_IT_IS = 0.6, 0.98

@@ -143,6 +143,8 @@ class GenerateShard(beam.DoFn):
         i.intensity,
         i.song,
         i.guidance,
+        i.chords,
+        i.keep,
       )
       for i in items
     ]

@@ -52,11 +52,13 @@ FIELDS = (
   'temperature',
   'intensity',
   'guidance',
+  'keep',
   'output_formats',
   'input_midi',
   'start_bar',
   'track',
 )
+KEEP = 0.65  # where a request names none
 # What fields were called before they were called as their flags are.
 _OLD_NAMES = {'num_outputs': 'count', 'output_formats': 'formats'}
 
@@ -80,6 +82,8 @@ class Request:
     guidance: how strongly to guide the decoder, from 0 to 1.
     sections: of an arc what each of its sections follows.
     recognized: what was recognized in its text, a line for each section.
+    keep: how much of the song stays, from 0 to 1.
+    chords: that the song is to follow: 'own', 'emotion' or a progression.
   """
 
   line: int
@@ -93,6 +97,8 @@ class Request:
   guidance: float = 1.0
   sections: tuple[arcs.Section, ...] = ()
   recognized: tuple[str, ...] = ()
+  keep: float = KEEP
+  chords: str = 'own'
 
   @property
   def num_windows(self) -> int:
@@ -320,6 +326,11 @@ def parse(
       fields = _given(fields)
       number = functools.partial(_number, fields)
       formats_field = _as_written('output_formats', fields)
+      # Chords of a song are its own business.
+      has_song = fields.get('input_midi') is not None
+      chords = str(fields.pop('chords', 'own')) if has_song else 'own'
+      if chords not in ('own', 'emotion'):
+        harmony.chord_tones(chords)
       wanted = followed(
         fields.get('emotion'),
         fields.get('text'),
@@ -340,6 +351,8 @@ def parse(
         number('guidance', ranges.GUIDANCE, guidance),
         wanted.sections,
         wanted.recognized,
+        number('keep', ranges.KEEP, KEEP),
+        chords,
       )
     except ValueError as e:
       yield Failure(line, str(e), text)

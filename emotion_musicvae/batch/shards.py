@@ -3,7 +3,8 @@
 A shard says all that its melodies depend on, in plain values: which requests
 they belong to, and each request's emotion or sections, seed, temperature,
 intensity, guidance and formats, and the notes of the user's own melody that it
-moves. A worker needs no other file of the user's.
+moves, what of it stays and over which chords. A worker needs no other file of
+the user's.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Item(NamedTuple):
   temperature: float
   intensity: float
   guidance: float
+  keep: float
+  chords: str
   sections: list[arcs.Section]
   recognized: list[str]
 
@@ -109,6 +112,8 @@ def items(shard: Shard) -> list[Item]:
       temperature,
       intensity,
       guidance,
+      keep,
+      chords,
       sections[arc],
       shard['recognized'][recognized],
     )
@@ -123,6 +128,8 @@ def items(shard: Shard) -> list[Item]:
       temperature,
       intensity,
       guidance,
+      keep,
+      chords,
       arc,
       recognized,
     ) in shard['slices']
@@ -169,6 +176,8 @@ def _shard(
       r.temperature,
       r.intensity,
       r.guidance,
+      r.keep,
+      r.chords,
       sections.setdefault(arc(r), len(sections)),
       recognized.setdefault(r.recognized, len(recognized)),
     )

@@ -48,6 +48,7 @@ def main() -> None:
   ranges.NUM_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
   ranges.INTENSITY.check('intensity', FLAGS.intensity)
   ranges.GUIDANCE.check('guidance', FLAGS.guidance)
+  ranges.KEEP.check('keep', FLAGS.keep)
   ranges.UPDATES.check('updates', FLAGS.updates)
   ranges.BATCH_SIZE.check('max_batch_size', FLAGS.max_batch_size)
   ranges.TEMPERATURE.check('temperature', FLAGS.temperature)
@@ -68,7 +69,14 @@ def main() -> None:
       harmony.chord_tones(e.chords)
     except ValueError as error:
       argument = 'target' if FLAGS.target else 'emotions_file'
+      if FLAGS['chords'].present:
+        argument = 'chords'
       raise UserError(argument, f'{e.name}: {error}') from None
+  if FLAGS.chords not in ('own', 'emotion'):
+    try:
+      harmony.chord_tones(FLAGS.chords)
+    except ValueError as error:
+      raise UserError('chords', str(error)) from None
   writers.check_directory(FLAGS.output_dir)
   for line in wanted.lines:
     print(line)
@@ -137,6 +145,8 @@ def main() -> None:
       'updates': FLAGS.updates,
       'playing': how,
       'distance': FLAGS.distance,
+      'keep': FLAGS.keep,
+      'chords': FLAGS.chords,
       'reject_misses': FLAGS.reject_misses,
       'model': model.description(),
       'versions': stock.versions(),
@@ -214,7 +224,14 @@ def compose(
     melodies = model.generate(arc=wanted.sections, **common)
   elif song:
     assert emotion is not None  # Only the other modes do without.
-    melodies = model.transform(song, emotion, start_bar=bar, **common)
+    melodies = model.transform(
+      song,
+      emotion,
+      start_bar=bar,
+      keep=FLAGS.keep,
+      chords=FLAGS.chords,
+      **common,
+    )
   else:
     melodies = model.generate(emotion, **common)
   if FLAGS.reject_misses:

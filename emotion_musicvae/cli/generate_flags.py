@@ -90,6 +90,18 @@ def define() -> None:
     'Which track of --input_midi has the melody, should another be found.',
   )
   flags.DEFINE_float(
+    'keep',
+    0.65,
+    'How much of --input_midi stays, from 0 (the targets above all) to 1.',
+  )
+  flags.DEFINE_string(
+    'chords',
+    'own',
+    'Chords under --input_midi: own, found from it and turned to the mode of '
+    'the emotion; emotion, those of the emotion in its key; or a progression '
+    'as C Am F G, which goes without --input_midi, too.',
+  )
+  flags.DEFINE_float(
     'distance',
     0.15,
     'How far --mode=variations goes, from 0 (the melody) to 1 (any melody).',
@@ -173,12 +185,16 @@ def check() -> None:
     ('distance', FLAGS['distance'].present, 'variations'),
     ('reject_misses', FLAGS.reject_misses, 'sample'),
     ('updates', FLAGS.updates, 'sample'),
+    ('keep', FLAGS['keep'].present, 'sample'),
+    ('chords', FLAGS['chords'].present, 'sample'),
   ):
     if given and FLAGS.mode != mode:
       raise UserError(flag, messages.say('goes with --mode={mode}', mode=mode))
   for flag, given in (
     ('start_bar', FLAGS.start_bar is not None),
     ('track', FLAGS.track is not None),
+    ('keep', FLAGS['keep'].present),
+    ('chords=emotion', FLAGS.chords == 'emotion'),
     ('mode=variations', FLAGS.mode == 'variations'),
   ):
     if given and not FLAGS.input_midi:

@@ -190,6 +190,8 @@ def _adjusted(emotion: catalogue.Emotion) -> catalogue.Emotion:
   """An emotion with the targets, tempo and instrument that flags ask for."""
   if FLAGS.target:
     emotion = catalogue.with_targets(emotion, FLAGS.target)
+  if FLAGS.chords not in ('own', 'emotion') and not FLAGS.input_midi:
+    emotion = dataclasses.replace(emotion, chords=FLAGS.chords)
   if FLAGS.qpm is not None:
     ranges.QPM.check('qpm', FLAGS.qpm)
     emotion = dataclasses.replace(emotion, qpm=FLAGS.qpm)
