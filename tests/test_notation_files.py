@@ -262,6 +262,12 @@ def test_parts_are_played_in_their_order(tmp_path, order, played):
   assert _pitches(song) == [NAMES[x] for x in played]
 
 
+def test_a_repeat_does_not_go_back_beyond_its_part(tmp_path):
+  music = 'P:A\nC4|D4::\nP:B\nE4::\nP:C\nF4||\n'
+  song = _abc(tmp_path, music, head='M:4/4\nL:1/4\nP:ABCA\n')
+  assert _pitches(song) == [NAMES[x] for x in 'CDCDEEFCDCD']
+
+
 def test_a_pick_up_sounds_first_and_again_in_its_repeat(tmp_path):
   song = _abc(tmp_path, '|:CD|EFGA|Bc:|')
   assert _played(song) == [(2 + i, SCALE[i % 8]) for i in range(16)]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import repeats
 from emotion_musicvae.files import songs
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import harmony
@@ -224,6 +225,44 @@ def test_a_melody_written_as_midi_is_read_back(stock_model, row):
   expected = row[: len(found)]
   last = np.flatnonzero(row >= melody.FIRST_ONSET)[-1]
   np.testing.assert_array_equal(found[: last + 1], expected[: last + 1])
+
+
+MARKS = [
+  repeats.DA_CAPO,
+  repeats.DAL_SEGNO,
+  repeats.SEGNO,
+  repeats.TO_CODA,
+  repeats.CODA,
+  repeats.FINE,
+  repeats.AL_FINE,
+]
+SIGNS = st.builds(
+  repeats.Signs,
+  forward=st.booleans(),
+  times=st.sampled_from([0, 0, 0, 2, 3]),
+  endings=st.frozensets(st.integers(1, 3), max_size=2),
+  closes=st.booleans(),
+  marks=st.sets(st.sampled_from(MARKS), max_size=2),
+)
+
+
+@given(st.lists(SIGNS, max_size=12))
+def test_bars_are_played_in_an_order_that_ends(bars):
+  order, left = repeats.as_played(bars)
+  assert set(order) <= set(range(len(bars)))
+  assert len(order) <= len(bars) * (3 + len(MARKS) * 3)
+  jumps = sum(len(bar.marks & set(MARKS[:2])) for bar in bars)
+  assert len(left) <= jumps
+  if bars and not jumps:
+    played = dict.fromkeys(order)
+    assert list(played) == sorted(played)  # Each for the first time in order.
+
+
+def test_many_jumps_are_told_at_once():
+  bars = [repeats.Signs(marks={repeats.DAL_SEGNO}) for _ in range(100_000)]
+  order, left = repeats.as_played(bars)
+  assert order == list(range(100_000))
+  assert len(left) == 100_000
 
 
 @few

@@ -40,6 +40,8 @@ _BAGPIPE = re.compile(r'(?<=K:)(\s*)H[Pp]\b')
 _JUMP = re.compile(r'(?<=[!+])(D\.[CS]\.)al(?:coda|fine)(?=[!+])')
 # Bar lines that nobody sees, before one that is seen.
 _UNSEEN = re.compile(r'(?:\[\|\]\s*)+(?=:?\|)')
+# The end of a part, where a repeat ends and another begins.
+_BEGINS_NEXT = re.compile(r':\|{0,2}:(?=\s*$)')
 # A field at the end of a line of music, where its brackets were forgotten.
 _UNBRACKETED = re.compile(r'(?<=[|:\]]) *([KLM]:[^|\[\]%\n]+?)\s*$')
 
@@ -160,7 +162,11 @@ def _in_order(lines: list[str]) -> list[str]:
   lead, *found = re.split(
     r'^P:\s*([A-Z]).*\n|\[P:\s*([A-Z])\]', body, flags=re.M
   )
-  parts = {a or b: text for a, b, text in zip(*[iter(found)] * 3)}
+  # What begins at the end of a part begins with whatever is played next.
+  parts = {
+    a or b: _BEGINS_NEXT.sub(':|', text)
+    for a, b, text in zip(*[iter(found)] * 3)
+  }
   played = [parts[name] for name in _part_names(order) if name in parts]
   if not played:
     return lines

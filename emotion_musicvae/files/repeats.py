@@ -87,23 +87,27 @@ def as_played(bars: Sequence[Signs]) -> tuple[list[int], list[str]]:
   once = list(_with_repeats(bars, last_pass=True))
   played: list[int] = []
   rest, left = full, []
-  taken = 0
-  for i, bar in enumerate(bars):
-    jump = next((j for j in (DA_CAPO, DAL_SEGNO) if j in bar.marks), None)
-    if jump is None or i not in rest:
+  jumps = [
+    (i, jump)
+    for i, bar in enumerate(bars)
+    for jump in (DA_CAPO, DAL_SEGNO)
+    if jump in bar.marks
+  ]
+  left += [jump for _, jump in jumps[_MAX_JUMPS:]]
+  for i, jump in jumps[:_MAX_JUMPS]:
+    if i not in rest:
       continue
     target: int | None = 0
     if jump == DAL_SEGNO:
       signs = [k for k in range(i + 1) if SEGNO in bars[k].marks]
       target = max(signs, default=None)
-    if target is None or taken == _MAX_JUMPS:
+    if target is None:
       left.append(jump)
       continue
-    taken += 1
     done = len(rest) - rest[::-1].index(i)
     played += rest[:done]
     again = [k for k in once if target <= k <= i]
-    rest = _until_its_end(bars, bar.marks, again, full) or [
+    rest = _until_its_end(bars, bars[i].marks, again, full) or [
       *again,
       *(k for k in full if k > i),
     ]
