@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Are melodies of one emotion melodies, and each another? With default flags.
 
-python benchmarks/variety.py [--n=16] [--seed=0]
+python benchmarks/variety.py [--n=16] [--seed=0] [--plot=FILE.png]
 
 Prints musical facts of n melodies of each emotion, means over the nine, beside
 unconditioned samples and real tunes that the model has not learned from; then
-how well each emotion is followed.
+how well each emotion is followed. The picture has the first four of each, notes
+on chord tones dark, and four real tunes.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from emotion_musicvae.music import similarity
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument('--n', type=int, default=16)
 parser.add_argument('--seed', type=int, default=0)
+parser.add_argument('--plot')
 flags = parser.parse_args()
 
 emotions = catalogue.load()
@@ -112,3 +114,42 @@ print(f'\nA hit: within {hits.PITCH_TOLERANCE} semitones and '
       f'{hits.DENSITY_TOLERANCE:.0%} of the onsets; chord tones on the beat '
       f'{hits.ON_BEAT_FLOOR}, of all notes {hits.CHORD_TONE_FLOOR}. '
       f'{melody.NUM_BARS} bars, seed {flags.seed}.')  # fmt: skip
+
+
+def plot(path):
+  """Piano rolls of the first four of each emotion, and of real tunes."""
+  from matplotlib import pyplot as plt
+
+  rows = [
+    (e.alias, arms['ours'][0][i * flags.n :][:4], condition.take([i * flags.n]))
+    for i, e in enumerate(emotions)
+  ]
+  rows.append(('real tunes', tunes[:4], None))
+  figure, axes = plt.subplots(
+    len(rows), 4, figsize=(16, 1.5 * len(rows)), sharex=True
+  )
+  for (name, tokens, asked), row in zip(rows, axes):
+    for own, axis in zip(tokens, row):
+      notes = melody.notes(own)
+      fits = np.ones(len(notes.pitch), bool)
+      if asked is not None:
+        weights = asked.chord_tone_weights[0]
+        fits = weights[notes.onset, notes.pitch % 12] > 0
+      for colour, among in (('#1f3b5c', fits), ('#e08a3c', ~fits)):
+        axis.barh(
+          notes.pitch[among],
+          (notes.end - notes.onset)[among],
+          left=notes.onset[among],
+          height=1.0,
+          color=colour,
+        )
+      axis.set_xticks(np.arange(0, 257, 64), [])
+      axis.grid(axis='x', alpha=0.4)
+      axis.tick_params(labelsize=7)
+    row[0].set_ylabel(name)
+  figure.tight_layout()
+  figure.savefig(path, dpi=60)
+
+
+if flags.plot:
+  plot(flags.plot)

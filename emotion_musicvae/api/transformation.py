@@ -27,7 +27,7 @@ KEEP = 0.65  # where nothing else is asked for
 # is to come back as it is.
 _LEAST_PLAYED, _AS_IT_IS = 0.6, 0.98
 # A little fewer notes than asked for will do, and more of them are the tune's.
-_FEW = 0.92
+_FEW = 0.94
 
 
 class Plan(NamedTuple):

@@ -187,15 +187,19 @@ def closed(
 def share_played(
   reference: melody.Tokens, tokens: melody.Tokens
 ) -> melody.Floats:
-  """[B] share of a tune's notes that begin in a melody at their step and pitch.
+  """[B] share of notes that begin at the step and pitch of one of a tune.
+
+  Of the tune's or of the melody's, whichever has more: neither is a note left
+  out, nor is one added.
 
   Args:
-    reference: [B, n] tokens; 1 where there is no note.
+    reference: [B, n] tokens; 1 where neither has a note.
     tokens: [B, n] tokens.
   """
   onset = np.asarray(reference) >= melody.FIRST_ONSET
   same = onset & (np.asarray(reference) == tokens)
-  number = onset.sum(axis=1)
+  played = np.asarray(tokens) >= melody.FIRST_ONSET
+  number = np.maximum(onset.sum(axis=1), played.sum(axis=1))
   return np.asarray(
     np.where(number > 0, same.sum(axis=1) / np.maximum(number, 1), 1.0)
   )
