@@ -171,7 +171,19 @@ def test_a_request_may_ask_for_an_arc(model):
 
 def test_the_manifest_tells_what_was_recognized(arc):
   item = shards.Item(
-    1, arc.emotion, ['mid'], None, 0, 2, 0.5, 1.0, 1.0, [], ['밝음 1.00']
+    1,
+    arc.emotion,
+    ['mid'],
+    None,
+    0,
+    2,
+    0.5,
+    1.0,
+    1.0,
+    0.65,
+    'own',
+    [],
+    ['밝음 1.00'],
   )
   row = manifest.row(item, ['arc.mid'], arc)
   assert row['recognized'] == ['밝음 1.00']
