@@ -156,7 +156,7 @@ def test_a_hit_misses_by_nothing():
 
 
 @pytest.mark.slow
-def test_baselines_are_compared_side_by_side(bench):
+def test_baselines_are_compared_side_by_side(bench, tmp_path):
   # Unguided: guided decoding takes several times as long.
   names = ['prior', 'ours unguided', 'ours briefly']
   result, samples = experiment.evaluate(bench, names, 4, [0.5], [0, 1])
@@ -186,6 +186,9 @@ def test_baselines_are_compared_side_by_side(bench):
   text = report.markdown(result)
   for words in ('hit rate', 'recognition', 'CPU seconds per hit', 'gloomy'):
     assert words in text
+  report.write(str(tmp_path), result, bench, samples)
+  written = {path.name for path in tmp_path.iterdir()}
+  assert {'report.md', 'report.json', 'targets_prior.png'} <= written
 
 
 def test_every_baseline_that_is_listed_can_be_built():

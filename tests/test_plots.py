@@ -10,7 +10,7 @@ def _targets(path, rng):
   measured = {
     'mean_pitch': rng.normal(66.0, 1.0, 20),
     'onsets_per_bar': rng.normal(6.0, 1.0, 20),
-    'chord_tone_rate': rng.uniform(0.5, 1.0, 20),
+    'chord_tones_on_beat': rng.uniform(0.5, 1.0, 20),
   }
   figures.target_against_measured(
     path,
@@ -21,7 +21,7 @@ def _targets(path, rng):
     {
       'mean_pitch': lambda value: 1.5,
       'onsets_per_bar': lambda value: 0.5,
-      'chord_tone_rate': 0.75,
+      'chord_tones_on_beat': 0.75,
     },
   )
 

@@ -72,7 +72,8 @@ def target_against_measured(
   Args:
     path: PNG file to write.
     points: dictionary of an emotion's label to `(reference, measured)`, each a
-      dictionary of `mean_pitch` (MIDI), `onsets_per_bar` and `chord_tone_rate`:
+      dictionary of `mean_pitch` (MIDI), `onsets_per_bar` and
+      `chord_tones_on_beat`:
       a number, and an [N] array. Of the last the reference is not drawn.
     tolerances: dictionary of the first two names to functions of a reference
       that say how far off still counts as met, and of the last to the least
@@ -103,12 +104,14 @@ def target_against_measured(
     panel.set_ylabel('measured: median, 10 to 90 %')
     panel.grid(alpha=0.3)
   axes[1].legend(fontsize='small')
-  rates = [measured['chord_tone_rate'] for _, measured in points.values()]
+  rates = [measured['chord_tones_on_beat'] for _, measured in points.values()]
   axes[2].boxplot([r[np.isfinite(r)] for r in rates])
   axes[2].set_xticks(range(1, len(points) + 1), points, rotation=40)
-  axes[2].axhline(tolerances['chord_tone_rate'], color='grey', linestyle='--')
+  axes[2].axhline(
+    tolerances['chord_tones_on_beat'], color='grey', linestyle='--'
+  )
   axes[2].set_ylim(0, 1)
-  axes[2].set_ylabel('chord-tone rate')
+  axes[2].set_ylabel('chord tones on the beat')
   axes[2].grid(alpha=0.3)
   pianoroll.save(image, path)
 
