@@ -62,7 +62,7 @@ def test_every_cell_runs(cells, tmp_path, monkeypatch):
   assert len(drawn) == 5
   for figure in drawn:
     for ax in figure.axes:
-      assert len(ax.lines) > 16
+      assert len(ax.lines) >= 12
   kinds = [type(one).__name__ for one in shown if one is not None]
   assert kinds == ['list', 'Melody', 'Audio', 'Figure', 'str']
   midi = mido.MidiFile(tmp_path / 'hopeful.mid')

@@ -107,7 +107,7 @@ def _song(data):
     song = songs.load_song(f.name)
   windows, steps = song.windows()
   assert song.report
-  assert 256 <= steps <= windows.size
+  assert 16 <= steps <= windows.size
 
 
 def _sequence(data):

@@ -34,7 +34,8 @@ _LAST_BAR = melody.NUM_STEPS - melody.STEPS_PER_BAR
 _LAST_ONSET = melody.NUM_STEPS - melody.STEPS_PER_BAR // 2
 _LOWEST, _HIGHEST = 36, 96  # MIDI, where melodies lie
 _FORBIDDEN = 50.0  # a cost that no tune pays
-_ROUNDS = 3  # of finding the line and seeing what it measures
+_ROUNDS = 3  # of finding the line and seeing what it measures,
+_MORE_ROUNDS, _OFF = 4, 1.0  # and more where its mean is semitones off
 _PHRASE = 4  # bars
 
 
@@ -357,6 +358,26 @@ def _pitches(
     off_beat = np.maximum(off_beat - 4.0 * too_many, 0.0)
     on_beat = np.clip(on_beat - 6.0 * too_many_on_beat, 0.3, 8.0)
     moved = moved + (mean_pitch - mean(found, there))[:, None]
+  for _ in range(_MORE_ROUNDS):
+    # A line over few chords is slow to leave them.
+    off = np.abs(mean_pitch - mean(found, there))
+    rows = np.flatnonzero(off > _OFF)
+    if not len(rows):
+      break
+    again = _best_lines(
+      moved[rows],
+      count[rows],
+      tone[rows],
+      scale[rows],
+      foreign[rows],
+      final_tones[rows],
+      avoided[rows],
+      rules,
+    )
+    short = mean_pitch[rows] - mean(again, there[rows])
+    nearer = np.abs(short) < off[rows]
+    found[rows[nearer]] = again[nearer]
+    moved[rows] += short[:, None]
   source, fixed = _sources(onset, there, returning)
   rows = np.flatnonzero(fixed.any(axis=1))
   if len(rows):
