@@ -9,6 +9,7 @@ from emotion_musicvae.emotions import hits
 from emotion_musicvae.emotions import references
 from emotion_musicvae.music import adaptation
 from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melodic_lines
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import similarity
 from emotion_musicvae.steering import guidance
@@ -118,7 +119,7 @@ def test_without_chords_a_tune_moves_to_its_register_as_it_is():
   onsets = melody.onsets_per_bar(tune)
   free = np.zeros([1, 256, 12], np.float32), np.zeros([1, 256], np.float32)
   pitch = melody.mean_pitch(tune)
-  rules = adaptation.Rules(wide=0.0, too_wide=0.0)
+  rules = melodic_lines.Rules(wide=0.0, too_wide=0.0)
   result = adaptation.adapt(
     tune, pitch, onsets, *free, np.zeros([1, 12]), rules=rules
   )

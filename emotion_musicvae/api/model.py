@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from emotion_musicvae.emotions import arcs as sectioned
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import readings
-from emotion_musicvae.music.melody import Tokens
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -137,81 +135,40 @@ class EmotionMusicVAE(pipeline.Pipeline):
     Returns:
       N melodies: what `generate` or `transform` gives for each.
     """
-    of_songs: dict[Any, stages.Take] = {}
     drawn = [order for order in orders if order.song is None]
     takes = iter(self._draws(drawn, updates, progress) if drawn else [])
-    found = []
-    for order in orders:
-      if order.song is None:
-        found.append(next(takes))
-        continue
-      # Takes of one song differ in what is drawn for them alone.
-      once = dataclasses.replace(order, seed=0, number=0, temperature=1.0)
-      if once not in of_songs:
-        plan, start = self._plan(
-          order.song, None, order.emotion, order.intensity, order.chords
-        )
-        of_songs[once] = self._song_take(plan, start, order)
-      found.append(
-        dataclasses.replace(
-          of_songs[once],
-          seed=order.seed,
-          number=order.number,
-          temperature=order.temperature,
-        )
+    # Takes of one song differ in what is drawn for them alone.
+    distinct = {
+      order: dataclasses.replace(order, seed=0, number=0, temperature=1.0)
+      for order in orders
+      if order.song is not None
+    }
+    plans = {
+      once: transformation.plan(
+        once.song, once.emotion, once.intensity, once.chords
       )
+      for once in dict.fromkeys(distinct.values())
+      if once.song is not None
+    }
+    encoded = self._encode_songs(
+      [(plan.song, plan.transposition) for plan in plans.values()]
+    )
+    of_songs = {
+      once: self._song_take(plan, start, once)
+      for (once, plan), start in zip(plans.items(), encoded)
+    }
+    found = [
+      dataclasses.replace(
+        of_songs[distinct[order]],
+        seed=order.seed,
+        number=order.number,
+        temperature=order.temperature,
+      )
+      if order in distinct
+      else next(takes)
+      for order in orders
+    ]
     return self._finish(found)
-
-  def _draws(
-    self,
-    orders: Sequence[pipeline.Order],
-    updates: int,
-    progress: pipeline.Progress | None,
-  ) -> list[stages.Take]:
-    """Takes that set out from draws of the prior."""
-    goal = stages.Goal.of(
-      [order.emotion for order in orders],
-      [order.intensity for order in orders],
-    )
-    begun = [
-      starts.Start(
-        starts.draw(o.seed, o.number, 1, self.z_size, o.section.number),
-        section=o.section,
-      )
-      for o in orders
-    ]
-    z = np.concatenate([start.z for start in begun])
-
-    def tunes() -> Tokens:
-      return self._stock.decode(
-        z,
-        np.array([order.temperature for order in orders]),
-        [
-          starts.noise_seeds(o.seed, o.number, 1, o.section.number)[0]
-          for o in orders
-        ],
-      )
-
-    first = orders[0]
-    moved = self._go(
-      z, goal, tunes, updates, first.seed, first.number, progress
-    )
-    return [
-      stages.Take(
-        start,
-        moved[i : i + 1],
-        start.emotion(order.emotion, order.intensity),
-        order.emotion,
-        # Where nothing is asked for, no key is either.
-        goal.canonical.take([i]),
-        int(goal.transposition[i]),
-        order.seed,
-        order.number,
-        order.temperature,
-        order.guidance * order.intensity,
-      )
-      for i, (start, order) in enumerate(zip(begun, orders))
-    ]
 
   def transform(
     self,
@@ -244,8 +201,8 @@ class EmotionMusicVAE(pipeline.Pipeline):
       n: how many takes; they differ in what the decoder draws.
       temperature: as in `generate`.
       seed: as in `generate`; take i of a seed is the same whatever `n` is.
-      intensity: how far to move it, from 0 (the melody as the model plays it
-        back, in its own tempo) to 1 (all the way).
+      intensity: how far to move it, from 0 (the melody as it is, in its own
+        tempo) to 1 (all the way).
       start_bar: first bar to take, as the file counts them from 1; all of it
         when None.
       updates: as in `generate`.
@@ -498,28 +455,3 @@ class EmotionMusicVAE(pipeline.Pipeline):
       )
     takes.append(dataclasses.replace(ends[1], start=shortest))
     return self._finish(takes)
-
-  def _end(
-    self,
-    song: pipeline.SongLike | None,
-    start_bar: int | None,
-    argument: str,
-    order: pipeline.Order,
-    moved: bool,
-  ) -> stages.Take:
-    """The take at one end of an interpolation."""
-    if song is None:
-      (take,) = self._draws([order], 0, None)
-      return take
-    plan, start = self._plan(
-      song,
-      start_bar,
-      order.emotion if moved else None,
-      order.intensity,
-      argument=argument,
-    )
-    take = self._song_take(plan, start, order)
-    if moved:
-      return take
-    itself = start.emotion(None, 0.0)
-    return dataclasses.replace(take, emotion=itself, asked=itself)

@@ -246,6 +246,82 @@ class Pipeline:
       kept,
     )
 
+  def _draws(
+    self,
+    orders: Sequence[Order],
+    updates: int,
+    progress: Progress | None,
+  ) -> list[stages.Take]:
+    """Takes that set out from draws of the prior."""
+    goal = stages.Goal.of(
+      [order.emotion for order in orders],
+      [order.intensity for order in orders],
+    )
+    begun = [
+      starts.Start(
+        starts.draw(o.seed, o.number, 1, self.z_size, o.section.number),
+        section=o.section,
+      )
+      for o in orders
+    ]
+    z = np.concatenate([start.z for start in begun])
+
+    def tunes() -> melody.Tokens:
+      return self._stock.decode(
+        z,
+        np.array([order.temperature for order in orders]),
+        [
+          starts.noise_seeds(o.seed, o.number, 1, o.section.number)[0]
+          for o in orders
+        ],
+      )
+
+    first = orders[0]
+    moved = self._go(
+      z, goal, tunes, updates, first.seed, first.number, progress
+    )
+    return [
+      stages.Take(
+        start,
+        moved[i : i + 1],
+        start.emotion(order.emotion, order.intensity),
+        order.emotion,
+        # Where nothing is asked for, no key is either.
+        goal.canonical.take([i]),
+        int(goal.transposition[i]),
+        order.seed,
+        order.number,
+        order.temperature,
+        order.guidance * order.intensity,
+      )
+      for i, (start, order) in enumerate(zip(begun, orders))
+    ]
+
+  def _end(
+    self,
+    song: SongLike | None,
+    start_bar: int | None,
+    argument: str,
+    order: Order,
+    moved: bool,
+  ) -> stages.Take:
+    """The take at one end of an interpolation."""
+    if song is None:
+      (take,) = self._draws([order], 0, None)
+      return take
+    plan, start = self._plan(
+      song,
+      start_bar,
+      order.emotion if moved else None,
+      order.intensity,
+      argument=argument,
+    )
+    take = self._song_take(plan, start, order)
+    if moved:
+      return take
+    itself = start.emotion(None, 0.0)
+    return dataclasses.replace(take, emotion=itself, asked=itself)
+
   def _go(
     self,
     z: melody.Floats,

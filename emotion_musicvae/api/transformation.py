@@ -19,6 +19,7 @@ from emotion_musicvae.files import songs
 from emotion_musicvae.music import adaptation
 from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import harmony
+from emotion_musicvae.music import melodic_lines
 from emotion_musicvae.music import melody
 
 OWN, OF_EMOTION = 'own', 'emotion'
@@ -153,7 +154,7 @@ def adapted(
     condition: of W rows.
     keep: from 0, the targets above all, to 1, the tune above all.
   """
-  rules = adaptation.Rules(
+  rules = melodic_lines.Rules(
     contour=1.6 * keep,
     motion=keep,
     direction=keep,

@@ -6,8 +6,8 @@ is given. What is added to that noise multiplies the distribution by another one
 decode; adapt what was played to the condition by rule (`music.adaptation`),
 which changes as little of it as it can and looks ahead to where the line goes;
 decode again with the same noise, the adapted tune's tokens weighing more. A
-melody that meets its condition is left alone, for others the weight triples;
-bars that return do so note by note.
+melody that then meets its condition is not decoded again, for others the weight
+triples; bars that return do so note by note.
 
 The latent vector says what is played; guidance trims it. Of all rounds the
 nearest is kept.
