@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 import os
+import threading
 from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ from emotion_musicvae.steering import refinement
 from emotion_musicvae.steering import sampling
 from emotion_musicvae.steering import training
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import forks
 
 if TYPE_CHECKING:
   import note_seq
@@ -127,6 +129,7 @@ class Pipeline:
     )
     self._encode_songs = starts.SongEncoder(self._stock)
     self._encode = posterior.Encoder(weights)
+    self._building = threading.Lock()
 
   @classmethod
   def from_pretrained(
@@ -168,6 +171,7 @@ class Pipeline:
         configuration, or an actor of another checkpoint.
       actors.NoActorError: none was trained for this checkpoint.
     """
+    forks.check()
     with checkpoints.located(
       config, checkpoint_file, run_dir, progress
     ) as prefix:
@@ -446,8 +450,13 @@ class Pipeline:
     ]
     return np.concatenate(parts)[: len(z)]
 
-  @functools.cached_property
+  @property
   def _refine(self) -> refinement.Refinement:
+    with self._building:
+      return self._built_refinement
+
+  @functools.cached_property
+  def _built_refinement(self) -> refinement.Refinement:
     hparams, _ = configuration.load_learner(self._config)
     return refinement.Refinement(
       self._weights, hparams, **refinement.load_settings()

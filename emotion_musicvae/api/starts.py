@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -155,6 +156,7 @@ class SongEncoder:
   def __init__(self, model: stock.StockModel) -> None:
     self._model = model
     self._means: dict[bytes, npt.NDArray[np.float32]] = {}
+    self._lock = threading.Lock()
 
   def __call__(
     self, songs_and_semitones: Sequence[tuple[songs.Song, int]]
@@ -184,14 +186,16 @@ class SongEncoder:
   ) -> dict[bytes, npt.NDArray[np.float32]]:
     """[Z] means of the posterior of [256] windows, by the windows' bytes."""
     distinct = {window.tobytes(): window for window in windows}
-    means = {k: self._means[k] for k in distinct if k in self._means}
+    with self._lock:
+      means = {k: self._means[k] for k in distinct if k in self._means}
     new = [key for key in distinct if key not in means]
     if new:
       found, _ = self._model.encode(np.stack([distinct[key] for key in new]))
       means.update(zip(new, found))
-      self._means.update(zip(new, found))
-      for key in list(self._means)[:-MAX_ENCODED]:
-        del self._means[key]
+      with self._lock:
+        self._means.update(zip(new, found))
+        for key in list(self._means)[:-MAX_ENCODED]:
+          del self._means[key]
     return means
 
 

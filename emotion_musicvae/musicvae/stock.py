@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import copy
 import functools
 import tempfile
+import threading
 import types
 from typing import Any
 from typing import TypeAlias
@@ -41,6 +42,7 @@ import tensorflow.compat.v1 as tf
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.support import forks
 
 # Of a melody: what `numpy.random.default_rng` takes.
 Seed: TypeAlias = int | Sequence[int]
@@ -74,14 +76,9 @@ class _SeededDecoder(lstm_models.CategoricalLstmDecoder):
     self, hparams: Any, output_depth: int, is_training: bool = True
   ) -> None:
     super().build(hparams, output_depth, is_training)
-    # Not a saved variable: the checkpoint knows nothing of it.
-    self.noise = tf.get_variable(
-      'gumbel_noise',
-      [hparams.batch_size, melody.NUM_STEPS, output_depth],
-      initializer=tf.zeros_initializer(),
-      trainable=False,
-      collections=[tf.GraphKeys.LOCAL_VARIABLES],
-      use_resource=True,
+    # Fed with each run: threads that share a graph each have their own.
+    self.noise = tf.placeholder(
+      tf.float32, [hparams.batch_size, melody.NUM_STEPS, output_depth]
     )
     self._bar = -1
 
@@ -161,12 +158,15 @@ class StockModel:
     }
     # TrainedModel builds a copy of the model that it is given.
     self._core = self._decoder._config.model.decoder._core_decoder
-    with self._decoder._sess.graph.as_default():
-      self._noise = tf.placeholder(tf.float32, self._core.noise.shape)
-      self._set_noise = tf.assign(self._core.noise, self._noise)
+    self._building = threading.Lock()
+
+  @property
+  def _encoder(self) -> trained_model.TrainedModel:
+    with self._building:
+      return self._built_encoder
 
   @functools.cached_property
-  def _encoder(self) -> trained_model.TrainedModel:
+  def _built_encoder(self) -> trained_model.TrainedModel:
     with tempfile.TemporaryDirectory() as folder:
       prefix = checkpoints.write(folder, 0, self._encoder_weights)
       return self._build(_Encoding, prefix)
@@ -211,6 +211,7 @@ class StockModel:
     Returns:
       [N, 256] uint8 tokens.
     """
+    forks.check()
     temperature = np.broadcast_to(temperature, [len(z)])
     tokens = []
     for i in range(0, len(z), self.batch_size):
@@ -222,14 +223,27 @@ class StockModel:
           drawn += bias[i + k]
         # The arg max of logits / t + noise, with a t for each melody.
         noise[k] = temperature[i + k] * drawn
-      self._decoder._sess.run(self._set_noise, {self._noise: noise})
-      one_hot = self._decoder.decode_to_tensors(
-        np.asarray(z[batch], np.float32),
-        length=melody.NUM_STEPS,
-        temperature=1.0,
-      )
-      tokens.append(np.argmax(one_hot, axis=-1))
+      tokens.append(self._decode_batch(z[batch], noise))
     return np.concatenate(tokens).astype(np.uint8)
+
+  def _decode_batch(
+    self, z: npt.NDArray[np.floating[Any]], noise: npt.NDArray[np.float32]
+  ) -> npt.NDArray[np.intp]:
+    """[N, 256] tokens of N vectors, at most a batch of them.
+
+    As `TrainedModel.decode_to_tensors` does, which cannot be given the noise.
+    """
+    decoder = self._decoder
+    one_hot = decoder._sess.run(
+      decoder._outputs,
+      {
+        decoder._temperature: 1.0,
+        decoder._z_input: np.pad(z, [(0, len(noise) - len(z)), (0, 0)]),
+        decoder._max_length: melody.NUM_STEPS,
+        self._core.noise: noise,
+      },
+    )
+    return np.argmax(one_hot[: len(z)], axis=-1)
 
   def encode(
     self, tokens: melody.Tokens
@@ -242,6 +256,7 @@ class StockModel:
     Returns:
       `(mean, deviation)` of the diagonal normal posterior, each [N, Z].
     """
+    forks.check()
     one_hot = np.eye(melody.NUM_TOKENS, dtype=np.float32)[tokens]
     _, mean, deviation = self._encoder.encode_tensors(
       list(one_hot), [melody.NUM_STEPS] * len(tokens)
