@@ -269,3 +269,39 @@ def test_composed_among_others_a_melody_is_the_same(model, tunes):
     np.testing.assert_allclose(found.z, expected.z, atol=1e-3)
     assert found.record() == expected.record()
     assert found.note_sequence == expected.note_sequence
+
+
+def test_bars_stay_to_the_note_while_others_are_composed_anew(model):
+  (first,) = model.generate('peaceful', seed=1)
+  stay = [1, 2, 3, 4, 9, 10]
+  takes = model.recompose(first, stay, n=3, seed=3)
+  by_bar = [m.tokens.reshape(16, 16) for m in (first, *takes)]
+  kept = np.array(stay) - 1
+  for own in by_bar[1:]:
+    np.testing.assert_array_equal(own[kept], by_bar[0][kept])
+    # The second phrase returns to the first, but for its close.
+    assert (own[[10, 11, 13, 14, 15]] != by_bar[0][[10, 11, 13, 14, 15]]).any()
+  assert len({m.tokens.tobytes() for m in takes}) == 3
+  again = model.recompose(first, stay, n=1, seed=3)
+  np.testing.assert_array_equal(again[0].tokens, takes[0].tokens)
+
+
+def test_where_no_bar_stays_it_is_composed_as_ever(model):
+  (first,) = model.generate('peaceful', seed=1)
+  (anew,) = model.recompose(first, [], seed=7)
+  (ever,) = model.generate('peaceful', seed=7)
+  np.testing.assert_array_equal(anew.tokens, ever.tokens)
+
+
+@pytest.mark.parametrize('bar', [0, 17, 1.5])
+def test_a_bar_that_there_is_not_cannot_stay(model, bar):
+  (first,) = model.generate('peaceful', seed=1)
+  with pytest.raises(UserError, match='keep_bars: expected .*1 to 16'):
+    model.recompose(first, [bar])
+
+
+def test_a_moved_melody_knows_what_it_was(model, tunes):
+  song = _song(tunes[0])
+  (take,) = model.transform(song, 'gloomy', seed=1)
+  np.testing.assert_array_equal(take.original, tunes[0])
+  assert model.generate('gloomy', seed=1)[0].original is None

@@ -2,8 +2,8 @@
 
 `EmotionMusicVAE.generate` composes, `transform` moves the user's own melody,
 `interpolate` goes from one emotion or melody to another, `variations` stays
-near a melody, `compose` takes many orders at once. Each goes through the same
-five stages: start, move, decode, measure, arrange; see `pipeline`.
+near a melody, `recompose` keeps some bars of one, `compose` takes many orders
+at once. Each goes through the same five stages; see `pipeline`.
 """
 
 from emotion_musicvae.api.melody import Melody as Melody

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import os
 import secrets
 from typing import Any
 
+from emotion_musicvae.api import starts
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import songs
+from emotion_musicvae.music import melody
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -66,6 +69,33 @@ def emotion(
     messages.say(
       'expected a name or an `Emotion`, got {value!r:.60}', value=value
     ),
+  )
+
+
+def held(tokens: melody.Tokens, bars: Sequence[int]) -> starts.Held:
+  """Bars of a melody that are to stay.
+
+  Args:
+    tokens: of the melody.
+    bars: their numbers, from 1.
+
+  Raises:
+    UserError: another length than 16 bars, or a bar that there is not.
+  """
+  if len(tokens) != melody.NUM_STEPS:
+    raise UserError(
+      'melody',
+      messages.say(
+        'has {bars} bars; bars can stay in a melody of {known}',
+        bars=len(tokens) // melody.STEPS_PER_BAR,
+        known=melody.NUM_BARS,
+      ),
+    )
+  for bar in bars:
+    ranges.BAR.check('keep_bars', bar)
+  return starts.Held(
+    tuple(map(int, tokens)),
+    tuple(bar in bars for bar in range(1, melody.NUM_BARS + 1)),
   )
 
 

@@ -59,6 +59,8 @@ class Melody:
     playing: how `note_sequence` plays it beside what the emotion says, see
       `played`.
     guided: share of its tokens that guided decoding changed, from 0 to 1.
+    original: [16 n] uint8 tokens of the user's melody that it was made of, as
+      they were, a sixteenth each; None where there was none.
     sections: of an arc the melodies that it is joined of, see `arcs.join`; the
       tempo and the transposition are those of the first.
   """
@@ -75,6 +77,7 @@ class Melody:
   seed: int = 0
   playing: playing.Playing = playing.PLAIN
   guided: float = 0.0
+  original: music.Tokens | None = None
   sections: tuple[Melody, ...] = ()
 
   def __repr__(self) -> str:

@@ -118,6 +118,61 @@ class EmotionMusicVAE(pipeline.Pipeline):
 
     return self._draw(draw, n, reject_misses)
 
+  def recompose(
+    self,
+    melody: Melody,
+    keep_bars: Sequence[int],
+    n: int = 1,
+    emotion: catalogue.Emotion | str | None = None,
+    temperature: float = 0.5,
+    seed: int | None = None,
+    intensity: float = 1.0,
+    guidance: float = 1.0,
+  ) -> list[Melody]:
+    """Composes anew what lies around bars of a melody that stay.
+
+    Args:
+      melody: of 16 bars.
+      keep_bars: numbers of the bars that stay, from 1; to the note, but that
+        one which is held across a bar line may end or begin there.
+      n: how many melodies.
+      emotion: as in `generate`; the melody's own when None.
+      temperature: as in `generate`.
+      seed: as in `generate`.
+      intensity: as in `generate`.
+      guidance: as in `generate`.
+
+    Returns:
+      n melodies.
+
+    Raises:
+      UserError: an argument out of range, or a melody of another length.
+
+    Example:
+      model.recompose(melody, keep_bars=[1, 2, 3, 4], n=4)
+    """
+    arguments.check(
+      n=n, temperature=temperature, intensity=intensity, guidance=guidance
+    )
+    seed = arguments.seed(seed)
+    held = arguments.held(melody.tokens, keep_bars)
+    followed = arguments.emotion(emotion) or melody.emotion
+    return self.compose(
+      [
+        pipeline.Order(
+          followed,
+          seed,
+          number,
+          temperature,
+          intensity,
+          None,
+          guidance,
+          held=held,
+        )
+        for number in range(n)
+      ]
+    )
+
   def compose(
     self,
     orders: Sequence[pipeline.Order],
@@ -336,6 +391,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
         amount,
         start.tunes if kept else None,
         kept,
+        original=plan.original,
       )
       for number in range(n)
     ]

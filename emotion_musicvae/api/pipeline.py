@@ -77,6 +77,7 @@ class Order:
     chords: that a song is to follow, see `transformation.plan`.
     keep: how much of a song stays, from 0 to 1.
     section: which section of an arc it is.
+    held: bars that stay as they were; of 16 bars, without a song.
   """
 
   emotion: catalogue.Emotion
@@ -89,6 +90,7 @@ class Order:
   chords: str = transformation.OWN
   keep: float = transformation.KEEP
   section: starts.Section = starts.WHOLE
+  held: starts.Held | None = None
 
 
 class Pipeline:
@@ -248,6 +250,7 @@ class Pipeline:
       order.guidance,
       reference if kept else None,
       kept,
+      original=plan.original,
     )
 
   def _draws(
@@ -271,7 +274,7 @@ class Pipeline:
     z = np.concatenate([start.z for start in begun])
 
     def tunes() -> melody.Tokens:
-      return self._stock.decode(
+      played = self._stock.decode(
         z,
         np.array([order.temperature for order in orders]),
         [
@@ -279,6 +282,12 @@ class Pipeline:
           for o in orders
         ],
       )
+      # So that a vector knows of the bars that stay.
+      for i, order in enumerate(orders):
+        if order.held:
+          down = int(goal.transposition[i])
+          played[i] = order.held.within(played[i], down)
+      return played
 
     first = orders[0]
     moved = self._go(
@@ -297,6 +306,7 @@ class Pipeline:
         order.number,
         order.temperature,
         order.guidance * order.intensity,
+        held=order.held,
       )
       for i, (start, order) in enumerate(zip(begun, orders))
     ]

@@ -95,6 +95,10 @@ class Take:
     guidance: how strongly it is guided, from 0 to 1; see `steering.guidance`.
     reference: [W, 256] tokens to hold to; None for what is played, adapted.
     kept: share of their notes that is to be played.
+    held: bars that are played as they were, in the emotion's key; of a take of
+      16 bars.
+    original: [16 n] tokens of the user's melody, before anything is asked of
+      it.
   """
 
   start: starts.Start
@@ -109,6 +113,8 @@ class Take:
   guidance: float
   reference: npt.NDArray[np.uint8] | None = None
   kept: float = 0.0
+  held: starts.Held | None = None
+  original: npt.NDArray[np.uint8] | None = None
 
   def first(self, windows: int) -> Take:
     """The same of its first windows of 16 bars."""
@@ -162,6 +168,13 @@ def decode(
     ]
   )
   kept = np.array([take.kept for take in takes], np.float32)[owner]
+  held = np.zeros([len(z), melody.NUM_STEPS], np.uint8)
+  holds = np.zeros([len(z), melody.NUM_BARS], bool)
+  for i, take in enumerate(takes):
+    if take.held:
+      row = np.flatnonzero(owner == i)
+      held[row] = take.held.below(take.transposition)
+      holds[row] = take.held.bars
   settings = guidance.load_settings()
   parts = []
   for first in range(0, len(z), _GUIDED_AT_ONCE):
@@ -175,6 +188,8 @@ def decode(
         closes[rows],
         reference[rows],
         kept[rows],
+        held[rows],
+        holds[rows],
       )
     )
   decoded, changed = (np.concatenate(x) for x in zip(*parts))
@@ -305,6 +320,7 @@ def arrange(
         take.number,
         take.seed,
         guided=changed,
+        original=None if take.original is None else take.original[: len(own)],
       )
     )
   return melodies

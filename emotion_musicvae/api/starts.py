@@ -39,6 +39,33 @@ class Section(NamedTuple):
 WHOLE = Section()
 
 
+class Held(NamedTuple):
+  """Bars of a melody that are to stay while others are composed anew.
+
+  Attributes:
+    tokens: of 16 bars, 256, in the melody's own key.
+    bars: whether each of them stays, 16.
+  """
+
+  tokens: tuple[int, ...]
+  bars: tuple[bool, ...]
+
+  def below(self, semitones: int) -> melody.Tokens:
+    """[256] tokens, as many semitones lower."""
+    tokens = np.array([self.tokens], np.uint8)
+    return melody.transpose(tokens, np.array([-semitones]))[0]
+
+  def within(self, tunes: melody.Tokens, semitones: int) -> melody.Tokens:
+    """[256] tokens of a tune, but those of these bars as many semitones lower.
+
+    Args:
+      tunes: [256] tokens.
+      semitones: from the key that they are in.
+    """
+    steps = np.repeat(self.bars, melody.STEPS_PER_BAR)
+    return np.where(steps, self.below(semitones), tunes)
+
+
 @dataclasses.dataclass(frozen=True)
 class Start:
   """Where a melody sets out from.

@@ -38,11 +38,13 @@ class Plan(NamedTuple):
     song: in the mode that is asked for.
     emotion: what its takes follow, with chords for each of its bars.
     transposition: semitones from the key that is decoded in.
+    original: [16 n] tokens of the song as it was.
   """
 
   song: songs.Song
   emotion: catalogue.Emotion
   transposition: int
+  original: npt.NDArray[np.uint8]
 
 
 def plan(
@@ -89,6 +91,7 @@ def plan(
     dataclasses.replace(song, tokens=turned),
     asked,
     signature + 12 * int(octave),
+    np.asarray(song.tokens, np.uint8),
   )
 
 

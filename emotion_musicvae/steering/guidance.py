@@ -30,6 +30,8 @@ from emotion_musicvae.support import configuration
 
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
+# Nats for what is held: more than any other product of experts outweighs.
+_HELD = 1000.0
 # What another ending counts beside one tolerance missed, and bars that do not
 # return.
 _FORM = 0.3
@@ -74,6 +76,8 @@ def decode(
   closes: npt.NDArray[np.bool_] | None = None,
   reference: melody.Tokens | None = None,
   kept: npt.ArrayLike = 0.0,
+  held: melody.Tokens | None = None,
+  holds: npt.NDArray[np.bool_] | None = None,
 ) -> Guided:
   """Decodes melodies and corrects them towards a condition.
 
@@ -88,13 +92,20 @@ def decode(
     reference: [B, 256] tokens of tunes to hold to, in place of what is played,
       adapted; for rows where `kept` is above 0.
     kept: [B] share of the reference's notes that is to be played, or one.
+    held: [B, 256] tokens that are played as they are, where `holds` says so.
+    holds: [B, 16] bars in which they are; none when None.
 
   Returns:
     The nearest of all rounds.
   """
   batch = len(condition.mean_pitch)
   everything = np.arange(batch)
-  plain = decoder(everything, None)
+  if held is None or holds is None or not holds.any():
+    held, held_steps = np.zeros([batch, melody.NUM_STEPS], int), None
+    plain = decoder(everything, None)
+  else:
+    held_steps = np.repeat(holds, melody.STEPS_PER_BAR, axis=1)
+    plain = decoder(everything, _holding(held, held_steps))
   amount = np.broadcast_to(np.asarray(amount, np.float32), [batch])
   if not amount.any():
     return Guided(plain, np.zeros(batch))
@@ -104,6 +115,8 @@ def decode(
     final_tones=condition.final_tones * closes[:, None]
   )
   returning = np.asarray(condition.returning, int)
+  if holds is not None:
+    returning = np.where(holds, -1, returning)
   guided = np.flatnonzero(amount > 0)
   kept = np.broadcast_to(np.asarray(kept, np.float32), [batch])
   adapted = plain.copy() if reference is None else np.array(reference)
@@ -112,15 +125,19 @@ def decode(
     adapted[free] = sampling.adapt(
       plain[free], condition.take(free), closes[free]
     )
+  if held_steps is not None:
+    adapted = np.where(held_steps, held, adapted)
   # At part of the strength it takes more than that much less insisting.
   weight, most = settings.weight * amount, settings.most * np.square(amount)
   tokens, best = plain.copy(), plain.copy()
   nearest = np.where(amount > 0, np.inf, 0.0)
   rows = guided
   for k in range(1, settings.rounds + 1):
-    bias = np.zeros(
-      [len(rows), *plain.shape[1:], melody.NUM_TOKENS], np.float32
-    )
+    if held_steps is None:
+      shape = len(rows), melody.NUM_STEPS, melody.NUM_TOKENS
+      bias = np.zeros(shape, np.float32)
+    else:
+      bias = _holding(held[rows], held_steps[rows])
     _add(bias, adapted[rows], weight[rows])
     if k > 1:
       _add_returning(
@@ -219,6 +236,14 @@ def _strayed(tokens: melody.Tokens, returning: _Ints) -> melody.Floats:
   other = (by_bar != by_bar[row, returning]).any(axis=2) & (returning >= 0)
   number = (returning >= 0).sum(axis=1)
   return np.asarray(other.sum(axis=1) / np.maximum(number, 1))
+
+
+def _holding(tokens: melody.Tokens, steps: npt.NDArray[np.bool_]) -> _Floats:
+  """[R, 256, 90] nats for [R, 256] tokens at the steps that are held."""
+  bias = np.zeros([*tokens.shape, melody.NUM_TOKENS], np.float32)
+  row, step = np.nonzero(steps)
+  bias[row, step, tokens[row, step]] = _HELD
+  return bias
 
 
 def _add(bias: _Floats, tokens: melody.Tokens, nats: melody.Floats) -> None:
