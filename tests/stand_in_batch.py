@@ -14,16 +14,26 @@ import signal
 import sys
 import tempfile
 import time
+import types
 
-from apache_beam.io.filesystems import FileSystems
-from note_seq.protobuf import music_pb2
-import numpy as np
+from emotion_musicvae.support import quiet
 
-from emotion_musicvae import api
-from emotion_musicvae.batch import pipeline  # noqa: F401 (loaded before the forks)
-from emotion_musicvae.batch import shards
-from emotion_musicvae.cli import batch as command
-from emotion_musicvae.files import arrangement
+# Processes that are spawned import this, too.
+with quiet.hidden_stderr(), quiet.hidden_warnings():
+  from apache_beam.io.filesystems import FileSystems
+  from note_seq.protobuf import music_pb2
+  import numpy as np
+
+  from emotion_musicvae import api
+  from emotion_musicvae.batch import composition  # noqa: F401 (for all forks)
+  from emotion_musicvae.batch import generation
+  from emotion_musicvae.batch import launch
+  from emotion_musicvae.batch import shards
+  from emotion_musicvae.cli import batch as command
+  from emotion_musicvae.files import arrangement
+
+# Where each shard's process is told, beside the job's folder.
+SHARES = 'shares'
 
 
 class StandIn:
@@ -50,6 +60,14 @@ class StandIn:
 
   def description(self):
     return {'config': 'stand-in'}
+
+
+def generate(job, place):
+  """A worker's work, with the stand-in wherever it is: it travels with this."""
+  api.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
+  generation.generate(job, place)
+  with open(os.path.join(os.path.dirname(job.output_dir), SHARES), 'a') as f:
+    f.write(f'{os.getpid()}\n')
 
 
 class SmallDisk:
@@ -113,6 +131,7 @@ def _run(folder, flags, kill_after, room, launchers, errors):
 def main():
   shards.SHARD_SIZE = 4
   api.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
+  launch.generation = types.SimpleNamespace(generate=generate)
   for line in sys.stdin:
     with tempfile.TemporaryFile('w+') as errors:
       start = time.monotonic()

@@ -1,15 +1,15 @@
 """Batch jobs: what they write, whoever generates what beside whom."""
 
+import collections
 import dataclasses
 import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 import mido
 import note_seq
 import numpy as np
@@ -18,8 +18,9 @@ import pytest
 import tensorflow as tf
 
 from emotion_musicvae import api
+from emotion_musicvae.batch import engines
 from emotion_musicvae.batch import jobs
-from emotion_musicvae.batch import pipeline
+from emotion_musicvae.batch import launch
 from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
@@ -64,13 +65,12 @@ def _run(
   tfrecord=False,
   parquet=False,
   asked=playing.PLAIN,
-  **options,
+  options=(),
 ):
   folder = str(folder)
-  with jobs.lock(folder):
+  with jobs.lock(folder) as check, engines.beam(options) as engine:
     job = jobs.begin(requests, folder, None, tfrecord, parquet, asked, MODEL)
-    options = PipelineOptions([], runner='FnApiRunner', **options)
-    pipeline.run(job, beam.Pipeline(options=options))
+    launch.run(job, engine, check)
 
 
 def _files(folder):
@@ -267,8 +267,7 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
   _run(
     tmp_path / 'o',
     asked,
-    direct_num_workers=4,
-    direct_running_mode='multi_threading',
+    options=FOUR.partition('=')[2].split(),
   )
   found = {
     (row['emotion'], row['seed'], row['number']): (
@@ -380,6 +379,24 @@ def test_killed_anywhere_and_started_again_it_ends_the_same(
 def test_four_workers_write_what_one_does(command, whole, tmp_path):
   assert command(tmp_path, *WHOLE, FOUR, '--output_dir=o')[0] == 0
   assert _files(tmp_path / 'o') == whole[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('engine', ['dask', 'spark'])
+def test_processes_of_an_engine_write_what_one_does(
+  command, whole, tmp_path, engine
+):
+  """Each of two has its share, and nothing but the job is told of them."""
+  if engine == 'spark':
+    pytest.importorskip('pyspark')
+    if not shutil.which('java'):
+      pytest.skip('Spark takes Java')
+  flags = [f'--runner={engine}', '--num_workers=2', '--output_dir=o']
+  assert command(tmp_path, *WHOLE, *flags)[::2] == (0, '')
+  assert _files(tmp_path / 'o') == whole[0]
+  shares = collections.Counter((tmp_path / 'shares').read_text().split())
+  assert sorted(shares.values()) in ([4, 5], [3, 6], [2, 7], [1, 8])
+  assert sum(shares.values()) == 9
 
 
 @pytest.mark.parametrize('folder', ['cat[1]', 'what?', 'a*b', '[', '~'])

@@ -32,5 +32,5 @@ def test_only_one_module_names_magenta():
 
 def test_only_batch_jobs_name_beam():
   folders = {name.split('/')[0] for name in _naming('apache_beam')}
-  assert folders == {'batch', 'cli'}
+  assert folders == {'batch'}
   assert 'batch/requests.py' not in _naming('apache_beam')

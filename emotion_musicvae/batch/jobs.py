@@ -20,33 +20,45 @@ A shard is finished when its part of the manifest is there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from typing import Any
 from typing import BinaryIO
 from typing import NoReturn
+from typing import TYPE_CHECKING
 
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.utils import shared
 
-from emotion_musicvae import api
+from emotion_musicvae.batch import engines
+from emotion_musicvae.batch import leases
 from emotion_musicvae.batch import requests
 from emotion_musicvae.batch import shards
 from emotion_musicvae.batch import storage
 from emotion_musicvae.files import playing
-from emotion_musicvae.musicvae import stock
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
+if TYPE_CHECKING:
+  from emotion_musicvae import api
+
 PLAN = ('.job', 'plan.jsonl')
 PARTS = ('.job', 'parts')
+
+# More melodies than this are written as TFRecords where nothing else is asked
+# for: file systems and those who list them do badly with a million files.
+MANY = 100_000
+
+_log = logging.getLogger(__name__)
 
 # One model in a process, whoever asks for it first.
 _MODEL = shared.Shared()
@@ -85,6 +97,28 @@ class Job:
     """Name of the manifest."""
     return 'manifest.parquet' if self.parquet else 'manifest.jsonl'
 
+  def for_workers(self) -> Job:
+    """The same with paths that do not depend on where a process stands."""
+
+    def whole(path: str) -> str:
+      return os.path.abspath(path) if storage.is_local(path) else path
+
+    model = {
+      name: whole(value)
+      if isinstance(value, str) and name.endswith(('_dir', '_file'))
+      else value
+      for name, value in self.model.items()
+    }
+    soundfont = self.playing.soundfont
+    return dataclasses.replace(
+      self,
+      output_dir=whole(self.output_dir),
+      model=model,
+      playing=dataclasses.replace(
+        self.playing, soundfont=soundfont and whole(soundfont)
+      ),
+    )
+
   def is_finished(self) -> bool:
     """Whether the manifest is there, and with it all else."""
     return storage.exists(self.output_dir, self.manifest)
@@ -96,8 +130,26 @@ class Job:
     names = storage.names(self.output_dir, *PARTS, '*.jsonl')
     return sum(int(name.partition('.')[0].split('-')[1]) for name in names)
 
+  def plan(self) -> Iterator[tuple[engines.Place, bytes]]:
+    """Every shard's place in the plan, and its line."""
+    offset = 0
+    with FileSystems.open(self.path(*PLAN)) as f:
+      for line in f:
+        yield (offset, len(line)), line
+        offset += len(line)
+
+  def places(self) -> Iterator[engines.Place]:
+    """The places of all shards, in order."""
+    return (place for place, _ in self.plan())
+
+  def parts(self) -> Iterator[str]:
+    """The paths of all parts of the manifest, in order."""
+    return (self.path(*part_of(json.loads(line))) for _, line in self.plan())
+
   def load_model(self) -> api.EmotionMusicVAE:
     """The model, which is loaded once in a process."""
+    from emotion_musicvae import api
+
     return _MODEL.acquire(
       lambda: api.EmotionMusicVAE.from_pretrained(**self.model),
       tag=repr(self.model),
@@ -114,10 +166,15 @@ def part_of(shard: shards.Shard) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def lock(output_dir: str) -> Iterator[None]:
-  """Makes a job's folder, and keeps it from other launchers on this machine.
+def lock(output_dir: str) -> Iterator[Callable[[], None]]:
+  """Makes a job's folder, and keeps it from other launchers.
 
-  On file systems that are not this machine's nothing is locked.
+  A folder on a disk is locked, here or on the server that shares it; one in a
+  store that locks nothing is leased.
+
+  Yields:
+    What raises where the folder was lost to another launcher, which may happen
+    to one that was held up. To be called before what only one may do.
 
   Raises:
     UserError: the folder cannot be written to, holds what no job left, or is
@@ -138,7 +195,11 @@ def lock(output_dir: str) -> Iterator[None]:
     try:
       if storage.is_local(output_dir):
         os.makedirs(output_dir, exist_ok=True)
-        held.enter_context(atomic.lock_dir(output_dir, taken))
+        is_ours = held.enter_context(atomic.lock_dir(output_dir, taken))
+      else:
+        is_ours = held.enter_context(
+          leases.lease(output_dir, atomic.DIR_LOCK, taken)
+        )
       _check(output_dir)
     except OSError as e:
       raise UserError(
@@ -150,7 +211,12 @@ def lock(output_dir: str) -> Iterator[None]:
         ),
         messages.say('name a folder you may write to'),
       ) from None
-    yield
+
+    def check() -> None:
+      if not is_ours():
+        taken()
+
+    yield check
 
 
 def _check(output_dir: str) -> None:
@@ -176,7 +242,7 @@ def begin(
   found: Iterable[requests.Request | requests.Failure],
   output_dir: str,
   max_errors: int | None,
-  tfrecord: bool,
+  tfrecord: bool | None,
   parquet: bool,
   asked: playing.Playing,
   model: dict[str, Any],
@@ -187,7 +253,8 @@ def begin(
     found: requests, met or not.
     output_dir: the job's folder, of which the caller holds the `lock`.
     max_errors: how many failures to put up with; any number when None.
-    tfrecord: as in `Job`.
+    tfrecord: as in `Job`; None for it where there are more than `MANY` melodies
+      and no request asks for another format than `mid`.
     parquet: as in `Job`.
     asked: how melodies are played.
     model: as in `Job`.
@@ -201,8 +268,18 @@ def begin(
     plan = os.path.join(folder, 'plan')
     failed = os.path.join(folder, 'failed')
     with storage.room_in(tempfile.gettempdir(), '$TMPDIR'):
-      sizes, digest, refusal = _plan(found, plan, failed, max_errors)
+      sizes, plain, digest, refusal = _plan(found, plan, failed, max_errors)
     num_shards, num_melodies, num_failures = sizes
+    if tfrecord is None:
+      tfrecord = plain and num_melodies > MANY
+      if tfrecord:
+        _log.info(
+          messages.say(
+            'More than {many} melodies: written as TFRecords of NoteSequences, '
+            '128 in a file.',
+            many=MANY,
+          )
+        )
     job = Job(
       output_dir,
       num_shards,
@@ -234,12 +311,13 @@ def _plan(
   plan: str,
   failed: str,
   max_errors: int | None,
-) -> tuple[tuple[int, int, int], str, UserError | None]:
+) -> tuple[tuple[int, int, int], bool, str, UserError | None]:
   """Writes shards and failures to two local files.
 
   Returns:
-    `((shards, melodies, failures), digest, refusal)`; the refusal says why the
-    job cannot begin, or is None.
+    `((shards, melodies, failures), plain, digest, refusal)`; plain is whether
+    nothing but `mid` is asked for, and the refusal says why the job cannot
+    begin, or is None.
   """
   failures = 0
   first: requests.Failure | None = None
@@ -256,7 +334,7 @@ def _plan(
       if max_errors is not None and failures > max_errors:
         return
 
-  digest, num_shards, num_melodies = hashlib.sha256(), 0, 0
+  digest, num_shards, num_melodies, plain = hashlib.sha256(), 0, 0, True
   with open(plan, 'wb') as f, open(failed, 'wb') as g:
     for shard in shards.cut(good(g)):
       line = storage.json_line(shard)
@@ -264,6 +342,7 @@ def _plan(
       f.write(line)
       num_shards += 1
       num_melodies += shards.num_melodies(shard)
+      plain = plain and {*map(tuple, shard['formats'])} == {('mid',)}
   said = messages.say('there is none')
   if first:
     said = messages.say(
@@ -280,7 +359,8 @@ def _plan(
     )
   elif not num_shards:
     refusal = UserError('requests', messages.say('no request can be met'), said)
-  return (num_shards, num_melodies, failures), digest.hexdigest(), refusal
+  sizes = num_shards, num_melodies, failures
+  return sizes, plain, digest.hexdigest(), refusal
 
 
 def _record(job: Job, digest: str) -> dict[str, Any]:
@@ -288,6 +368,8 @@ def _record(job: Job, digest: str) -> dict[str, Any]:
 
   Loads the model, so that an actor that is missing is trained once and here.
   """
+  from emotion_musicvae.musicvae import stock
+
   return {
     'plan': digest,
     'melodies': job.num_melodies,

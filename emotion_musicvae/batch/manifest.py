@@ -1,22 +1,33 @@
 """The manifest of a job: a row for each melody, as JSONL or Parquet.
 
-A worker leaves the rows of its shard in a part; a sink joins the parts, in the
-order of the requests, to the file that ends the job.
+A worker leaves the rows of its shard in a part; the launcher joins the parts by
+the names that the plan gives them, as a listing may lag, and an engine may say
+nothing of a shard that it left out.
 """
 
-from collections.abc import Iterable
-import json
-import shutil
-from typing import Any
-from typing import BinaryIO
+from __future__ import annotations
 
-from apache_beam.io import fileio
-from apache_beam.io.filesystems import FileSystems
+import collections
+from collections.abc import Iterator
+from concurrent import futures
+import contextlib
+import itertools
+import json
+from typing import Any
+from typing import TYPE_CHECKING
+
 import pyarrow
 from pyarrow import parquet
 
-from emotion_musicvae import api
+from emotion_musicvae.batch import jobs
 from emotion_musicvae.batch import shards
+from emotion_musicvae.batch import storage
+
+if TYPE_CHECKING:
+  from emotion_musicvae import api
+
+# Parts that are read at once.
+_AHEAD = 16
 
 _MEASURES = pyarrow.struct(
   [
@@ -83,38 +94,43 @@ def row(
   }
 
 
-class JsonlSink(fileio.FileSink):
-  """Writes one element, the paths of all parts in order, to one file."""
+def write(job: jobs.Job) -> bool:
+  """Joins the parts, in the order of the requests, to the file that ends a job.
 
-  def open(self, fh: BinaryIO) -> None:
-    """Begins the file."""
-    self._file = fh
+  Args:
+    job: one all of whose shards were to be generated.
 
-  def write(self, parts: Iterable[str]) -> None:
-    """Appends the parts, as they are."""
-    for part in parts:
-      with FileSystems.open(part) as f:
-        shutil.copyfileobj(f, self._file)
+  Returns:
+    Whether all parts were there; where one was not, nothing is written.
+  """
+  with (
+    futures.ThreadPoolExecutor(_AHEAD) as readers,
+    contextlib.suppress(FileNotFoundError),
+    storage.write_whole(job.output_dir, job.manifest) as f,
+  ):
+    parts = _read_ahead(readers, job.parts())
+    if job.parquet:
+      with parquet.ParquetWriter(f, SCHEMA) as writer:
+        for part in parts:  # Each a row group.
+          rows = [json.loads(line) for line in part.splitlines()]
+          writer.write_table(pyarrow.Table.from_pylist(rows, SCHEMA))
+    else:
+      f.writelines(parts)
+  return job.is_finished()
 
-  def flush(self) -> None:
-    """Ends the file."""
-    self._file.flush()
 
-
-class ParquetSink(fileio.FileSink):
-  """Writes the same as Parquet, each part a row group."""
-
-  def open(self, fh: BinaryIO) -> None:
-    """Begins the file."""
-    self._writer = parquet.ParquetWriter(fh, SCHEMA)
-
-  def write(self, parts: Iterable[str]) -> None:
-    """Appends the rows of the parts."""
-    for part in parts:
-      with FileSystems.open(part) as f:
-        rows = [json.loads(line) for line in f.read().splitlines()]
-      self._writer.write_table(pyarrow.Table.from_pylist(rows, SCHEMA))
-
-  def flush(self) -> None:
-    """Ends the file. Beam calls it once, after all has been written."""
-    self._writer.close()
+def _read_ahead(
+  readers: futures.Executor, paths: Iterator[str]
+) -> Iterator[bytes]:
+  """The contents of files, several of which are on their way at once."""
+  # A store in another city answers late, and there may be a million parts.
+  coming = collections.deque(
+    readers.submit(storage.read_all, path)
+    for path in itertools.islice(paths, _AHEAD)
+  )
+  while coming:
+    yield coming.popleft().result()
+    coming.extend(
+      readers.submit(storage.read_all, path)
+      for path in itertools.islice(paths, 1)
+    )

@@ -7,6 +7,7 @@ run, on this machine alone.)
 
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 import contextlib
 import errno
 import fnmatch
@@ -18,6 +19,7 @@ from typing import Any
 from typing import BinaryIO
 import uuid
 
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
 from emotion_musicvae.support import messages
@@ -65,11 +67,28 @@ def delete(output_dir: str, *names: str) -> None:
     os.remove(path)
 
 
-def lines(path: str) -> Iterator[str]:
-  """The lines of a file in UTF-8."""
+def read_all(path: str) -> bytes:
+  """What is in a file.
+
+  Raises:
+    FileNotFoundError: there is none, on whatever file system.
+  """
+  try:
+    with FileSystems.open(path) as f:
+      return f.read()
+  except OSError:
+    if FileSystems.exists(path):
+      raise
+    missing = errno.ENOENT
+    raise FileNotFoundError(missing, os.strerror(missing), path) from None
+
+
+def read(path: str, place: tuple[int, int]) -> bytes:
+  """Some bytes of a file: an offset and how many."""
+  offset, length = place
   with FileSystems.open(path) as f:
-    for line in f:
-      yield line.decode('utf-8').rstrip('\n')
+    f.seek(offset)
+    return f.read(length)
 
 
 def json_line(value: Any) -> bytes:
@@ -165,7 +184,29 @@ def _moved_at_the_end(
     for source in filter(FileSystems.exists, sources):
       delete(source)
     raise
-  FileSystems.rename(sources, destinations)
+  replace(sources, destinations)
+
+
+def replace(sources: Sequence[str], destinations: Sequence[str]) -> None:
+  """Moves files, over any that are there.
+
+  Raises:
+    OSError: a file could not be moved.
+  """
+  if is_local(destinations[0]):
+    # Beam's own does not move over a file on Windows.
+    for source, destination in zip(sources, destinations):
+      os.replace(source, destination)
+    return
+  try:
+    FileSystems.rename(sources, destinations)
+  except BeamIOError:
+    # As HDFS, which moves over nothing. What was moved is not there again.
+    left = [
+      pair for pair in zip(sources, destinations) if FileSystems.exists(pair[0])
+    ]
+    FileSystems.delete([new for _, new in left if FileSystems.exists(new)])
+    FileSystems.rename(*map(list, zip(*left)))
 
 
 def _make_folders(paths: Iterable[str]) -> None:

@@ -16,8 +16,8 @@ could begin. Killed, it goes on where it was when the command is given again.
 from collections.abc import Iterable
 from collections.abc import Iterator
 import contextlib
-import io
 import logging
+import os
 import shlex
 import sys
 import threading
@@ -39,8 +39,7 @@ from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
-  import apache_beam as beam
-
+  from emotion_musicvae.batch import engines
   from emotion_musicvae.batch import jobs
 
 FLAGS = flags.FLAGS
@@ -72,7 +71,10 @@ flags.DEFINE_list(
   'dark.png, print.png (piano roll); musicxml, mxl, abc (sheet music).',
 )
 flags.DEFINE_bool(
-  'output_tfrecord', False, 'Write TFRecords of NoteSequences, not such files.'
+  'output_tfrecord',
+  None,
+  'Write TFRecords of NoteSequences, not such files; if not given, above '
+  '100,000 melodies in no other format than mid.',
 )
 flags.DEFINE_string(
   'manifest', 'jsonl', 'Format of the list of melodies: jsonl or parquet.'
@@ -81,10 +83,28 @@ flags.DEFINE_integer(
   'max_errors', None, 'Do not begin if more requests than this cannot be met.'
 )
 flags.DEFINE_string(
+  'runner',
+  'beam',
+  "beam: one process of this machine, or any runner of Apache Beam's; dask, "
+  'spark: a cluster, or processes of this machine.',
+)
+flags.DEFINE_string(
+  'cluster',
+  None,
+  'With --runner=dask its scheduler, tcp://host:8786; with --runner=spark its '
+  'master, spark://host:7077 or yarn. This machine if not given.',
+)
+flags.DEFINE_integer(
+  'num_workers',
+  None,
+  'How many processes of this machine --runner=dask or spark takes; one for '
+  'each core if not given.',
+)
+flags.DEFINE_string(
   'pipeline_options',
   '',
-  "Options of Apache Beam's, as in '--runner=FlinkRunner "
-  "--flink_master=host:8081'. One process on this machine if not given.",
+  "With --runner=beam: options of Apache Beam's, as in '--runner=FlinkRunner "
+  "--flink_master=host:8081'.",
 )
 
 _BATCH_SIZE = 64
@@ -104,23 +124,13 @@ def main() -> None:
   configuration.load_model_config(FLAGS.config)
   known = catalogue.load(FLAGS.emotions_file)
 
-  with _rows(known) as rows:
+  with _rows(known) as rows, _engine() as engine:
     quiet.load_tensorflow()
 
-    try:
-      from emotion_musicvae.batch import jobs
-      from emotion_musicvae.batch import pipeline
-    except ModuleNotFoundError as e:
-      if (e.name or '').partition('.')[0] != 'apache_beam':
-        raise
-      raise UserError(
-        '',
-        messages.say('apache-beam is not installed'),
-        messages.say('type: pip install "apache-beam>=2.77"'),
-      ) from None
+    from emotion_musicvae.batch import jobs
+    from emotion_musicvae.batch import launch
 
-    beam_pipeline = _pipeline()
-    with jobs.lock(FLAGS.output_dir):
+    with jobs.lock(FLAGS.output_dir) as check:
       job = jobs.begin(
         requests.parse(
           rows,
@@ -130,7 +140,7 @@ def main() -> None:
           FLAGS.intensity,
           FLAGS.guidance,
           formats,
-          FLAGS.output_tfrecord,
+          bool(FLAGS.output_tfrecord),
         ),
         FLAGS.output_dir,
         FLAGS.max_errors,
@@ -147,7 +157,7 @@ def main() -> None:
         },
       )
       with _progress(job):
-        pipeline.run(job, beam_pipeline)
+        launch.run(job, engine, check)
   print(
     messages.say(
       '{path}  {num_melodies} melodies, what was asked for and what each '
@@ -198,11 +208,42 @@ def _check_flags() -> tuple[str, ...]:
   ranges.INTENSITY.check('intensity', FLAGS.intensity)
   ranges.GUIDANCE.check('guidance', FLAGS.guidance)
   ranges.SEED.check('seed', FLAGS.seed)
+  _check_runner()
   if FLAGS.max_errors is not None:
     ranges.MAX_ERRORS.check('max_errors', FLAGS.max_errors)
   return requests.parse_formats(
     FLAGS.output_formats, '--output_formats', FLAGS.output_tfrecord
   )
+
+
+def _check_runner() -> None:
+  """Refuses a runner that is none, and what does not go with it."""
+  known = ('beam', 'dask', 'spark')
+  if FLAGS.runner not in known:
+    raise UserError(
+      'runner',
+      messages.say(
+        'expected one of {known}, got {value!r}',
+        known=', '.join(known),
+        value=FLAGS.runner,
+      ),
+      messages.say("Beam's own are named in `pipeline_options`"),
+    )
+  if FLAGS.runner == 'beam':
+    for name in ('cluster', 'num_workers'):
+      if FLAGS[name].value is not None:
+        raise UserError(
+          name, messages.say('goes with --runner=dask or --runner=spark')
+        )
+    return
+  if FLAGS.pipeline_options:
+    raise UserError('pipeline_options', messages.say('goes with --runner=beam'))
+  if FLAGS.num_workers is not None:
+    ranges.COUNT.check('num_workers', FLAGS.num_workers)
+    if FLAGS.cluster:
+      raise UserError(
+        'num_workers', messages.say('a cluster has its own; leave it out')
+      )
 
 
 @contextlib.contextmanager
@@ -243,30 +284,37 @@ def _rows(known: list[catalogue.Emotion]) -> Iterator[Iterable[Any]]:
     yield read(stream)
 
 
-def _pipeline() -> 'beam.Pipeline':
-  """An empty pipeline with the runner of --pipeline_options."""
-  import apache_beam as beam
-  from apache_beam.options import pipeline_options
-
-  said = io.StringIO()
+@contextlib.contextmanager
+def _engine() -> 'Iterator[engines.Engine]':
+  """What --runner, --cluster, --num_workers and --pipeline_options ask for."""
   try:
-    arguments = [
-      # The one that Beam takes of itself would first try to download another.
-      '--runner=FnApiRunner',
-      f'--default_sdk_harness_log_level={FLAGS.log}',
-      f'--sdk_harness_log_level_overrides={{"tensorflow": "{FLAGS.log}"}}',
-      *shlex.split(FLAGS.pipeline_options),
-    ]
-    with contextlib.redirect_stderr(said):
-      options = pipeline_options.PipelineOptions(arguments)
-      options.get_all_options()
-      return beam.Pipeline(options=options)
-  except (ValueError, ImportError, AttributeError) as e:
-    reason = str(e)
-  except SystemExit:
-    # argparse has said it, below its usage.
-    reason = said.getvalue().strip().splitlines()[-1]
-  raise UserError('pipeline_options', reason)
+    from emotion_musicvae.batch import engines
+  except ModuleNotFoundError as e:
+    if (e.name or '').partition('.')[0] != 'apache_beam':
+      raise
+    raise UserError(
+      '',
+      messages.say('apache-beam is not installed'),
+      messages.say('type: pip install "apache-beam>=2.77"'),
+    ) from None
+
+  if FLAGS.runner == 'beam':
+    try:
+      options = shlex.split(FLAGS.pipeline_options)
+    except ValueError as e:  # a quotation mark too few
+      raise UserError('pipeline_options', str(e)) from None
+    running = engines.beam(
+      [
+        f'--default_sdk_harness_log_level={FLAGS.log}',
+        f'--sdk_harness_log_level_overrides={{"tensorflow": "{FLAGS.log}"}}',
+        *options,
+      ]
+    )
+  else:
+    engine = engines.dask if FLAGS.runner == 'dask' else engines.spark
+    running = engine(FLAGS.cluster, FLAGS.num_workers or os.cpu_count() or 1)
+  with running as each:
+    yield each
 
 
 @contextlib.contextmanager

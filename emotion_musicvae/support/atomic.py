@@ -14,15 +14,20 @@ import os
 import shutil
 import tempfile
 from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
+if TYPE_CHECKING:
+  import filelock
+
 _SUFFIX = '.emotion_musicvae'
 _LOCK, _WHOLE, _FILES = 'lock', 'whole', 'files'
-_DIR_LOCK = '.emotion_musicvae.lock'
+DIR_LOCK = '.emotion_musicvae.lock'
 # What file systems that know no locks answer.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL)
+_LEASE = '.lease'  # What stands for a lock there.
 _LAST = ('.json', '.yaml', '.yml')  # They tell of the other files.
 
 
@@ -55,35 +60,37 @@ def make_dir(path: str | os.PathLike[str], argument: str) -> None:
 @contextlib.contextmanager
 def lock_dir(
   folder: str | os.PathLike[str], taken: Callable[[], object]
-) -> Iterator[None]:
-  """Keeps a folder from other processes of this machine.
+) -> Iterator[Callable[[], bool]]:
+  """Keeps a folder from other processes.
 
   The lock goes with the process, however it ends; the file that is locked goes
-  at the end of the body. Where files cannot be locked, there is none.
+  at the end of the body. Where files cannot be locked, it is leased: half a
+  minute after its holder ended without giving it back another may have it.
 
   Args:
     folder: one that exists.
     taken: called where another process has it; the folder is waited for when it
       returns.
 
+  Yields:
+    What tells whether the folder is still the caller's: one that was held up
+    for long may lose a lease.
+
   Raises:
     OSError: the folder cannot be written to.
   """
-  path = os.path.join(folder, _DIR_LOCK)
+  path = os.path.join(folder, DIR_LOCK)
   with contextlib.ExitStack() as held:
-    try:
-      if not held.enter_context(_locked(path)):
-        taken()
-        if not held.enter_context(_locked(path, wait=True)):
-          raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    except OSError as e:
-      if e.errno not in _NO_LOCKS:
-        raise
-    else:
-      # While it is held: who waits for it then sees that it is gone, and locks
-      # a new one. Windows removes it with the lock.
-      held.callback(_remove, path)
-    yield
+    lock = held.enter_context(_locked(path))
+    if not lock:
+      taken()
+      lock = held.enter_context(_locked(path, wait=True))
+      if not lock:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    # While it is held: who waits for it then sees that it is gone, and locks a
+    # new one. Windows removes it with the lock.
+    held.callback(_remove, path)
+    yield lambda: not getattr(lock, 'compromise', None)
 
 
 @contextlib.contextmanager
@@ -151,22 +158,32 @@ def recover(folder: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: str, wait: bool = False) -> Iterator[bool]:
-  """Locks a file, made if missing; gives whether it could.
+def _locked(
+  path: str, wait: bool = False
+) -> 'Iterator[filelock.BaseFileLock | None]':
+  """Locks a file, made if missing; gives the lock, or None.
 
-  The system takes the lock from a process that ends, however it does.
+  The system takes the lock from a process that ends, however it does; where the
+  file system knows no locks, a lease runs out.
   """
   import filelock  # Not what every command needs.
 
-  lock = filelock.FileLock(path)
+  lock: filelock.BaseFileLock = filelock.FileLock(path, fallback_to_soft=False)
   try:
-    lock.acquire(blocking=wait)
+    try:
+      lock.acquire(blocking=wait)
+    except OSError as e:
+      if e.errno not in _NO_LOCKS:
+        raise
+      # Of another name: no lock, and whoever reads it takes it for one.
+      lock = filelock.SoftFileLease(path + _LEASE)
+      lock.acquire(blocking=wait)
   except (filelock.Timeout, FileNotFoundError):
     # Taken, or its folder removed by who took a new one for one that was left.
-    yield False
+    yield None
     return
   try:
-    yield True
+    yield lock
   finally:
     lock.release()
 

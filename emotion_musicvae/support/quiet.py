@@ -26,14 +26,19 @@ def set_log(level: str) -> None:
   logging.getLogger('tensorflow').setLevel(getattr(logging, level))
 
 
+def is_quiet() -> bool:
+  """Whether nothing but errors is to be told."""
+  return os.environ.get(_ENVIRONMENT, '') == str(_QUIET)
+
+
 def load_tensorflow() -> None:
   """Imports TensorFlow, quietly unless asked for more.
 
   It prints lines on loading and on looking for a GPU that no setting of its own
   holds back.
   """
-  quiet = os.environ.get(_ENVIRONMENT, '') == str(_QUIET)
-  with _hidden_stderr() if quiet else contextlib.nullcontext():
+  quiet = is_quiet()
+  with hidden_stderr() if quiet else contextlib.nullcontext():
     # pylint: disable=g-import-not-at-top
     with deferred('pandas'):  # Keras can be fed from it.
       import tensorflow as tf
@@ -46,8 +51,22 @@ def load_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _hidden_stderr() -> Iterator[None]:
-  """Keeps what C++ code prints from the process's standard error."""
+def hidden_warnings() -> Iterator[None]:
+  """Keeps what a package logs while it is imported, short of errors."""
+  before = logging.root.manager.disable
+  logging.disable(logging.WARNING)
+  try:
+    yield
+  finally:
+    logging.disable(before)
+
+
+@contextlib.contextmanager
+def hidden_stderr() -> Iterator[None]:
+  """Keeps what code that is not Python's prints from standard error.
+
+  A process that is started meanwhile prints there for good.
+  """
   if sys.stderr:
     sys.stderr.flush()
   try:
