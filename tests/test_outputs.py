@@ -731,14 +731,15 @@ def test_the_page_carries_everything_and_asks_for_nothing(tmp_path):
   assert b'https://' not in written['html'][0]
   for text in ('평화로움', 'peaceful', 'seed 7', '시드', 'Orchestral Harp'):
     assert text in ' '.join(page.text.split())
-  for i, data in enumerate(page.data):
+  for i, data in enumerate(page.data['melodies']):
     assert [tuple(n[:3]) for n in data['notes']] == _random_notes(i)
     chords = catalogue.find('peaceful').chords.split()
     assert [s for _, s in data['chords']] == chords
     files = {f['name']: base64.b64decode(f['base64']) for f in data['files']}
-    assert files[f'name-00{i}.mid'] == written['mid'][i]
-    assert files[f'name-00{i}.musicxml'] == written['musicxml'][i]
-    sound, rate = soundfile.read(io.BytesIO(files[f'name-00{i}.mp3']))
+    assert files[f'name-00{i + 1}.mid'] == written['mid'][i]
+    assert files[f'name-00{i + 1}.musicxml'] == written['musicxml'][i]
+    sound, rate = soundfile.read(io.BytesIO(files[f'name-00{i + 1}.mp3']))
+    assert sound.shape[1] == 2
     assert 0 < len(sound) / rate - data['seconds'] < 5
     assert data['seconds'] == pytest.approx(64 * 60 / 84)
 

@@ -11,31 +11,25 @@ import numpy as np
 import pretty_midi
 
 from emotion_musicvae.files import arrangement
+from emotion_musicvae.files import originals
+from emotion_musicvae.files import page_words
 from emotion_musicvae.music import melody as melody_grid
+from emotion_musicvae.support import messages
 
 if TYPE_CHECKING:
   import note_seq
 
   from emotion_musicvae.files import writers
 
-_MODES = {'major': '장조', 'minor': '단조'}
-# Of a measure: its name in Korean and English, and its digits.
-_MEASURES = {
-  'mean_pitch': ('평균 음높이 (MIDI)', 'mean pitch (MIDI)', '.1f'),
-  'onsets_per_bar': ('마디당 음 수', 'onsets a bar', '.1f'),
-  'chord_tone_rate': ('화성음 비율', 'chord-tone rate', '.0%'),
-  'chord_tones_on_beat': (
-    '박에 놓인 화성음',
-    'chord tones on the beat',
-    '.0%',
-  ),
-  'energy': ('스펙트로그램 에너지', 'spectrogram energy', '.3f'),
+# How the numbers of a measure are written.
+_DIGITS = {
+  'mean_pitch': '.1f',
+  'onsets_per_bar': '.1f',
+  'chord_tone_rate': '.0%',
+  'chord_tones_on_beat': '.0%',
+  'energy': '.3f',
 }
-_REQUEST = {
-  'seed': '시드',
-  'temperature': '온도',
-  'intensity': '강도',
-}
+_REQUEST = ('seed', 'temperature', 'intensity')
 _TYPES = {
   'mid': 'audio/midi',
   'mp3': 'audio/mpeg',
@@ -53,9 +47,9 @@ def page(
 
   Args:
     melodies: sequence of `api.Melody`.
-    files: for each of them, mapping of extension (`mid`, `mp3`, `musicxml`)
-      to content, bytes: what the page plays and offers to download. `mp3` is
-      among them.
+    files: for each of them, mapping of extension (`mid`, `mp3`, `musicxml`,
+      and `original.mp3` where there is an original) to content, bytes: what the
+      page plays and offers to download. `mp3` is among them.
     record: mapping of the request, of which seed, temperature, intensity and
       what was recognized in a text are shown.
     stem: what the names of the downloads begin with.
@@ -63,29 +57,47 @@ def page(
   Returns:
     HTML in UTF-8.
   """
+  # In their order, each once.
+  names = {melody.emotion.name: melody.emotion for melody in melodies}
+  words = page_words.in_each(page_words.PLAYER)
+  shown = [shown_of(melody) for melody in melodies]
+  embedded = [
+    _files(contents, f'{stem}-{i:03d}') for i, contents in enumerate(files, 1)
+  ]
+  text = template('page.html').render(
+    words=words,
+    korean=', '.join(names),
+    english=', '.join(e.alias or e.name for e in names.values()),
+    request=[(name, record[name]) for name in _REQUEST if name in record],
+    described=record.get('described', ()),
+    sections=[s['text'] for s in record.get('sections', ())],
+    melodies=[{**one, 'files': own} for one, own in zip(shown, embedded)],
+    data={
+      'words': words,
+      'melodies': [
+        {**one['data'], 'files': own} for one, own in zip(shown, embedded)
+      ],
+    },
+  )
+  return text.encode('utf-8')
+
+
+def template(
+  name: str, package: str = 'emotion_musicvae.files'
+) -> jinja2.Template:
+  """A template of a package, which may include those of this one.
+
+  Args:
+    name: of its file.
+    package: whose folder `templates` has it.
+  """
+  homes = dict.fromkeys([package, 'emotion_musicvae.files'])
   environment = jinja2.Environment(
-    loader=jinja2.PackageLoader('emotion_musicvae.files'),
+    loader=jinja2.ChoiceLoader([jinja2.PackageLoader(home) for home in homes]),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
   )
-  # In their order, each once.
-  names = {melody.emotion.name: melody.emotion for melody in melodies}
-  text = environment.get_template('page.html').render(
-    korean=', '.join(names),
-    english=', '.join(e.alias or e.name for e in names.values()),
-    request=[
-      (korean, name, record[name])
-      for name, korean in _REQUEST.items()
-      if name in record
-    ],
-    described=record.get('described', ()),
-    sections=[s['text'] for s in record.get('sections', ())],
-    melodies=[
-      _card(melody, contents, f'{stem}-{i:03d}')
-      for i, (melody, contents) in enumerate(zip(melodies, files))
-    ],
-  )
-  return text.encode('utf-8')
+  return environment.get_template(name)
 
 
 def _knots(sequence: 'note_seq.NoteSequence') -> list[tuple[float, float]]:
@@ -99,34 +111,64 @@ def _knots(sequence: 'note_seq.NoteSequence') -> list[tuple[float, float]]:
   return [*knots, (sequence.total_time, steps)]
 
 
-def _card(
-  melody: 'writers.Melody', contents: Mapping[str, bytes], stem: str
-) -> dict[str, Any]:
-  """What the template shows of a melody, and `data`, what its script plays."""
+def _files(contents: Mapping[str, bytes], stem: str) -> list[dict[str, Any]]:
+  """Files that travel inside a page."""
+  return [
+    {
+      'name': f'{stem}.{extension}',
+      'type': _TYPES[extension.rpartition('.')[2]],
+      'is_original': extension.startswith('original.'),
+      'base64': base64.b64encode(content).decode('ascii'),
+    }
+    for extension, content in contents.items()
+  ]
+
+
+def shown_of(melody: 'writers.Melody') -> dict[str, Any]:
+  """What a page shows of a melody.
+
+  Args:
+    melody: `api.Melody`.
+
+  Returns:
+    Its names in `korean` and `english`; `facts`, each by language; `measures`,
+    each as its name, what was asked for and what it measures; and `data`, what
+    the script draws.
+  """
   sequence = melody.note_sequence
   program = next((n.program for n in sequence.notes if not n.instrument), 0)
   instrument = pretty_midi.program_to_instrument_name(program)
   # Of an arc, that of each section.
   qpm = ' → '.join(f'{s.qpm:g}' for s in arrangement.sections(sequence))
-  facts = [(f'♩ = {qpm}', f'♩ = {qpm}'), (instrument, instrument)]
+  facts = [dict.fromkeys(messages.LANGUAGES, f'♩ = {qpm}')]
+  facts.append(dict.fromkeys(messages.LANGUAGES, instrument))
   key = arrangement.key(sequence)
   if key:
     tonic, mode = key
-    facts.insert(0, (f'{tonic} {_MODES[mode]}', f'{tonic} {mode}'))
+    facts.insert(
+      0,
+      {
+        language: messages.say_in(
+          language, page_words.PLAYER[mode], tonic=tonic
+        )
+        for language in messages.LANGUAGES
+      },
+    )
+  played = arrangement.notes(sequence)
+  original = melody.original
   return {
     'korean': melody.emotion.name,
     'english': melody.emotion.alias or melody.emotion.name,
     'facts': facts,
     'measures': [
       (
-        korean,
-        english,
+        name,
         *(
           '–' if np.isnan(values[name]) else format(values[name], digits)
           for values in (melody.reference, melody.measured)
         ),
       )
-      for name, (korean, english, digits) in _MEASURES.items()
+      for name, digits in _DIGITS.items()
       if name in melody.reference
     ],
     'data': {
@@ -135,16 +177,12 @@ def _card(
       'tempos': _knots(sequence),
       'steps': arrangement.num_steps(sequence),
       'bars': list(arrangement.bar_lines(sequence)),
-      'notes': arrangement.notes(sequence),
+      'notes': played,
       'chords': arrangement.chords(sequence),
       'mean_pitch': melody.reference.get('mean_pitch'),
-      'files': [
-        {
-          'name': f'{stem}.{extension}',
-          'type': _TYPES[extension],
-          'base64': base64.b64encode(content).decode('ascii'),
-        }
-        for extension, content in contents.items()
-      ],
+      'original': None if original is None else originals.notes(original),
+      'changes': (
+        None if original is None else originals.changes(original, played)
+      ),
     },
   }

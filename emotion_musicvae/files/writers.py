@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
   from emotion_musicvae.files import expression
   from emotion_musicvae.files import playing
+  from emotion_musicvae.music import melody
 
 # What to give pip for packages that not every format takes. tinysoundfont asks
 # for pyaudio to play aloud, which needs PortAudio to build.
@@ -54,7 +55,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
 _LOOKS = {'png': 'light', 'dark.png': 'dark', 'print.png': 'print'}
 _SOUNDS = ('wav', 'flac', 'mp3', 'ogg')
 # What a page plays and hands out, where it was made.
-_EMBEDDED = ('mid', 'mp3', 'musicxml')
+_EMBEDDED = ('mid', 'mp3', 'musicxml', 'original.mp3')
 
 
 class Melody(Protocol):
@@ -68,6 +69,9 @@ class Melody(Protocol):
 
   @property
   def note_sequence(self) -> 'note_seq.NoteSequence': ...
+
+  @property
+  def original(self) -> 'melody.Tokens | None': ...
 
   @property
   def measured(self) -> Mapping[str, float]: ...
@@ -203,7 +207,8 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
 
   Returns:
     Dictionary of extension to bytes, in the order of `FORMATS`; for a page also
-    what it plays, an `mp3` that is smaller than the format of that name.
+    what it plays, an `mp3` that is smaller than the format of that name, and
+    the `original.mp3` of what it was made of.
   """
   sequence = melody.note_sequence
   files = {}
@@ -221,6 +226,13 @@ def contents(melody: Melody, formats: Sequence[str]) -> dict[str, bytes]:
         files[name] = getattr(audio_formats, name)(samples)
     if 'html' in formats and 'mp3' not in formats:
       files['mp3'] = audio_formats.small_mp3(samples)
+    if 'html' in formats and melody.original is not None:
+      from emotion_musicvae.files import originals
+
+      samples = audio.render(
+        originals.performed(melody), melody.emotion.loudness, melody.playing
+      )
+      files['original.mp3'] = audio_formats.small_mp3(samples)
   for name, look in _LOOKS.items():
     if name in formats:
       from emotion_musicvae.files import pianoroll

@@ -1,0 +1,63 @@
+"""What pages say, in the languages that they can be switched between."""
+
+from collections.abc import Mapping
+
+from emotion_musicvae.support import messages
+
+# Of the roll and the player, by the name that their script asks for.
+PLAYER = {
+  'play': messages.mark('Play'),
+  'pause': messages.mark('Pause'),
+  'stop': messages.mark('Stop'),
+  'loop': messages.mark('Loop'),
+  'from_bar': messages.mark('from bar'),
+  'to_bar': messages.mark('to bar'),
+  'volume': messages.mark('Volume'),
+  'speed': messages.mark('Tempo'),
+  'position': messages.mark('Position'),
+  'at': messages.mark('bar {bar}, {time} of {whole}'),
+  'roll': messages.mark(
+    'Piano roll: {bars} bars, {notes} notes from {low} to {high}'
+  ),
+  'empty_roll': messages.mark('Piano roll without notes'),
+  'as_text': messages.mark('Notes as text'),
+  'bar': messages.mark('Bar {bar}'),
+  'rest': messages.mark('rest'),
+  'chord_tones': messages.mark('chord tones'),
+  'other_notes': messages.mark('other notes'),
+  'mean_pitch_asked': messages.mark('mean pitch asked for'),
+  'asked': messages.mark('asked for'),
+  'measured': messages.mark('measured'),
+  'download': messages.mark('Download'),
+  'compare': messages.mark('Hear the original'),
+  'kept': messages.mark('{n} notes kept'),
+  'moved': messages.mark('{n} moved'),
+  'new': messages.mark('{n} new'),
+  'left_out': messages.mark('{n} left out'),
+  'no_script': messages.mark(
+    'The melodies on this page are shown and played by a script. Allow '
+    'JavaScript for it, or take the files that were written beside it.'
+  ),
+  'melodies': messages.mark('Melodies'),
+  'settings': messages.mark('How it is played'),
+  'mean_pitch': messages.mark('mean pitch (MIDI)'),
+  'onsets_per_bar': messages.mark('onsets a bar'),
+  'chord_tone_rate': messages.mark('chord-tone rate'),
+  'chord_tones_on_beat': messages.mark('chord tones on the beat'),
+  'energy': messages.mark('spectrogram energy'),
+  'seed': messages.mark('seed'),
+  'temperature': messages.mark('temperature'),
+  'intensity': messages.mark('intensity'),
+  'major': messages.mark('{tonic} major'),
+  'minor': messages.mark('{tonic} minor'),
+}
+
+
+def in_each(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
+  """Words by their names, for each language by its code."""
+  return {
+    language: {
+      name: messages.say_in(language, word) for name, word in words.items()
+    }
+    for language in messages.LANGUAGES
+  }
