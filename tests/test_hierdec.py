@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.musicvae import lstm
@@ -266,6 +267,7 @@ def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
     tf.ones([4, 256]),
     tf.one_hot([0] * 4, 12),
     tf.fill([4, 16], -1),
+    tf.constant(np.tile(metres.QUADRUPLE.weights(), [4, 1])),
   )
   z = tf.random.stateless_normal([4, 12], [1, 2])
   # Every share of repeated notes costs, so that `motion` has a gradient here.

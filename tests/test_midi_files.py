@@ -203,8 +203,7 @@ def test_three_four_is_seen_wherever_it_is_said(tmp_path, where, time):
   head[where] = [_metre(3, 4, time)]
   notes = _notes(*_scale(48))
   path = _file(tmp_path, _track(*head[0]), _track(*head[1], *notes))
-  with pytest.raises(UserError, match=r'not in 4/4 \(3/4\)'):
-    songs.load_song(path)
+  assert songs.load_song(path).metre == (3, 4)
   tunes, (refusal,) = readers.read(path)
   assert not tunes
   assert refusal.detail == '3/4'
@@ -243,7 +242,7 @@ def test_bars_of_two_four_keep_their_numbers(tmp_path):
   for bar in (2, 17, 32):
     later = song.starting(bar)
     assert [p for _, p in _played(later)][:2] == [39 + bar] * 2
-    assert len(later.tokens) % 16 == 0
+    assert len(later.tokens) == 8 * (33 - bar)
     assert (later.first_bar, later.last_bar) == (bar, 32)
     assert (
       later.starting(32).tokens.tolist() == song.starting(32).tokens.tolist()

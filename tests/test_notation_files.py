@@ -226,7 +226,7 @@ def test_a_tune_that_would_take_minutes_is_refused_at_once(tmp_path):
 
 
 def test_no_metre_is_the_reason_that_is_told(tmp_path):
-  with pytest.raises(UserError, match=r'not in 4/4 \(no metre\)'):
+  with pytest.raises(UserError, match=r'cannot play \(no metre\)'):
     _abc(tmp_path, 'CDEF|GABc|', head='M:none\nL:1/4\n')
 
 

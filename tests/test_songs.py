@@ -110,7 +110,7 @@ def test_the_melody_is_the_track_named_so_or_the_highest(tmp_path):
   named = _score(('Lead vocal', 52, _line(range(1, 9), 60)), flute)
   assert "took track 1 'Lead vocal'" in songs.load_song(named).report
   assert "took track 1 'Bass'" in songs.load_song(path, track=1).report
-  for track, message in ((9, 'tracks 1 to 4, got 9'), (4, 'no note in 4/4')):
+  for track, message in ((9, 'tracks 1 to 4, got 9'), (4, 'no note to take')):
     with pytest.raises(UserError, match=f'track: .*{message}'):
       songs.load_song(path, track=track)
 
@@ -165,19 +165,24 @@ def test_a_phrase_that_ends_early_keeps_its_last_bar():
   assert songs.load_song(_score(('', 0, _line([1, 2])))).last_bar == 2
 
 
-def test_two_four_is_four_four_and_three_four_is_refused():
+def test_a_march_stays_in_two_four_and_a_waltz_in_three():
   march = [
     (bar, beat, 1.0, 60 + bar) for bar in range(1, 17) for beat in (0, 1)
   ]
   song = songs.load_song(_score(('', 0, march), metre=(2, 4)))
-  assert len(song.tokens) == 8 * 16
+  assert (song.metre, len(song.tokens)) == ((2, 4), 16 * 8)
+  windows, _ = song.windows()
+  np.testing.assert_array_equal(windows[0, :128], song.tokens)
   waltz = [(bar, beat, 1.0, 60) for bar in range(1, 17) for beat in (0, 1, 2)]
+  song = songs.load_song(_score(('', 0, waltz), metre=(3, 4)))
+  assert (song.metre, len(song.tokens)) == ((3, 4), 16 * 12)
+  five = [(bar, beat, 1.0, 60) for bar in range(1, 17) for beat in range(5)]
   with pytest.raises(
     UserError,
-    match=r'^song: the NoteSequence: not in 4/4 \(3/4\); the model '
-    'plays 4/4 only, so name a melody in 4/4$',
+    match=r'^song: the NoteSequence: in a metre that the model cannot play '
+    r'\(5/4\); name a melody in 2/4, 3/4, 4/4, 6/8, 9/8 or 12/8$',
   ):
-    songs.load_song(_score(('', 0, waltz), metre=(3, 4)))
+    songs.load_song(_score(('', 0, five), metre=(5, 4)))
 
 
 def test_of_several_metres_the_part_in_four_four_is_taken():

@@ -47,6 +47,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     guidance: float = 1.0,
     text: str | None = None,
     arc: bool | Sequence[sectioned.Section] = False,
+    time_signature: str | None = None,
   ) -> list[Melody]:
     """Composes melodies that follow an emotion, or a text.
 
@@ -73,12 +74,15 @@ class EmotionMusicVAE(pipeline.Pipeline):
       arc: whether each melody has a section for each part of the text that
         feels otherwise; or these sections, from `emotions.arcs.from_text`, in
         place of the text.
+      time_signature: metre to compose in, as `3/4`, see `metres.PLAYABLE`; the
+        emotion's own, 4/4 but in files of the user's, when None.
 
     Returns:
       n melodies, in the order of their numbers.
 
     Raises:
-      UserError: an argument out of range, or a text without a feeling.
+      UserError: an argument out of range, a text without a feeling, or a metre
+        that melodies cannot be composed in.
 
     Example:
       model.generate('peaceful', n=3, seed=1)
@@ -103,6 +107,11 @@ class EmotionMusicVAE(pipeline.Pipeline):
       intensity *= recognized.intensity
     followed = arguments.emotion(sections[0].emotion if sections else emotion)
     assert followed is not None
+    metre = time_signature or followed.time_signature
+    followed = catalogue.in_metre(followed, metre)
+    sections = tuple(
+      s._replace(emotion=catalogue.in_metre(s.emotion, metre)) for s in sections
+    )
 
     def draw(numbers: range) -> list[Melody]:
       orders = [
@@ -375,7 +384,9 @@ class EmotionMusicVAE(pipeline.Pipeline):
     z = self._go(
       z0,
       goal if followed else None,
-      lambda: self._stock.decode(z0, temperature, seeds),
+      lambda: stages.seeded(
+        self._stock, z0, temperature, seeds, goal.canonical.metrical_weight
+      )(np.arange(len(z0))),
     ).reshape(n, windows, -1)
     takes = [
       stages.Take(
@@ -459,6 +470,26 @@ class EmotionMusicVAE(pipeline.Pipeline):
     if song is None and to_song is None:
       songs_at = [None, None]
     names = ['song', 'song' if to_song is None else 'to_song']
+    taken = [
+      None if own is None else arguments.song(own, argument)
+      for own, argument in zip(songs_at, names)
+    ]
+    in_metres = {own.metre for own in taken if own is not None}
+    if len(in_metres) > 1:
+      raise UserError(
+        'to_song',
+        messages.say(
+          'the melodies are in {metres}', metres=', '.join(map(str, in_metres))
+        ),
+        messages.say('name two in one metre'),
+      )
+    metre = [
+      *map(str, in_metres),
+      *(e.time_signature for e in (first, last) if e),
+    ]
+    first, last = (
+      end and catalogue.in_metre(end, metre[0]) for end in (first, last)
+    )
     ends = [
       self._end(
         own,
@@ -475,7 +506,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
         ),
         followed is not None,
       )
-      for own, argument, followed in zip(songs_at, names, (first, last))
+      for own, argument, followed in zip(taken, names, (first, last))
     ]
     windows = min(len(end.z) for end in ends)
     ends = [end.first(windows) for end in ends]

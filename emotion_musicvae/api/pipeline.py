@@ -37,6 +37,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.musicvae import stock
@@ -268,20 +269,24 @@ class Pipeline:
       starts.Start(
         starts.draw(o.seed, o.number, 1, self.z_size, o.section.number),
         section=o.section,
+        metre=metres.parse(o.emotion.time_signature),
       )
       for o in orders
     ]
     z = np.concatenate([start.z for start in begun])
 
     def tunes() -> melody.Tokens:
-      played = self._stock.decode(
+      decoder = stages.seeded(
+        self._stock,
         z,
         np.array([order.temperature for order in orders]),
         [
           starts.noise_seeds(o.seed, o.number, 1, o.section.number)[0]
           for o in orders
         ],
+        goal.canonical.metrical_weight,
       )
+      played = decoder(np.arange(len(z)))
       # So that a vector knows of the bars that stay.
       for i, order in enumerate(orders):
         if order.held:
@@ -497,7 +502,9 @@ class Pipeline:
     if condition is None:
       return self._stock.decode(z, temperature, seeds)
     guided = guiding.decode(
-      stages.seeded(self._stock, z, temperature, seeds),
+      stages.seeded(
+        self._stock, z, temperature, seeds, condition.metrical_weight
+      ),
       condition,
       guidance,
       guiding.load_settings(),

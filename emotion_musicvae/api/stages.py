@@ -22,12 +22,14 @@ from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import expression
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.steering import guidance
 
 # Melodies that are guided side by side: 24 MiB of noise.
 _GUIDED_AT_ONCE = 256
+_HELD = 100.0  # nats that no draw makes up for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +183,13 @@ def decode(
     rows = slice(first, first + _GUIDED_AT_ONCE)
     parts.append(
       guidance.decode(
-        seeded(model, z[rows], temperature[rows], seeds[rows]),
+        seeded(
+          model,
+          z[rows],
+          temperature[rows],
+          seeds[rows],
+          condition.metrical_weight[rows],
+        ),
         condition.take(rows),
         amount[rows],
         settings,
@@ -205,14 +213,31 @@ def seeded(
   z: melody.Floats,
   temperature: npt.ArrayLike,
   seeds: Sequence[stock.Seed],
+  metrical_weight: npt.NDArray[np.integer[Any]],
 ) -> Callable[..., npt.NDArray[np.uint8]]:
-  """What `guidance.decode` asks for: a decoder of given vectors and noise."""
+  """What `guidance.decode` asks for: a decoder of given vectors and noise.
+
+  Where the metre has nothing to be heard it plays on what sounds.
+
+  Args:
+    model: the stock model.
+    z: [N, Z] latent vectors.
+    temperature: softmax temperature, for all or [N].
+    seeds: N seeds of the noise.
+    metrical_weight: [N, 256] see `metres.Metre.weights`.
+  """
   temperatures = np.broadcast_to(temperature, [len(z)])
+  unheard = np.asarray(metrical_weight) == metres.UNHEARD
 
   def decoder(
-    rows: npt.NDArray[np.int64], bias: npt.NDArray[np.float32] | None
+    rows: npt.NDArray[np.int64], bias: npt.NDArray[np.float32] | None = None
   ) -> npt.NDArray[np.uint8]:
     own = [seeds[i] for i in rows]
+    silent = unheard[rows]
+    if silent.any():
+      if bias is None:
+        bias = np.zeros([*silent.shape, melody.NUM_TOKENS], np.float32)
+      bias[silent, melody.HOLD] += _HELD
     return model.decode(z[rows], temperatures[rows], own, bias)
 
   return decoder
@@ -225,21 +250,19 @@ def measure(
 
   Args:
     tokens: [N, 16 n] tokens.
-    condition: of N rows, for the chords, which begin again where they end.
+    condition: of N rows, of what is heard, for the chords, which begin again
+      where they end.
 
   Returns:
     Dictionary to [N] arrays of `mean_pitch` (MIDI), `onsets_per_bar`,
     `chord_tone_rate`, `chord_tones_on_beat` and `energy` (of a spectrogram
     frame); NaN where there is no note to measure.
   """
-  steps = tokens.shape[1]
-  weights, mask = condition.chord_tone_weights, condition.chord_mask
-  if steps != mask.shape[1]:
-    again = np.arange(steps) % mask.shape[1]
-    weights, mask = weights[:, again], mask[:, again]
-  whole = condition._replace(chord_tone_weights=weights, chord_mask=mask)
+  again = np.arange(tokens.shape[1]) % condition.chord_mask.shape[1]
+  by_step = ('chord_tone_weights', 'chord_mask', 'metrical_weight')
+  whole = {name: getattr(condition, name)[:, again] for name in by_step}
   return {
-    **guidance.measure(tokens, whole),
+    **guidance.measure(tokens, condition._replace(**whole)),
     'energy': spectrogram.energy(tokens),
   }
 
@@ -268,10 +291,12 @@ def measure_each(
   """
   alike = collections.defaultdict(list)
   for i, (own, emotion) in enumerate(zip(tokens, emotions)):
-    alike[len(own), len(harmony.bars(emotion.chords))].append(i)
+    metre = metres.parse(emotion.time_signature)
+    bars = len(harmony.bars(emotion.chords, metre))
+    alike[len(own), bars, metre].append(i)
   result: dict[int, Measurement] = {}
   for rows in alike.values():
-    targets = conditions.Condition.of([emotions[i] for i in rows])
+    targets = conditions.Condition.of([emotions[i] for i in rows]).as_heard()
     measured = measure(np.stack([tokens[i] for i in rows]), targets)
     excess = hits.excess(measured, targets)
     for k, i in enumerate(rows):
@@ -304,12 +329,14 @@ def arrange(
     takes, tokens, measurements, guided
   ):
     (sequence,) = model.note_sequences(own[None])
-    num_bars = len(own) // melody.STEPS_PER_BAR
+    metre = metres.parse(take.emotion.time_signature)
+    num_bars = len(own) // metre.bar_steps
     melodies.append(
       Melody(
         take.emotion,
         expression.perform(
-          arrangement.arrange(sequence, take.emotion, num_bars), take.emotion
+          arrangement.arrange(sequence, take.emotion, num_bars, metre),
+          take.emotion,
         ),
         own,
         take.z[0] if len(take.z) == 1 else take.z,

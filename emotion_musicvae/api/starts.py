@@ -14,6 +14,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.musicvae import stock
 
 MAX_ENCODED = 4096  # windows of 16 bars whose latent vectors are kept
@@ -27,7 +28,7 @@ class Section(NamedTuple):
 
   Attributes:
     number: from 0.
-    bars: how many of its 16 bars are kept.
+    bars: how many of the model's 16 bars are kept.
     closes: whether it ends on the tonic, as the last one does.
   """
 
@@ -76,17 +77,21 @@ class Start:
     tunes: [W, 256] uint8 tokens that they stand for, in the key that is decoded
       in; None of a draw, as it is decoded to see.
     section: which section of an arc it is.
+    metre: that it is heard in.
   """
 
   z: npt.NDArray[np.float32]
   tunes: npt.NDArray[np.uint8] | None = None
   section: Section = WHOLE
+  metre: metres.Metre = metres.QUADRUPLE
 
   @property
   def steps(self) -> int:
-    """How many of the 256 W steps are kept."""
+    """How many of the steps that are heard are kept."""
+    heard = np.tile(self.metre.heard(), len(self.z))
     without = melody.NUM_BARS - self.section.bars
-    return len(self.z) * melody.NUM_STEPS - without * melody.STEPS_PER_BAR
+    kept = len(heard) - without * melody.STEPS_PER_BAR
+    return int(heard[:kept].sum())
 
   def first(self, windows: int) -> Start:
     """Its first windows of 16 bars."""
@@ -94,8 +99,8 @@ class Start:
     return dataclasses.replace(self, z=self.z[:windows], tunes=tunes)
 
   def join(self, tokens: melody.Tokens) -> melody.Tokens:
-    """[W, 256] tokens of its windows as one melody, [16 n]."""
-    return tokens.ravel()[: self.steps]
+    """[W, 256] tokens of its windows as one melody of n bars, as heard."""
+    return tokens[:, self.metre.heard()].ravel()[: self.steps]
 
   def emotion(
     self, emotion: catalogue.Emotion | None, intensity: float
@@ -118,7 +123,7 @@ class SongStart(Start):
   Attributes:
     song: the melody.
     silent: [W] where it has no note, and is to have none.
-    kept: how many of the 256 W steps are kept.
+    kept: how many of the steps that are heard are kept.
   """
 
   song: songs.Song = dataclasses.field(kw_only=True)
@@ -136,14 +141,14 @@ class SongStart(Start):
       z=self.z[:windows],
       tunes=self.tunes[:windows],
       silent=self.silent[:windows],
-      kept=min(self.kept, windows * melody.NUM_STEPS),
+      kept=min(self.kept, windows * int(self.metre.heard().sum())),
     )
 
   def join(self, tokens: melody.Tokens) -> melody.Tokens:
     tokens = tokens.copy()
     tokens[self.silent] = melody.HOLD
     tokens[self.silent, 0] = melody.NOTE_OFF
-    return tokens.ravel()[: self.kept]
+    return super().join(tokens)
 
   def emotion(
     self, emotion: catalogue.Emotion | None, intensity: float
@@ -165,6 +170,7 @@ class SongStart(Start):
       round(float(melody.mean_pitch(tokens)[0]), 4),
       round(float(melody.onsets_per_bar(tokens)[0]), 4),
       chords=harmony.NO_CHORD,
+      time_signature=str(self.metre),
       qpm=self.song.qpm or _QPM,
       basis='what the melody itself measures',
     )
@@ -199,6 +205,7 @@ class SongEncoder:
       SongStart(
         np.stack([means[window.tobytes()] for window in part]),
         np.asarray(part, np.uint8),
+        metre=song.metre,
         song=song,
         silent=np.asarray((windows < melody.FIRST_ONSET).all(axis=1)),
         kept=steps,

@@ -21,6 +21,8 @@ from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melodic_lines
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
+from emotion_musicvae.support.errors import UserError
 
 OWN, OF_EMOTION = 'own', 'emotion'
 KEEP = 0.65  # where nothing else is asked for
@@ -69,19 +71,32 @@ def plan(
   if emotion and chords == OF_EMOTION:
     home = harmony.key(emotion.chords, emotion.mode)
     away = tonic - home if home is not None else 0
+    theirs = catalogue.in_metre(emotion, str(song.metre))
     progression = harmony.transposed(
-      harmony.written_out(emotion.chords, emotion.mode, emotion.cadence), away
+      harmony.written_out(
+        theirs.chords, theirs.mode, theirs.cadence, song.metre
+      ),
+      away,
     )
   elif chords in (OWN, OF_EMOTION):
-    bars = harmonization.progression(song.tokens, tonic, mode, other).split(
-      ' | '
-    )
-    count = song.num_windows * melody.NUM_BARS
+    bars = harmonization.progression(
+      song.tokens, tonic, mode, other, song.metre
+    ).split(' | ')
+    count = song.num_windows * song.metre.bars_per_window
     progression = ' | '.join((bars * count)[:count])
   else:
     progression = chords
+    try:
+      harmony.chord_tones(progression, metre=song.metre)
+    except ValueError as e:
+      raise UserError('chords', str(e)) from None
   base = emotion or catalogue.Emotion(song.name, 'melody')
-  asked = dataclasses.replace(base, mode=other, chords=progression)
+  asked = dataclasses.replace(
+    base,
+    mode=other,
+    chords=progression,
+    time_signature=str(song.metre),
+  )
   signature = tonic if other == 'major' else (tonic + 3) % 12
   height = melody.mean_pitch(song.tokens[None])[0]
   if moved:
@@ -101,13 +116,14 @@ def by_window(
   """What each 16 bars of a melody follow.
 
   Args:
-    emotion: with chords for 16 bars, or for all of them.
+    emotion: with chords for the bars of one window, or for all of them.
     windows: how many times 16 bars.
   """
-  bars = harmony.bars(emotion.chords)
-  if len(bars) == melody.NUM_BARS:
+  metre = metres.parse(emotion.time_signature)
+  bars, count = harmony.bars(emotion.chords, metre), metre.bars_per_window
+  if len(bars) == count:
     return [emotion] * windows
-  rows = [bars[i : i + melody.NUM_BARS] for i in range(0, len(bars), 16)]
+  rows = [bars[i : i + count] for i in range(0, len(bars), count)]
   return [
     dataclasses.replace(
       emotion, chords=' | '.join(' '.join(bar) for bar in rows[i % len(rows)])
@@ -175,6 +191,7 @@ def adapted(
     np.zeros([len(tunes), 12]),
     closes=np.zeros(len(tunes), bool),
     rules=rules,
+    metrical_weight=condition.metrical_weight,
   )
 
 

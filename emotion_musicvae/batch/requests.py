@@ -40,6 +40,7 @@ TARGETS = (
   'mode',
   'chords',
   'cadence',
+  'time_signature',
   'qpm',
 )
 FIELDS = (
@@ -253,6 +254,7 @@ def parse(
   # pylint: disable=g-import-not-at-top
   from emotion_musicvae.files import songs
   from emotion_musicvae.music import harmony
+  from emotion_musicvae.music import metres
 
   @functools.lru_cache(maxsize=4096)
   def followed(
@@ -264,11 +266,15 @@ def parse(
       raise UserError('arc', messages.say('goes with `text`'))
 
     def adjusted(emotion: catalogue.Emotion) -> catalogue.Emotion:
-      if targets:
-        values = {**dataclasses.asdict(emotion), **dict(targets)}
+      asked = dict(targets)
+      if 'time_signature' in asked:
+        emotion = catalogue.in_metre(emotion, str(asked.pop('time_signature')))
+      if asked:
+        values = {**dataclasses.asdict(emotion), **asked}
         emotion = configuration.build(catalogue.Emotion, values, 'targets')
         catalogue.check(emotion, 'targets')
-      harmony.chord_tones(emotion.chords)
+      metre = metres.parse(emotion.time_signature)
+      harmony.chord_tones(emotion.chords, metre=metre)
       return emotion
 
     if is_arc:
@@ -307,8 +313,12 @@ def parse(
       number(name, ranges.COUNT) if name in fields else None
       for name in ('track', 'start_bar')
     )
-    if path is not None and _flag(fields, 'arc'):
-      raise UserError('arc', messages.say('leave it out, or `input_midi`'))
+    for name, given in (
+      ('arc', _flag(fields, 'arc')),
+      ('time_signature', 'time_signature' in fields),
+    ):
+      if path is not None and given:
+        raise UserError(name, messages.say('leave it out, or `input_midi`'))
     if path is not None:
       return load(str(path), track, start_bar)
     if track or start_bar:

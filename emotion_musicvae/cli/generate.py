@@ -63,10 +63,11 @@ def main() -> None:
   configuration.load_learner(FLAGS.config, overrides)
 
   from emotion_musicvae.music import harmony
+  from emotion_musicvae.music import metres
 
   for e in wanted.emotions:
     try:
-      harmony.chord_tones(e.chords)
+      harmony.chord_tones(e.chords, metre=metres.parse(e.time_signature))
     except ValueError as error:
       argument = 'target' if FLAGS.target else 'emotions_file'
       if FLAGS['chords'].present:
@@ -147,6 +148,7 @@ def main() -> None:
       'distance': FLAGS.distance,
       'keep': FLAGS.keep,
       'chords': FLAGS.chords,
+      'time_signature': melodies[0].emotion.time_signature,
       'reject_misses': FLAGS.reject_misses,
       'model': model.description(),
       'versions': stock.versions(),

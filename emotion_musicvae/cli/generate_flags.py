@@ -101,6 +101,11 @@ def define() -> None:
     'the emotion; emotion, those of the emotion in its key; or a progression '
     'as C Am F G, which goes without --input_midi, too.',
   )
+  flags.DEFINE_string(
+    'time_signature',
+    None,
+    'Metre to compose in, as 3/4 or 6/8; --input_midi keeps its own.',
+  )
   flags.DEFINE_float(
     'distance',
     0.15,
@@ -199,7 +204,11 @@ def check() -> None:
   ):
     if given and not FLAGS.input_midi:
       raise UserError(flag, messages.say('name your melody with --input_midi'))
-  for flag, other in (('arc', 'input_midi'), ('to_text', 'to_emotion')):
+  for flag, other in (
+    ('arc', 'input_midi'),
+    ('time_signature', 'input_midi'),
+    ('to_text', 'to_emotion'),
+  ):
     if FLAGS[flag].value and FLAGS[other].value:
       raise UserError(
         flag, messages.say('leave out --{other}, or it', other=other)

@@ -188,6 +188,8 @@ def _emotion(
 
 def _adjusted(emotion: catalogue.Emotion) -> catalogue.Emotion:
   """An emotion with the targets, tempo and instrument that flags ask for."""
+  if FLAGS.time_signature is not None:
+    emotion = catalogue.in_metre(emotion, FLAGS.time_signature)
   if FLAGS.target:
     emotion = catalogue.with_targets(emotion, FLAGS.target)
   if FLAGS.chords not in ('own', 'emotion') and not FLAGS.input_midi:

@@ -16,6 +16,8 @@ import unicodedata
 
 from emotion_musicvae.emotions import recognition
 from emotion_musicvae.files import playing
+from emotion_musicvae.music import harmony
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
@@ -30,11 +32,14 @@ class Emotion:
     name: its name in Korean, or whatever the user's own file calls it.
     alias: its name in ASCII.
     mean_pitch: reference mean pitch of the notes, MIDI.
-    onsets_per_bar: reference number of notes begun in a 4/4 bar.
+    onsets_per_bar: reference number of notes begun in a bar of 4/4, or in four
+      quarters of another metre.
     mode: 'major' or 'minor'.
     chords: progression, see `harmony.bars`.
     cadence: whether a progression that is repeated closes on the tonic in bar
       16, see `harmony.written_out`.
+    time_signature: the metre, see `metres.PLAYABLE`; the progression is by bar
+      of it.
     qpm: tempo of the written file, quarter notes a minute.
     program: instrument of the written file, General MIDI counted from 0.
     loudness: integrated loudness of the audio, LUFS.
@@ -53,6 +58,7 @@ class Emotion:
   mode: str = 'major'
   chords: str = 'C F G C'
   cadence: bool = True
+  time_signature: str = '4/4'
   qpm: float = 120.0
   program: int = 0
   loudness: float = -18.0
@@ -158,6 +164,7 @@ def check(emotion: Emotion, where: str) -> None:
         ),
       )
   playing.check_style(emotion.style, where)
+  _metre(emotion.time_signature, where)
   if emotion.mode not in ('major', 'minor'):
     raise UserError(
       where,
@@ -317,6 +324,37 @@ def softened(emotion: Emotion, intensity: float) -> Emotion:
     before, own = getattr(plain, name), getattr(emotion, name)
     played[name] = round(before + intensity * (own - before), 6)
   return dataclasses.replace(emotion, **played)
+
+
+def in_metre(emotion: Emotion, time_signature: str) -> Emotion:
+  """An emotion in another metre, its progression with it.
+
+  Args:
+    emotion: `Emotion`.
+    time_signature: as `3/4`.
+
+  Raises:
+    UserError: no metre that melodies can be composed in.
+  """
+  metre = _metre(time_signature, 'time_signature')
+  own = metres.parse(emotion.time_signature)
+  if metre == own:
+    return emotion
+  written = harmony.written_out(
+    emotion.chords, emotion.mode, emotion.cadence, own
+  )
+  return dataclasses.replace(
+    emotion,
+    time_signature=str(metre),
+    chords=harmony.rebarred(written, own, metre),
+  )
+
+
+def _metre(text: str, where: str) -> metres.Metre:
+  try:
+    return metres.parse(text)
+  except ValueError as e:
+    raise UserError(where, str(e)) from None
 
 
 def with_targets(emotion: Emotion, text: str) -> Emotion:

@@ -13,6 +13,7 @@ from emotion_musicvae.emotions import references
 from emotion_musicvae.music import adaptation
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 
 _HALF_BAR = melody.STEPS_PER_BAR // 2
 # Chord tones by half bar, final tones, mean pitch and density.
@@ -39,6 +40,8 @@ class Condition(typing.NamedTuple):
       all 0 where any may.
     returning: [B, 16] bars that are to return to an earlier one, see
       `adaptation.returning_bars`.
+    metrical_weight: [B, 256] what each step weighs in its bar, see
+      `metres.Metre.weights`.
   """
 
   mean_pitch: npt.NDArray[typing.Any]
@@ -48,6 +51,7 @@ class Condition(typing.NamedTuple):
   chord_mask: npt.NDArray[typing.Any]
   final_tones: npt.NDArray[typing.Any]
   returning: npt.NDArray[typing.Any]
+  metrical_weight: npt.NDArray[typing.Any]
 
   @classmethod
   def of(cls, emotions: Sequence[catalogue.Emotion]) -> Condition:
@@ -61,17 +65,28 @@ class Condition(typing.NamedTuple):
     """
     distinct = {emotion: i for i, emotion in enumerate(dict.fromkeys(emotions))}
     rows = [distinct[emotion] for emotion in emotions]
+    metre = [metres.parse(e.time_signature) for e in distinct]
     tones = [
-      harmony.chord_tones(harmony.written_out(e.chords, e.mode, e.cadence))
-      for e in distinct
+      harmony.chord_tones(
+        harmony.written_out(e.chords, e.mode, e.cadence, own), metre=own
+      )
+      for e, own in zip(distinct, metre)
     ]
     tonics = [harmony.key(emotion.chords, emotion.mode) for emotion in distinct]
+    # Where a part of each of the model's bars is heard, so many notes are.
+    heard = np.array([own.heard().mean() for own in metre], np.float32)[rows]
     return cls.from_targets(
       np.array([e.mean_pitch for e in emotions], np.float32),
-      np.array([e.onsets_per_bar for e in emotions], np.float32),
+      np.array([e.onsets_per_bar for e in emotions], np.float32) * heard,
       np.stack([weights for weights, _ in tones])[rows],
       np.stack([mask for _, mask in tones])[rows],
       np.stack([_one_hot(tonic) for tonic in tonics])[rows],
+      np.stack(
+        [
+          np.tile(own.weights(), len(mask) // melody.NUM_STEPS)
+          for own, (_, mask) in zip(metre, tones)
+        ]
+      )[rows],
     )
 
   @classmethod
@@ -82,12 +97,16 @@ class Condition(typing.NamedTuple):
     chord_tone_weights: npt.NDArray[typing.Any],
     chord_mask: npt.NDArray[typing.Any],
     final_tones: npt.NDArray[typing.Any],
+    metrical_weight: npt.NDArray[typing.Any] | None = None,
   ) -> Condition:
     """A condition whose energy is that of real music of its pitch and density.
 
     Bars return where chords do. The arguments are the attributes of the same
-    names.
+    names; without metrical weights it is 4/4.
     """
+    if metrical_weight is None:
+      own = metres.QUADRUPLE.weights()
+      metrical_weight = np.tile(own, [len(mean_pitch), 1])
     return cls(
       mean_pitch,
       onsets_per_bar,
@@ -96,6 +115,7 @@ class Condition(typing.NamedTuple):
       chord_mask,
       final_tones,
       adaptation.returning_bars(chord_tone_weights),
+      metrical_weight,
     )
 
   def in_canonical_key(
@@ -130,8 +150,20 @@ class Condition(typing.NamedTuple):
       there.chord_tone_weights,
       there.chord_mask,
       there.final_tones,
+      self.metrical_weight,
     )._replace(returning=self.returning)
     return canonical, semitones
+
+  def as_heard(self) -> Condition:
+    """The same of what is heard alone, in rows of one metre."""
+    heard = self.metrical_weight[0] > metres.UNHEARD
+    share = np.float32(heard.mean())
+    return self._replace(
+      onsets_per_bar=self.onsets_per_bar / share,
+      chord_tone_weights=self.chord_tone_weights[:, heard],
+      chord_mask=self.chord_mask[:, heard],
+      metrical_weight=self.metrical_weight[:, heard],
+    )
 
   def with_form_of_its_own(self, rows: npt.ArrayLike) -> Condition:
     """The same condition where the [B] rows named keep their melody's form."""

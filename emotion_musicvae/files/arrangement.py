@@ -116,7 +116,8 @@ def arrange(
   Args:
     sequence: NoteSequence of one voice in one tempo.
     emotion: `catalogue.Emotion`, for tempo, instrument, key and chords.
-    num_bars: length in bars after the pick-up; the chords repeat every 16.
+    num_bars: length in bars after the pick-up; the chords begin again where
+      they end.
     metre: of the bars.
     pick_up: sixteenth steps before the first bar, less than a bar.
 
@@ -150,7 +151,8 @@ def arrange(
     mode = music_pb2.NoteSequence.KeySignature.Mode.Value(emotion.mode.upper())
     result.key_signatures.add(key=tonic, mode=mode)
   progression = harmony.bars(
-    harmony.written_out(emotion.chords, emotion.mode, emotion.cadence)
+    harmony.written_out(emotion.chords, emotion.mode, emotion.cadence, metre),
+    metre,
   )
   for i in range(num_bars):
     symbols = progression[i % len(progression)]

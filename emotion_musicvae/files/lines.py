@@ -62,10 +62,13 @@ def piece(
   )
   if found:
     return tunes.Piece(score.name, found, score)
+  return other_metres(score, tunes.NOT_QUADRUPLE)
+
+
+def other_metres(score: scores.Score, reason: str) -> tunes.Refusal:
+  """The `Refusal` of a score for its metres."""
   metres = dict.fromkeys(bar.metre_text for bar in score.bars)
-  return tunes.Refusal(
-    score.name, tunes.NOT_QUADRUPLE, ', '.join(sorted(metres))
-  )
+  return tunes.Refusal(score.name, reason, ', '.join(sorted(metres)))
 
 
 def in_range(notes: scores.Notes) -> scores.Notes:

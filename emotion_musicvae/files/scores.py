@@ -1,7 +1,7 @@
 """Music as its parts, notes and bars, whatever kind of file it comes from.
 
-Every reader gives a `Score`; what is in four quarters a bar of it is found, and
-laid on the model's grid, here alone.
+Every reader gives a `Score`; what is in one metre of it is found, and laid on a
+grid, here alone.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import messages
 
 Notes = npt.NDArray[np.float64]
 
 ONSET, DURATION, PITCH, STAFF = range(4)  # columns of a part's notes
 NO_NOTES: Notes = np.zeros([0, 4])
-_BAR = float(melody.BEATS_PER_BAR)
 _SLACK = 1e-3  # quarter notes; thirds of them are no floats
 
 
@@ -54,6 +54,14 @@ class Bar(NamedTuple):
   def is_quadruple(self) -> bool:
     """Whether bars like it fill bars of four quarters."""
     return self.quarters in (2.0, 4.0, 8.0)
+
+  @property
+  def grid(self) -> metres.Metre | None:
+    """The metre of the grid that it is laid on; None where there is none."""
+    if self.is_quadruple:
+      return metres.QUADRUPLE
+    metre = metres.Metre(*self.metre) if self.metre else None
+    return metre if metre in metres.PLAYABLE else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,20 +111,26 @@ class Score:
 
 
 class Section(NamedTuple):
-  """Successive bars that are in four quarters, or that are not.
+  """Successive bars on one grid, or on none.
 
   Attributes:
     bars: as in `Score`.
     end: where the last of them ends.
     places: where each begins on the grid, in quarter notes; 0 is the first full
-      bar. In four quarters, full bars begin at their multiples.
-    is_quadruple: whether the bars are in four quarters.
+      bar. Full bars begin at their multiples.
+    metre: of the bars; where those of four quarters change among each other,
+      4/4. None where melodies cannot be composed in it.
   """
 
   bars: Sequence[Bar]
   end: float
   places: tuple[float, ...]
-  is_quadruple: bool
+  metre: metres.Metre | None
+
+  @property
+  def is_quadruple(self) -> bool:
+    """Whether its bars fill bars of four quarters."""
+    return self.metre is not None and self.metre.bar_steps in (8, 16, 32)
 
   @property
   def length(self) -> float:
@@ -158,32 +172,31 @@ def steps(quarters: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 def sections(score: Score) -> list[Section]:
-  """Cuts a score where the metre changes from four quarters or to them.
+  """Cuts a score where the metre changes, but among those of four quarters.
 
-  A first bar that is shorter than the one in four quarters that it leads to is
-  its pick-up, whatever metre is written for it; so a last one completes it; and
-  short bars in between that make up four quarters are one bar that is written
-  as two. Where bars are too short otherwise, as one of 2/4 among those of 4/4,
-  the next full one begins with a bar of the grid.
+  A first bar that is shorter than the one that it leads to is its pick-up,
+  whatever metre is written for it; so a last one completes it; and short bars
+  in between that make up a whole one are one bar that is written as two. Where
+  bars are too short otherwise, as one of 2/4 among those of 4/4, the next full
+  one begins with a bar of the grid.
 
   Returns:
     List of `Section`, in order.
   """
   ends = [bar.start for bar in score.bars[1:]] + [score.end]
   lengths = [end - bar.start for bar, end in zip(score.bars, ends)]
-  fits = list(_fitting(score.bars, lengths))
+  grids = list(_grids(score.bars, lengths))
   found = []
-  for fit, group in itertools.groupby(range(len(fits)), key=fits.__getitem__):
+  for grid, group in itertools.groupby(range(len(grids)), grids.__getitem__):
     indices = list(group)
     bars = score.bars[indices[0] : indices[-1] + 1]
-    found.append(
-      Section(
-        bars,
-        ends[indices[-1]],
-        tuple(_places(bars, [lengths[i] for i in indices], fit)),
-        fit,
-      )
-    )
+    places = tuple(_places(bars, [lengths[i] for i in indices], grid))
+    own = {bar.metre for bar in bars if bar.metre and bar.is_quadruple}
+    if grid == metres.QUADRUPLE and len(own) == 1:
+      (metre,) = own
+      if metre in metres.PLAYABLE:
+        grid = metres.Metre(*metre)
+    found.append(Section(bars, ends[indices[-1]], places, grid))
   return found
 
 
@@ -219,36 +232,48 @@ def qpm(score: Score, start: float, end: float) -> float | None:
   return float(quarters.sum() / (quarters / values).sum())
 
 
-def _fitting(bars: Sequence[Bar], lengths: Sequence[float]) -> Iterator[bool]:
-  """Whether each bar belongs to music of four quarters a bar."""
+def _grids(
+  bars: Sequence[Bar], lengths: Sequence[float]
+) -> Iterator[metres.Metre | None]:
+  """The grid that each bar is laid on; short ones go with those around them."""
   runs = [
-    (fit, list(group))
-    for fit, group in itertools.groupby(
-      range(len(bars)), key=lambda i: bars[i].is_quadruple
+    (grid, list(group))
+    for grid, group in itertools.groupby(
+      range(len(bars)), key=lambda i: bars[i].grid
     )
   ]
-  for number, (fit, run) in enumerate(runs):
-    short = all(lengths[i] < _BAR for i in run) and len(runs) > 1
+  for number, (grid, run) in enumerate(runs):
     alone = len(run) == 1 and number in (0, len(runs) - 1)
     total = sum(lengths[i] for i in run)
-    whole = len(run) > 1 and abs(total - _BAR) < _SLACK
-    yield from [fit or (short and (alone or whole))] * len(run)
+    for beside, others in (*runs[number + 1 :][:1], *runs[:number][-1:]):
+      if beside is None or (grid and len(others) <= len(run)):
+        continue
+      full = _quarters(beside)
+      whole = len(run) > 1 and abs(total - full) < _SLACK
+      if all(lengths[i] < full for i in run) and (alone or whole):
+        grid = beside
+        break
+    yield from [grid] * len(run)
 
 
 def _places(
-  bars: Sequence[Bar], lengths: Sequence[float], is_quadruple: bool
+  bars: Sequence[Bar], lengths: Sequence[float], grid: metres.Metre | None
 ) -> Iterator[float]:
   """See `Section.places`."""
   place = 0.0
-  full = bars[0].quarters
-  if is_quadruple:
-    full = min(full, _BAR) if bars[0].is_quadruple else _BAR
+  full = _quarters(grid) if grid else bars[0].quarters
+  if bars[0].grid == grid:
+    full = min(full, bars[0].quarters)
   has_pick_up = len(bars) > 1 and lengths[0] < full - _SLACK
   for number, (bar, length) in enumerate(zip(bars, lengths)):
     if not number and has_pick_up:
       place = -length
-    elif is_quadruple and bar.is_quadruple and length >= bar.quarters - _SLACK:
-      unit = min(bar.quarters, _BAR)
+    elif grid and bar.grid == grid and length >= bar.quarters - _SLACK:
+      unit = min(bar.quarters, _quarters(grid))
       place = float(np.ceil(place / unit - _SLACK) * unit)
     yield place
     place += length
+
+
+def _quarters(metre: metres.Metre) -> float:
+  return metre.bar_steps / melody.STEPS_PER_QUARTER

@@ -23,6 +23,7 @@ from emotion_musicvae.files import readers
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
@@ -37,7 +38,6 @@ _TRACKS_NAMED = 16
 # than chords a voice may lie that they go with, and how much lower than the
 # melody what is as likely that.
 _ONE_VOICE, _UNDER_CHORDS, _AS_HIGH = 0.8, 12, 7
-_STEPS = melody.STEPS_PER_BAR
 # How people name the track that has the melody, and those that go with it.
 _MELODIC = re.compile(
   r'melod|m[ée]lodie|vocal|voice|voix|\bvoz|canto|gesang|sopran|lead'
@@ -52,8 +52,8 @@ _REMEDIES = {
   tunes.UNREADABLE: messages.mark('export it anew as a standard MIDI file'),
   tunes.NO_NOTES: messages.mark('name a file with a melody in that range'),
   tunes.DRUMS_ONLY: messages.mark('name a file with a melody'),
-  tunes.NOT_QUADRUPLE: messages.mark(
-    'the model plays 4/4 only, so name a melody in 4/4'
+  tunes.NOT_PLAYABLE: messages.mark(
+    'name a melody in 2/4, 3/4, 4/4, 6/8, 9/8 or 12/8'
   ),
   tunes.TOO_LARGE: messages.mark('cut out the part with the melody'),
   tunes.TOO_LONG: messages.mark('cut out the part with the melody'),
@@ -87,12 +87,13 @@ class Song:
 
   Attributes:
     name: of the file, without folder and ending.
-    tokens: [16 n] uint8 tokens, whole bars, with at least one note.
+    tokens: [T] uint8 tokens of whole bars, with at least one note.
     first_bar: number of its first bar in the file, from 1.
     qpm: its tempo in quarter notes a minute; None where the file says none.
     report: one line on what was taken and what was left out.
     bars: `(number, step)` of each bar of the file and where it begins, as it is
       played; empty where one follows another from `first_bar` on.
+    metre: of its bars.
   """
 
   name: str
@@ -101,6 +102,7 @@ class Song:
   qpm: float | None = None
   report: str = ''
   bars: Sequence[Sequence[int]] = ()
+  metre: metres.Metre = metres.QUADRUPLE
 
   def __repr__(self) -> str:
     tempo = f', {self.qpm:g} quarter notes a minute' if self.qpm else ''
@@ -124,9 +126,10 @@ class Song:
     """
     if bar is None:
       return self
+    bar_steps = self.metre.bar_steps
     bars = self.bars or [
-      (self.first_bar + i, _STEPS * i)
-      for i in range(len(self.tokens) // _STEPS)
+      (self.first_bar + i, bar_steps * i)
+      for i in range(len(self.tokens) // bar_steps)
     ]
     # One that is repeated begins where it is first played.
     step = next((step for number, step in bars if number == bar), None)
@@ -150,7 +153,7 @@ class Song:
         ),
         messages.say('name an earlier bar'),
       )
-    missing = -len(tokens) % _STEPS  # where it begins amid two bars of 2/4
+    missing = -len(tokens) % bar_steps  # where it begins amid two bars of 2/4
     if missing:
       rest = [melody.NOTE_OFF] + [melody.HOLD] * (missing - 1)
       tokens = np.append(tokens, np.array(rest, np.uint8))
@@ -163,11 +166,11 @@ class Song:
 
   @property
   def num_windows(self) -> int:
-    """Number of windows of 16 bars that `windows` cuts it into."""
-    return -(-len(self.tokens) // melody.NUM_STEPS)
+    """Number of windows of the model's 16 bars that it is cut into."""
+    return -(-len(self.tokens) // int(self.metre.heard().sum()))
 
   def windows(self, start_bar: int | None = None) -> tuple[_Tokens, int]:
-    """Cuts the melody into windows of 16 bars, as the model takes them.
+    """Lays the melody on the model's bars and cuts it into windows of 16.
 
     What is missing to the last 16 bars is filled from the beginning.
 
@@ -175,16 +178,18 @@ class Song:
       start_bar: first bar to take, see `starting`.
 
     Returns:
-      `(windows, steps)`: [W, 256] uint8 tokens, and how many of their steps are
-      the melody's own.
+      `(windows, steps)`: [W, 256] uint8 tokens, and how many of the steps that
+      are heard are the melody's own.
 
     Raises:
       UserError: as `starting`.
     """
     song = self.starting(start_bar)
     tokens, count = song.tokens, song.num_windows
-    index = np.arange(count * melody.NUM_STEPS) % len(tokens)
-    windows = tokens[index].reshape(count, melody.NUM_STEPS)
+    heard = song.metre.heard()
+    windows = np.full([count, melody.NUM_STEPS], melody.HOLD, np.uint8)
+    index = np.arange(count * int(heard.sum())) % len(tokens)
+    windows[:, heard] = tokens[index].reshape(count, -1)
     for window in windows:
       begun = np.cumsum(window >= melody.FIRST_ONSET) > 0
       window[~begun] = melody.HOLD  # Nothing sounds yet that could end.
@@ -195,7 +200,7 @@ class Song:
     """Number of its last bar in the file."""
     if self.bars:
       return max(number for number, _ in self.bars)
-    return self.first_bar + len(self.tokens) // _STEPS - 1
+    return self.first_bar + len(self.tokens) // self.metre.bar_steps - 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -210,6 +215,7 @@ class _Track:
     outside: how many of them the model has no token for.
     elsewhere: how many stand in staves that do not have the melody.
     unplayed: as in `scores.Part`.
+    bar: quarter notes.
   """
 
   title: str
@@ -219,6 +225,7 @@ class _Track:
   outside: int
   elsewhere: int
   unplayed: Mapping[str, int]
+  bar: float
 
   @property
   def is_one_voice(self) -> bool:
@@ -234,7 +241,7 @@ class _Track:
   @property
   def num_bars(self) -> int:
     """In how many bars a note begins."""
-    return len(np.unique(self.line[:, scores.ONSET] // melody.BEATS_PER_BAR))
+    return len(np.unique(self.line[:, scores.ONSET] // self.bar))
 
 
 def load_song(
@@ -248,8 +255,8 @@ def load_song(
   Of several tracks it is the one that is named as melodies are. Else it is of
   those that have a note in at least half as many bars as the fullest the
   highest, but rather one voice than chords; the report then says which others
-  are as likely. Of sections in different metres, it is the one in 4/4 with the
-  most notes.
+  are as likely. Of sections in different metres, it is the one with the
+  most notes in one of `metres.PLAYABLE`.
 
   Args:
     source: path of a MIDI, MusicXML, ABC or TFRecord file, or a NoteSequence.
@@ -277,19 +284,21 @@ def load_song(
     found = [performances.sequence_score(name, source)]
   refusals: list[tunes.Refusal] = []
   for score in found:
-    piece = score if isinstance(score, tunes.Refusal) else lines.piece(score)
-    if isinstance(piece, tunes.Piece):
+    if isinstance(score, tunes.Refusal):
+      refusals.append(score)
+      continue
+    refusal = lines.refusal(score)
+    sections = scores.sections(score)
+    section = max(sections, key=lambda s: _num_notes(score, s))
+    if refusal is None and _num_notes(score, section):
       break
-    refusals.append(piece)
+    refusals.append(refusal or lines.other_metres(score, tunes.NOT_PLAYABLE))
   else:
     raise _refused(refusals, argument, subject)
-  score = piece.score
-  sections = scores.sections(score)
-  section = max(sections, key=lambda s: s.is_quadruple * _num_notes(score, s))
   tracks = [_track(part, section, score) for part in score.parts]
   chosen, as_likely = _chosen(tracks, track, argument, subject)
   song = _song(os.path.splitext(name)[0], score, section, chosen)
-  played = len(song.tokens) // _STEPS
+  played = len(song.tokens) // song.metre.bar_steps
   silent = played - chosen.num_bars
   others = [t.title for t in tracks if t is not chosen and t.num_notes]
   apart = chosen.outside + chosen.elsewhere
@@ -333,6 +342,8 @@ def load_song(
     first=song.first_bar,
     last=song.last_bar,
   )
+  if song.metre != metres.QUADRUPLE:
+    report += messages.say(' in {metre}', metre=song.metre)
   if score.is_repeated:
     report += messages.say(', with their repeats')
   if silent:
@@ -348,9 +359,13 @@ def load_song(
 
 
 def _num_notes(score: scores.Score, section: scores.Section) -> int:
-  """How many notes begin in a section."""
+  """How many notes that can be played begin in a section."""
+  if section.metre is None:
+    return 0
   return sum(
-    len(section.place(part.notes, score.performed)) for part in score.parts
+    len(lines.in_range(section.place(part.notes, score.performed)))
+    for part in score.parts
+    if not part.is_drum
   )
 
 
@@ -388,7 +403,13 @@ def _track(
     len(notes) - len(able),
     len(able) - len(lines.upper_staff(able)),
     part.unplayed,
+    _metre(section).bar_steps / melody.STEPS_PER_QUARTER,
   )
+
+
+def _metre(section: scores.Section) -> metres.Metre:
+  assert section.metre is not None  # No other is taken.
+  return section.metre
 
 
 def _song(
@@ -396,7 +417,9 @@ def _song(
 ) -> Song:
   """The melody of a track in a section, in whole bars and with its pick-up."""
   # A pick-up ends a bar of its own.
-  before = melody.BEATS_PER_BAR if section.places[0] < 0 else 0.0
+  metre = _metre(section)
+  quarters = track.bar
+  before = quarters if section.places[0] < 0 else 0.0
   line = track.line + [before, 0.0, 0.0, 0.0]
   end = section.length + before
   bars = [
@@ -405,25 +428,26 @@ def _song(
   ]
   if before:
     bars[0] = bars[0][0], 0
-  num_bars = int(np.ceil(round(end / melody.BEATS_PER_BAR, 3)))
+  num_bars = int(np.ceil(round(end / quarters, 3)))
   if score.performed:
     # Its end follows its last note: what is held longer, or not at all, says
     # nothing, and music that stops before its last phrase is over has that too.
-    num_bars = int(line[-1, scores.ONSET] + 1e-3) // melody.BEATS_PER_BAR + 1
+    num_bars = int((line[-1, scores.ONSET] + 1e-3) // quarters) + 1
     if num_bars > 2:
       num_bars = -(-num_bars // _PHRASE_BARS) * _PHRASE_BARS
-  steps = num_bars * _STEPS
-  length = int(section.bars[-1].quarters * melody.STEPS_PER_QUARTER) or _STEPS
+  steps = num_bars * metre.bar_steps
+  length = int(section.bars[-1].quarters * melody.STEPS_PER_QUARTER)
+  length = length or metre.bar_steps
   while bars[-1][1] + length < steps:
     bars.append((bars[-1][0] + 1, bars[-1][1] + length))
   bars = [(number, step) for number, step in bars if step < steps]
   tune = tunes.Tune(
     name,
     line[:, :3].astype(np.float32),
-    float(num_bars * melody.BEATS_PER_BAR),
+    float(num_bars * quarters),
   )
   first = bars[0][0]
-  plain = bars == [(first + i, _STEPS * i) for i in range(num_bars)]
+  plain = bars == [(first + i, metre.bar_steps * i) for i in range(num_bars)]
   starts = [bar.start for bar in section.bars]
   tempo = scores.qpm(score, starts[0], section.end)
   return Song(
@@ -433,6 +457,7 @@ def _song(
     # MIDI counts whole microseconds a quarter note.
     None if tempo is None else round(tempo, 2),
     bars=() if plain else tuple(bars),
+    metre=metre,
   )
 
 
@@ -472,7 +497,7 @@ def _chosen(
       raise UserError(
         'track',
         messages.say(
-          '{title} has no note in 4/4 to take', title=tracks[number - 1].title
+          '{title} has no note to take', title=tracks[number - 1].title
         ),
         messages.say('name another'),
       )

@@ -22,6 +22,7 @@ TOO_LONG = messages.mark('too long')
 NO_NOTES = messages.mark('without notes from MIDI 21 to 108')
 DRUMS_ONLY = messages.mark('drums only')
 NOT_QUADRUPLE = messages.mark('not in 4/4')
+NOT_PLAYABLE = messages.mark('in a metre that the model cannot play')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Refusal:
 
   Attributes:
     name: the piece, as in `Tune`.
-    reason: `UNREADABLE`, `TOO_LARGE`, `TOO_LONG`, `NO_NOTES`, `DRUMS_ONLY` or
-      `NOT_QUADRUPLE`.
+    reason: `UNREADABLE`, `TOO_LARGE`, `TOO_LONG`, `NO_NOTES`, `DRUMS_ONLY`,
+      `NOT_QUADRUPLE` or `NOT_PLAYABLE`.
     detail: what was met where it cannot be read, how much is too much, or the
       metres.
   """

@@ -19,17 +19,12 @@ import numpy.typing as npt
 
 from emotion_musicvae.music import melodic_lines
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 
 _Ints = npt.NDArray[np.int64]
 
-# How much a sixteenth of the bar weighs: the bar line most, then the half bar,
-# the beats, the eighths.
-METRICAL_WEIGHT = np.array([4, 0, 1, 0, 2, 0, 1, 0, 3, 0, 1, 0, 2, 0, 1, 0])
-# The last note begins in the last bar, at its third beat at the latest, so that
-# it can last.
-_LAST_BAR = melody.NUM_STEPS - melody.STEPS_PER_BAR
-_LAST_ONSET = melody.NUM_STEPS - melody.STEPS_PER_BAR // 2
 _PHRASE = 4  # bars
+_BAR_LINE = 4  # what `metres.Metre.weights` gives there
 _RULES = melodic_lines.Rules()
 
 
@@ -43,6 +38,7 @@ def adapt(
   returning: _Ints | None = None,
   closes: npt.NDArray[np.bool_] | None = None,
   rules: melodic_lines.Rules = _RULES,
+  metrical_weight: _Ints | None = None,
 ) -> npt.NDArray[np.uint8]:
   """Melodies adapted to targets.
 
@@ -57,6 +53,8 @@ def adapt(
     returning: [B, 16] see `returning_bars`; no bar returns when None.
     closes: [B] whether a melody ends with these 16 bars; all do when None.
     rules: what counts how much.
+    metrical_weight: [B, 256] see `metres.Metre.weights`; of 4/4 when None.
+      Where nothing is heard no note begins.
 
   Returns:
     [B, 256] tokens: of each tune as many notes as are asked for, within one or
@@ -69,12 +67,16 @@ def adapt(
     returning = np.full([batch, melody.NUM_BARS], -1)
   if closes is None:
     closes = np.ones(batch, bool)
+  if metrical_weight is None:
+    metrical_weight = np.tile(metres.QUADRUPLE.weights(), [batch, 1])
   rows, lines = [], []
   for i, row in enumerate(result):
     if (row >= melody.FIRST_ONSET).any():
       number = max(1, round(float(onsets[i]) * melody.NUM_BARS))
       rows.append(i)
-      lines.append(_rhythm(row, number, returning[i], bool(closes[i])))
+      lines.append(
+        _rhythm(row, number, returning[i], bool(closes[i]), metrical_weight[i])
+      )
   if not rows:
     return result
   pitches = melodic_lines.pitches(
@@ -84,6 +86,7 @@ def adapt(
     chord_mask[rows],
     final_tones[rows],
     returning[rows],
+    metrical_weight[rows] >= metres.BEAT,
     rules,
   )
   for i, line, pitch in zip(rows, lines, pitches):
@@ -137,12 +140,16 @@ def _again(
 
 
 def _rhythm(
-  tokens: npt.NDArray[np.uint8], number: int, returning: _Ints, closes: bool
+  tokens: npt.NDArray[np.uint8],
+  number: int,
+  returning: _Ints,
+  closes: bool,
+  weights: _Ints,
 ) -> melodic_lines.Line:
   """The line of a tune's notes, as many as asked for."""
   line = _line(tokens)
   if closes:
-    line = _ending_long(line)
+    line = _ending_long(line, weights)
   # How often each bar is played: what returns is written when all else is.
   targets = returning[returning >= 0]
   plays = np.bincount(targets, minlength=melody.NUM_BARS) + 1
@@ -151,7 +158,7 @@ def _rhythm(
   if not own.any():
     own[0] = True
   line = melodic_lines.Line(line.onset[own], line.end[own], line.pitch[own])
-  line = _with_number_of_notes(line, number, plays)
+  line = _with_number_of_notes(line, number, plays, weights)
   if not len(targets):
     return line
   pitch = np.round(line.pitch).astype(int)
@@ -163,13 +170,20 @@ def _line(tokens: npt.NDArray[np.uint8]) -> melodic_lines.Line:
   return melodic_lines.Line(notes.onset, notes.end, notes.pitch.astype(float))
 
 
-def _ending_long(line: melodic_lines.Line) -> melodic_lines.Line:
-  """The same with its last note on a beat of the last bar, to the end."""
-  onset, end, pitch = (x[line.onset <= _LAST_ONSET] for x in line)
-  last = _LAST_BAR
+def _ending_long(
+  line: melodic_lines.Line, weights: _Ints
+) -> melodic_lines.Line:
+  """The same with its last note on a beat of the last bar, to the end.
+
+  It begins when half of the bar is left at the latest, so that it can last.
+  """
+  last = int(np.flatnonzero(weights == _BAR_LINE)[-1])
+  steps = np.flatnonzero(weights[last:] > metres.UNHEARD) + last
+  half = steps[len(steps) // 2]
+  onset, end, pitch = (x[line.onset <= half] for x in line)
   if len(onset):
-    beat = onset[-1] // melody.STEPS_PER_QUARTER * melody.STEPS_PER_QUARTER
-    last = max(int(beat), last)
+    beats = np.flatnonzero(weights[: onset[-1] + 1] >= metres.BEAT)
+    last = max(int(beats[-1]), last)
   before = onset < last
   if not before.any():  # Too little to be a tune: one note, and the last.
     return melodic_lines.Line(
@@ -185,7 +199,7 @@ def _ending_long(line: melodic_lines.Line) -> melodic_lines.Line:
 
 
 def _with_number_of_notes(
-  line: melodic_lines.Line, number: int, plays: _Ints
+  line: melodic_lines.Line, number: int, plays: _Ints, weights: _Ints
 ) -> melodic_lines.Line:
   """The same with notes left out or split until so many are left.
 
@@ -193,22 +207,21 @@ def _with_number_of_notes(
     line: of the bars that are written.
     number: of notes that are played.
     plays: [16] how often each bar is.
+    weights: [256] of the steps.
   """
   more = number - int(plays[line.onset // melody.STEPS_PER_BAR].sum())
   if more > 0:
-    return _split(line, more, plays)
-  return _thinned(line, -more, plays) if more else line
+    return _split(line, more, plays, weights)
+  return _thinned(line, -more, plays, weights) if more else line
 
 
 def _thinned(
-  line: melodic_lines.Line, fewer: int, plays: _Ints
+  line: melodic_lines.Line, fewer: int, plays: _Ints, weights: _Ints
 ) -> melodic_lines.Line:
   """Leaves out the notes that weigh least; those before them last longer."""
   onset, end, pitch = line
   bar = onset // melody.STEPS_PER_BAR
-  weight = METRICAL_WEIGHT[onset % melody.STEPS_PER_BAR] + 0.6 * np.log2(
-    end - onset
-  )
+  weight = weights[onset] + 0.6 * np.log2(end - onset)
   # A bar's first note goes last, the first and the last of all never.
   weight += 3.0 * np.append(True, bar[1:] != bar[:-1])
   kept = np.ones(len(onset), bool)
@@ -221,7 +234,7 @@ def _thinned(
 
 
 def _split(
-  line: melodic_lines.Line, more: int, plays: _Ints
+  line: melodic_lines.Line, more: int, plays: _Ints, weights: _Ints
 ) -> melodic_lines.Line:
   """Splits the longest notes, near their middle, where the bar is strong.
 
@@ -240,11 +253,12 @@ def _split(
     length, start, stop, pitch, after = heapq.heappop(heap)
     inside = np.arange(start + 1, stop)
     count = plays[inside // melody.STEPS_PER_BAR]
-    inside = inside[(count > 0) & (count <= more)]
+    able = (count > 0) & (count <= more) & (weights[inside] > metres.UNHEARD)
+    inside = inside[able]
     if not len(inside):
       whole.append((length, start, stop, pitch, after))
       continue
-    strength = METRICAL_WEIGHT[inside % melody.STEPS_PER_BAR]
+    strength = weights[inside]
     off_middle = np.abs((inside - start) / -length - 0.5)
     at = int(inside[np.argmax(2.0 * strength - 4.0 * off_middle)])
     between = (pitch + after) / 2.0

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 
 # How well each degree fits a key, from the tonic on, as listeners rated it
 # (Krumhansl and Kessler 1982, Psychological Review 89).
@@ -51,7 +52,6 @@ _TRIADS = {
 _FALLING_FIFTH, _RETROGRADE = 0.04, -0.1
 _AT_HOME = 0.15  # for the tonic at first, and at last
 _WITHIN = 0.12  # against another chord amid a bar
-_HALF = melody.STEPS_PER_BAR // 2
 # What the degrees of one mode are in the other; others stay.
 _TURNED = {
   ('major', 'minor'): {4: 3, 9: 8, 11: 10},
@@ -134,16 +134,21 @@ def turned(
 
 
 def progression(
-  tokens: melody.Tokens, tonic: int, mode: str, other: str | None = None
+  tokens: melody.Tokens,
+  tonic: int,
+  mode: str,
+  other: str | None = None,
+  metre: metres.Metre = metres.QUADRUPLE,
 ) -> str:
   """Chords that go with a melody, one or two a bar.
 
   Args:
-    tokens: [16 n] tokens.
+    tokens: [T] tokens of n bars.
     tonic: pitch class.
     mode: 'major' or 'minor', the melody's.
     other: the mode whose chords of the same degrees are to stand there, as
       `turned` gives the notes; the melody's own when None.
+    metre: of its bars.
 
   Returns:
     n bars between `|`.
@@ -156,7 +161,7 @@ def progression(
       for r, q, *_ in triads
     ]
   )
-  heard = _heard(tokens, tonic)  # [2 n, 12], by half bar
+  heard = _heard(tokens, tonic, metre)  # [2 n, 12], by half bar
   total = np.repeat(heard.sum(axis=1).reshape(-1, 2).sum(axis=1), 2)[:, None]
   fits = heard @ member.T + 0.05 * heard[:, roots]
   fits /= np.maximum(total, 1e-9)
@@ -166,7 +171,9 @@ def progression(
   falls = (roots[:, None] - roots) % 12 == 7
   over_bar_line[falls] = _FALLING_FIFTH
   over_bar_line[np.ix_(roots == 7, roots == 5)] = _RETROGRADE
-  within = over_bar_line - _WITHIN * (1.0 - np.eye(len(triads)))
+  # The shorter the bar, the rarer are two chords in it.
+  change = _WITHIN * melody.STEPS_PER_BAR / metre.bar_steps
+  within = over_bar_line - change * (1.0 - np.eye(len(triads)))
   best = fits[0]
   came: list[npt.NDArray[np.int64]] = []
   for half, own in enumerate(fits[1:], 1):
@@ -188,16 +195,19 @@ def progression(
   )
 
 
-def _heard(tokens: melody.Tokens, tonic: int) -> npt.NDArray[np.float64]:
+def _heard(
+  tokens: melody.Tokens, tonic: int, metre: metres.Metre
+) -> npt.NDArray[np.float64]:
   """[2 n, 12] how much each degree sounds in half a bar, most on beats."""
   notes = melody.notes(tokens)
-  number = len(tokens) // _HALF
+  number = 2 * (len(tokens) // metre.bar_steps)
   result = np.zeros([number, 12])
-  strong = np.where(notes.onset % melody.STEPS_PER_QUARTER == 0, 2.0, 1.0)
+  strong = np.where(metre.strength(notes.onset) >= 0.0, 2.0, 1.0)
   for onset, end, pitch, weight in zip(
     notes.onset, notes.end, notes.pitch, strong
   ):
     steps = np.arange(onset, end)
-    halves = np.bincount(steps // _HALF, minlength=number)
+    bar, within = np.divmod(steps, metre.bar_steps)
+    halves = np.bincount(2 * bar + (within >= metre.middle), minlength=number)
     result[:, (pitch - tonic) % 12] += weight * halves
   return result

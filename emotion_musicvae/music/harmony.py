@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.lazy import deferred
 
@@ -54,13 +55,17 @@ class ToneWeights:
         raise ValueError(f'{name}: expected a weight in [0, 1], got {value}')
 
 
-def bars(progression: str) -> list[tuple[str, ...]]:
+def bars(
+  progression: str, metre: metres.Metre = metres.QUADRUPLE
+) -> list[tuple[str, ...]]:
   """Splits a progression into bars of one or two chord symbols.
 
   Args:
     progression: chord symbols, one a bar (`C Am F G`), or bars of one or two
       chords between `|` (`C Am | F G | C`). It is repeated until 16 bars are
-      filled; for longer melodies it has 16 bars or a multiple.
+      filled, `metre.bars_per_window`; for longer melodies it has as many or a
+      multiple.
+    metre: of the bars.
 
   Returns:
     List of 16 tuples of one or two symbols, or of as many as there are more.
@@ -69,10 +74,7 @@ def bars(progression: str) -> list[tuple[str, ...]]:
     ValueError: no chord, more than two in a bar, or a number of bars that does
       not divide 16.
   """
-  if '|' in progression:
-    result = [tuple(b.split()) for b in progression.strip(' |').split('|')]
-  else:
-    result = [(symbol,) for symbol in progression.split()]
+  result = _own_bars(progression)
   for bar in result:
     if not 1 <= len(bar) <= 2:
       raise ValueError(
@@ -82,28 +84,40 @@ def bars(progression: str) -> list[tuple[str, ...]]:
           chords=progression,
         )
       )
-  if not result or (
-    melody.NUM_BARS % len(result) and len(result) % melody.NUM_BARS
-  ):
+  in_all = metre.bars_per_window
+  if not result or (in_all % len(result) and len(result) % in_all):
+    able = [str(n) for n in range(1, in_all) if not in_all % n]
     raise ValueError(
       messages.say(
-        'chords: expected 1, 2, 4, 8 or 16 bars, which fill 16 by repeating, '
-        'got {count} in {chords!r}',
+        'chords: expected {able} or {in_all} bars, which fill {in_all} by '
+        'repeating, got {count} in {chords!r}',
+        able=', '.join(able),
+        in_all=in_all,
         count=len(result),
         chords=progression,
       )
     )
-  return result * max(1, melody.NUM_BARS // len(result))
+  return result * max(1, in_all // len(result))
+
+
+def _own_bars(progression: str) -> list[tuple[str, ...]]:
+  """The bars of a progression as it is written."""
+  if '|' in progression:
+    return [tuple(b.split()) for b in progression.strip(' |').split('|')]
+  return [(symbol,) for symbol in progression.split()]
 
 
 def chord_tones(
-  progression: str, weights: ToneWeights = ToneWeights()
+  progression: str,
+  weights: ToneWeights = ToneWeights(),
+  metre: metres.Metre = metres.QUADRUPLE,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-  """How far each pitch class belongs to the chord at each step.
+  """How far each pitch class belongs to the chord at each of the model's steps.
 
   Args:
     progression: see `bars`.
     weights: what each tone of a chord counts.
+    metre: of its bars.
 
   Returns:
     `(chord_tone_weights, chord_mask)`: [256, 12] float32 weights in [0, 1],
@@ -113,18 +127,22 @@ def chord_tones(
   Raises:
     ValueError: an unknown symbol, which is named, or what `bars` raises.
   """
-  written = bars(progression)
-  steps_in_all = len(written) * melody.STEPS_PER_BAR
+  written = bars(progression, metre)
+  windows = len(written) // metre.bars_per_window
+  heard = np.flatnonzero(np.tile(metre.heard(), windows))
+  steps_in_all = windows * melody.NUM_STEPS
   chord_tone_weights = np.zeros([steps_in_all, 12], np.float32)
   chord_mask = np.zeros([steps_in_all], np.float32)
-  step = 0
-  for bar in written:
-    for symbol in bar:
-      steps = slice(step, step + melody.STEPS_PER_BAR // len(bar))
-      if symbol != NO_CHORD:
-        chord_tone_weights[steps] = symbol_tones(symbol, weights)
-        chord_mask[steps] = 1.0
-      step = steps.stop
+  for number, bar in enumerate(written):
+    for symbol, begins in zip(bar, (0, metre.middle)):
+      if symbol == NO_CHORD:
+        tones, covers = np.zeros(12, np.float32), 0.0
+      else:
+        tones, covers = symbol_tones(symbol, weights), 1.0
+      # To the next chord: what is not heard between them has this one.
+      steps = slice(int(heard[number * metre.bar_steps + begins]), None)
+      chord_tone_weights[steps] = tones
+      chord_mask[steps] = covers
   return chord_tone_weights, chord_mask
 
 
@@ -170,11 +188,19 @@ def key(progression: str, mode: str) -> int | None:
     Pitch class of the tonic, 0 being C; None where there is no chord.
 
   Raises:
-    ValueError: what `chord_tones` raises.
+    ValueError: an unknown symbol.
   """
-  chord_tone_weights, _ = chord_tones(progression)
-  tones = chord_tone_weights > 0
-  symbols = [symbol for bar in bars(progression) for symbol in bar]
+  symbols = [
+    symbol
+    for bar in _own_bars(progression)
+    for symbol in (bar * 2 if len(bar) == 1 else bar)
+  ]
+  tones = np.stack(
+    [
+      symbol_tones(symbol) > 0 if symbol != NO_CHORD else np.zeros(12, bool)
+      for symbol in symbols or [NO_CHORD]
+    ]
+  )
   roots = [
     chord_symbols_lib.chord_symbol_root(symbol)
     for symbol in symbols
@@ -196,7 +222,12 @@ def key(progression: str, mode: str) -> int | None:
 
 
 @functools.lru_cache
-def written_out(progression: str, mode: str, cadence: bool = True) -> str:
+def written_out(
+  progression: str,
+  mode: str,
+  cadence: bool = True,
+  metre: metres.Metre = metres.QUADRUPLE,
+) -> str:
   """A progression's 16 bars; what is repeated closes on the tonic at last.
 
   A loop leads to its own beginning, so that a melody over it would end in the
@@ -206,18 +237,18 @@ def written_out(progression: str, mode: str, cadence: bool = True) -> str:
     progression: see `bars`.
     mode: 'major' or 'minor'.
     cadence: whether to close.
+    metre: of the bars.
 
   Returns:
-    16 bars between `|`.
+    16 bars between `|`, or `metre.bars_per_window`.
 
   Raises:
     ValueError: what `chord_tones` raises.
   """
-  written = bars(progression)
-  separated = progression.strip(' |').split('|')
-  own = len(separated if '|' in progression else progression.split())
+  written = bars(progression, metre)
+  own = len(_own_bars(progression))
   tonic = key(progression, mode)
-  if cadence and tonic is not None and own < melody.NUM_BARS:
+  if cadence and tonic is not None and own < len(written):
     at_home = [
       symbol
       for bar in written
@@ -229,6 +260,37 @@ def written_out(progression: str, mode: str, cadence: bool = True) -> str:
     if not at_home or written[-1][-1] not in at_home:
       written = [*written[:-1], ((at_home or [named])[0],)]
   return ' | '.join(' '.join(bar) for bar in written)
+
+
+def rebarred(progression: str, metre: metres.Metre, other: metres.Metre) -> str:
+  """A progression in another metre, as long in the model's bars.
+
+  Two bars of one that take half as long are one bar with two chords.
+
+  Args:
+    progression: see `bars`.
+    metre: it is written in.
+    other: to write it in.
+
+  Returns:
+    `other.bars_per_window` bars between `|`; the same where they are as many.
+  """
+  if metre.bars_per_window == other.bars_per_window:
+    return progression
+  half_bars = [
+    symbol
+    for bar in bars(progression, metre)
+    for symbol in (bar * 2 if len(bar) == 1 else bar)
+  ]
+  # Halves of the 16 bars that both of them divide or join.
+  share = len(half_bars) / (2 * other.bars_per_window)
+  result = []
+  for i in range(other.bars_per_window):
+    first, second = (
+      half_bars[int((2 * i + half) * share)] for half in range(2)
+    )
+    result.append(first if first == second else f'{first} {second}')
+  return ' | '.join(result)
 
 
 def transposed(progression: str, semitones: int) -> str:

@@ -81,6 +81,7 @@ def pitches(
   chord_mask: melody.Floats,
   final_tones: melody.Floats,
   returning: _Ints,
+  beats: npt.NDArray[np.bool_],
   rules: Rules,
 ) -> list[_Ints]:
   """The pitches of B lines: found, measured, corrected and found again.
@@ -92,6 +93,7 @@ def pitches(
     chord_mask: [B, 256], 0 where notes are free.
     final_tones: [B, 12] above 0 for the pitch classes that may end a melody.
     returning: [B, 16] see `adaptation.returning_bars`.
+    beats: [B, 256] which steps are beats.
     rules: what counts how much.
 
   Returns:
@@ -107,8 +109,8 @@ def pitches(
   length = padded([line.end - line.onset for line in lines])
   pitch = padded([line.pitch for line in lines])
   there = np.arange(width) < count[:, None]
-  beat = (onset % melody.STEPS_PER_QUARTER == 0) & there
   row = np.arange(len(lines))[:, None]
+  beat = beats[row, onset] & there
   covered = chord_mask[row, onset] > 0
   # [B, N, 12]
   tone = np.where(covered[..., None], chord_tone_weights[row, onset] > 0, True)

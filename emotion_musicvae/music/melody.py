@@ -140,7 +140,7 @@ def mean_pitch(tokens: Tokens) -> npt.NDArray[np.float64]:
 
 
 def onsets_per_bar(tokens: Tokens) -> npt.NDArray[np.float64]:
-  """Notes begun in an average bar of each melody.
+  """Notes begun in an average bar of four quarters of each melody.
 
   Args:
     tokens: [B, T] tokens.
@@ -174,7 +174,7 @@ def chord_tone_rate(
   tokens: Tokens,
   chord_tone_weights: Floats,
   chord_mask: Floats,
-  every: int = 1,
+  among: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float64]:
   """Share of the notes that belong to the chord they begin over.
 
@@ -184,14 +184,14 @@ def chord_tone_rate(
       `harmony.chord_tones`; a pitch class above 0 belongs to the chord.
     chord_mask: [B, T] or [T], 0 where there is no chord; notes there do not
       count.
-    every: count only the notes on each so many steps, `STEPS_PER_QUARTER` for
-      those on the beat.
+    among: [B, T] or [T] the steps whose notes count; all when None.
 
   Returns:
     [B] float64 from 0 to 1; NaN where no such note begins over a chord.
   """
   onset = (tokens >= FIRST_ONSET) & (chord_mask > 0)
-  onset &= np.arange(tokens.shape[1]) % every == 0
+  if among is not None:
+    onset &= among
   pitch_class = (tokens.astype(np.int32) - FIRST_ONSET + MIN_PITCH) % 12
   weights = np.broadcast_to(chord_tone_weights, [*tokens.shape, 12])
   weight = np.take_along_axis(weights, pitch_class[..., None], axis=2)[..., 0]

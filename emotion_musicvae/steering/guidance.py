@@ -25,6 +25,7 @@ import numpy.typing as npt
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 
@@ -114,6 +115,10 @@ def decode(
   condition = condition._replace(
     final_tones=condition.final_tones * closes[:, None]
   )
+  # Counted in what is heard, as in the end.
+  asked = condition._replace(
+    onsets_per_bar=condition.onsets_per_bar / _share_heard(condition)
+  )
   returning = np.asarray(condition.returning, int)
   if holds is not None:
     returning = np.where(holds, -1, returning)
@@ -144,7 +149,7 @@ def decode(
         bias, tokens[rows], returning[rows], amount[rows] * settings.form
       )
     tokens[rows] = played = decoder(rows, bias)
-    own = condition.take(rows)
+    own = asked.take(rows)
     astray = _strayed(played, returning[rows])
     amiss = hits.total_excess(measure(played, own), own) + _FORM * (
       ~closed(played, own.final_tones)
@@ -171,17 +176,23 @@ def measure(
 
   Args:
     tokens: [B, 256] tokens.
-    condition: of B rows, for the chords.
+    condition: of B rows, for the chords and the beats.
   """
   chords = condition.chord_tone_weights, condition.chord_mask
   return {
     'mean_pitch': melody.mean_pitch(tokens),
-    'onsets_per_bar': melody.onsets_per_bar(tokens),
+    'onsets_per_bar': melody.onsets_per_bar(tokens) / _share_heard(condition),
     'chord_tone_rate': melody.chord_tone_rate(tokens, *chords),
     'chord_tones_on_beat': melody.chord_tone_rate(
-      tokens, *chords, every=melody.STEPS_PER_QUARTER
+      tokens, *chords, condition.metrical_weight >= metres.BEAT
     ),
   }
+
+
+def _share_heard(condition: conditions.Condition) -> melody.Floats:
+  """[B] share of the steps at which something is heard."""
+  heard = np.asarray(condition.metrical_weight) > metres.UNHEARD
+  return np.asarray(heard.mean(axis=1, dtype=np.float32))
 
 
 def closed(

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.steering import expectation
 from emotion_musicvae.steering import losses
@@ -95,6 +96,13 @@ class Objective:
       probabilities: [B, 256, 90] float, rows summing to 1.
       condition: of B melodies.
     """
+    heard = tf.cast(condition.metrical_weight, tf.float32) > metres.UNHEARD
+    # Elsewhere the decoder is made to play on what sounds.
+    probabilities = tf.where(
+      heard[..., None],
+      probabilities,
+      tf.one_hot(melody.HOLD, melody.NUM_TOKENS),
+    )
     return _merged(loss(probabilities, condition) for loss in self._losses)
 
   def predict(

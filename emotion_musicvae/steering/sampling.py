@@ -188,6 +188,7 @@ def adapt(
     condition.final_tones,
     condition.returning,
     closes,
+    metrical_weight=np.asarray(condition.metrical_weight, int),
   )
 
 
