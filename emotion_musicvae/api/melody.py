@@ -19,6 +19,7 @@ from emotion_musicvae.files import expression
 from emotion_musicvae.files import playing
 from emotion_musicvae.files import writers
 from emotion_musicvae.music import melody as music
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
@@ -43,9 +44,9 @@ class Melody:
       Where none was named, what the user's melody measures itself, without
       chords.
     note_sequence: `note_seq.NoteSequence` of n bars in 4/4, 16 unless the
-      user's melody is longer, with the emotion's tempo, instrument, key and
+      user's melody is longer or the metre another, with the emotion's tempo, instrument, key and
       chord symbols; see `arrangement.arrange`.
-    tokens: [16 n] uint8 tokens that the stock decoder drew, transposed, a
+    tokens: [T] uint8 tokens that the stock decoder drew, transposed, a
       sixteenth each.
     z: [Z] float32 latent vector it was decoded from; [W, Z] where it is longer
       than 16 bars, one for each 16.
@@ -63,6 +64,8 @@ class Melody:
       they were, a sixteenth each; None where there was none.
     sections: of an arc the melodies that it is joined of, see `arcs.join`; the
       tempo and the transposition are those of the first.
+    original: [T] tokens of the user's melody that it was made of, as it was;
+      None where there is none.
   """
 
   emotion: catalogue.Emotion
@@ -79,13 +82,15 @@ class Melody:
   guided: float = 0.0
   original: music.Tokens | None = None
   sections: tuple[Melody, ...] = ()
+  original: music.Tokens | None = None
 
   def __repr__(self) -> str:
     notes = np.count_nonzero(self.tokens >= music.FIRST_ONSET)
+    bar_steps = metres.parse(self.emotion.time_signature).bar_steps
     missed = ', '.join(name.replace('_', ' ') for name in self.missed)
     return (
       f'<Melody {self.number} {self._title()!r}: '
-      f'{len(self.tokens) // music.STEPS_PER_BAR} bars, {notes} notes, '
+      f'{len(self.tokens) // bar_steps} bars, {notes} notes, '
       f'{self._told("mean_pitch", "mean pitch")}, '
       f'{self._told("onsets_per_bar", "onsets a bar")}; '
       f'{f"misses {missed}" if missed else "a hit"}>'
@@ -152,6 +157,35 @@ class Melody:
       playing=asked,
     )
 
+  def changes(self) -> list[dict[str, float | None]]:
+    """The notes of the user's melody that it does not have.
+
+    Returns:
+      For each the `bar` from 1, the `beat` from 1 in quarter notes, its MIDI
+      `pitch`, and what is `played` in its place: a pitch, or None where no note
+      begins. An empty list where there is no melody of the user's.
+    """
+    if self.original is None:
+      return []
+    bar_steps = metres.parse(self.emotion.time_signature).bar_steps
+    lost = (self.original >= music.FIRST_ONSET) & (self.original != self.tokens)
+    found: list[dict[str, float | None]] = []
+    for step in np.flatnonzero(lost):
+      bar, within = divmod(int(step), bar_steps)
+      asked, played = (
+        int(tokens[step]) - music.FIRST_ONSET + music.MIN_PITCH
+        for tokens in (self.original, self.tokens)
+      )
+      found.append(
+        {
+          'bar': bar + 1,
+          'beat': 1 + within / music.STEPS_PER_QUARTER,
+          'pitch': asked,
+          'played': played if played >= music.MIN_PITCH else None,
+        }
+      )
+    return found
+
   def record(self) -> dict[str, Any]:
     """What it is and measures, as plain values for a JSON."""
     sections = [
@@ -165,7 +199,20 @@ class Melody:
       'reference': {k: _plain(v) for k, v in self.reference.items()},
       'missed': list(self.missed),
       'guided': round(self.guided, 4),
+      **self._of_original(),
       **({'sections': sections} if sections else {}),
+    }
+
+  def _of_original(self) -> dict[str, Any]:
+    """What has become of the user's melody, as plain values."""
+    if self.original is None:
+      return {}
+    notes = int((self.original >= music.FIRST_ONSET).sum())
+    changed = self.changes()
+    return {
+      'original_notes': notes,
+      'kept_notes': notes - len(changed),
+      'changed': changed,
     }
 
   def save(self, path: str | os.PathLike[str], overwrite: bool = False) -> str:

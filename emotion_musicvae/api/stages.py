@@ -99,7 +99,7 @@ class Take:
     kept: share of their notes that is to be played.
     held: bars that are played as they were, in the emotion's key; of a take of
       16 bars.
-    original: [16 n] tokens of the user's melody, before anything is asked of
+    original: [T] tokens of the user's melody, before anything is asked of
       it.
   """
 

@@ -40,7 +40,7 @@ class Plan(NamedTuple):
     song: in the mode that is asked for.
     emotion: what its takes follow, with chords for each of its bars.
     transposition: semitones from the key that is decoded in.
-    original: [16 n] tokens of the song as it was.
+    original: [T] tokens of the song as it was.
   """
 
   song: songs.Song
