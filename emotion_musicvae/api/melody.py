@@ -43,9 +43,9 @@ class Melody:
     emotion: `catalogue.Emotion` that it was to follow, with its own tempo.
       Where none was named, what the user's melody measures itself, without
       chords.
-    note_sequence: `note_seq.NoteSequence` of n bars in 4/4, 16 unless the
-      user's melody is longer or the metre another, with the emotion's tempo, instrument, key and
-      chord symbols; see `arrangement.arrange`.
+    note_sequence: `note_seq.NoteSequence` of n bars, 16 unless the user's
+      melody is longer or the metre another, with the emotion's tempo,
+      instrument, key and chord symbols; see `arrangement.arrange`.
     tokens: [T] uint8 tokens that the stock decoder drew, transposed, a
       sixteenth each.
     z: [Z] float32 latent vector it was decoded from; [W, Z] where it is longer

@@ -202,35 +202,25 @@ class EmotionMusicVAE(pipeline.Pipeline):
     drawn = [order for order in orders if order.song is None]
     takes = iter(self._draws(drawn, updates, progress) if drawn else [])
     # Takes of one song differ in what is drawn for them alone.
-    distinct = {
-      order: dataclasses.replace(order, seed=0, number=0, temperature=1.0)
-      for order in orders
-      if order.song is not None
-    }
-    plans = {
-      once: transformation.plan(
-        once.song, once.emotion, once.intensity, once.chords
-      )
-      for once in dict.fromkeys(distinct.values())
+    alike: dict[pipeline.Order, list[int]] = {}
+    for i, order in enumerate(orders):
+      if order.song is not None:
+        once = dataclasses.replace(order, seed=0, number=0, temperature=1.0)
+        alike.setdefault(once, []).append(i)
+    plans = [
+      transformation.plan(once.song, once.emotion, once.intensity, once.chords)
+      for once in alike
       if once.song is not None
-    }
+    ]
     encoded = self._encode_songs(
-      [(plan.song, plan.transposition) for plan in plans.values()]
+      [(plan.song, plan.transposition) for plan in plans]
     )
-    of_songs = {
-      once: self._song_take(plan, start, once)
-      for (once, plan), start in zip(plans.items(), encoded)
-    }
+    of_songs: dict[int, stages.Take] = {}
+    for rows, plan, start in zip(alike.values(), plans, encoded):
+      own = self._song_takes(plan, start, [orders[i] for i in rows])
+      of_songs.update(zip(rows, own))
     found = [
-      dataclasses.replace(
-        of_songs[distinct[order]],
-        seed=order.seed,
-        number=order.number,
-        temperature=order.temperature,
-      )
-      if order in distinct
-      else next(takes)
-      for order in orders
+      of_songs[i] if i in of_songs else next(takes) for i in range(len(orders))
     ]
     return self._finish(found)
 
@@ -302,10 +292,10 @@ class EmotionMusicVAE(pipeline.Pipeline):
     order = pipeline.Order(
       followed, seed, 0, temperature, intensity, None, guidance, chords, keep
     )
-    take = self._song_take(plan, start, order, updates, progress)
 
     def draw(numbers: range) -> list[Melody]:
-      takes = [dataclasses.replace(take, number=number) for number in numbers]
+      orders = [dataclasses.replace(order, number=n) for n in numbers]
+      takes = self._song_takes(plan, start, orders, updates, progress)
       return self._finish(takes)
 
     return self._draw(draw, n, reject_misses)

@@ -215,44 +215,83 @@ class Pipeline:
     (start,) = self._encode_songs([(plan.song, plan.transposition)])
     return plan, start
 
-  def _song_take(
+  def _song_takes(
     self,
     plan: transformation.Plan,
     start: starts.SongStart,
-    order: Order,
+    orders: Sequence[Order],
     updates: int = 0,
     progress: Progress | None = None,
-  ) -> stages.Take:
-    """A take of the user's melody, moved to an emotion."""
+  ) -> list[stages.Take]:
+    """Takes of the user's melody, moved to an emotion.
+
+    Args:
+      plan: what is asked of it.
+      start: where it lies.
+      orders: of the takes, which differ in what is drawn for them alone.
+      updates: see `move`.
+      progress: see `move`.
+    """
     assert start.tunes is not None
-    windows = transformation.by_window(plan.emotion, len(start.z))
-    goal = stages.Goal.of(windows, order.intensity, plan.transposition)
+    order, windows = orders[0], len(start.z)
+    goal = stages.Goal.of(
+      transformation.by_window(plan.emotion, windows),
+      order.intensity,
+      plan.transposition,
+    )
     targets = transformation.softened(
       goal.canonical, start.tunes, order.intensity, order.keep
     )
-    reference, z = start.tunes, start.z
+    references, z = [start.tunes] * len(orders), [start.z] * len(orders)
     if order.intensity:
-      reference = transformation.adapted(start.tunes, targets, order.keep)
-      moved = self.move(
-        reference, goal.canonical, updates, order.seed, 0, progress, True
+      rows = np.tile(np.arange(windows), len(orders))
+      anchored = start.outer_notes
+      adapted = transformation.adapted(
+        np.concatenate(
+          [
+            transformation.varied(
+              start.tunes, o.seed, o.number, o.keep, anchored
+            )
+            for o in orders
+          ]
+        ),
+        targets.take(rows),
+        order.keep,
+        anchored[rows],
       )
-      z = goal.part_of_the_way(z, moved)
+      moved = self.move(
+        adapted,
+        goal.canonical.take(rows),
+        updates,
+        order.seed,
+        order.number * windows,
+        progress,
+        True,
+      )
+      references = np.split(adapted, len(orders))
+      z = [
+        goal.part_of_the_way(start.z, own)
+        for own in np.split(moved, len(orders))
+      ]
     kept = transformation.least_played(order.intensity, order.keep)
-    return stages.Take(
-      start,
-      z,
-      start.emotion(plan.emotion, order.intensity),
-      plan.emotion,
-      targets,
-      plan.transposition,
-      order.seed,
-      order.number,
-      order.temperature,
-      order.guidance,
-      reference if kept else None,
-      kept,
-      original=plan.original,
-    )
+    return [
+      stages.Take(
+        start,
+        own,
+        start.emotion(plan.emotion, o.intensity),
+        plan.emotion,
+        targets,
+        plan.transposition,
+        o.seed,
+        o.number,
+        o.temperature,
+        o.guidance,
+        reference if kept else None,
+        kept,
+        original=plan.original,
+      )
+      for o, reference, own in zip(orders, references, z)
+    ]
 
   def _draws(
     self,
@@ -335,7 +374,7 @@ class Pipeline:
       order.intensity,
       argument=argument,
     )
-    take = self._song_take(plan, start, order)
+    (take,) = self._song_takes(plan, start, [order])
     if moved:
       return take
     itself = start.emotion(None, 0.0)

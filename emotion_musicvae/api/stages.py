@@ -171,12 +171,14 @@ def decode(
   )
   kept = np.array([take.kept for take in takes], np.float32)[owner]
   held = np.zeros([len(z), melody.NUM_STEPS], np.uint8)
-  holds = np.zeros([len(z), melody.NUM_BARS], bool)
+  holds = np.zeros(held.shape, bool)
   for i, take in enumerate(takes):
+    rows = owner == i
     if take.held:
-      row = np.flatnonzero(owner == i)
-      held[row] = take.held.below(take.transposition)
-      holds[row] = take.held.bars
+      held[rows] = take.held.below(take.transposition)
+      holds[rows] = np.repeat(take.held.bars, melody.STEPS_PER_BAR)
+    elif take.guidance and take.reference is not None:
+      held[rows], holds[rows] = take.reference, take.start.outer_notes
   settings = guidance.load_settings()
   parts = []
   for first in range(0, len(z), _GUIDED_AT_ONCE):

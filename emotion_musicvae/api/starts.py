@@ -93,6 +93,17 @@ class Start:
     kept = len(heard) - without * melody.STEPS_PER_BAR
     return int(heard[:kept].sum())
 
+  @property
+  def outer_notes(self) -> npt.NDArray[np.bool_]:
+    """[W, 256] the first and the last note of the tunes."""
+    assert self.tunes is not None
+    heard = np.tile(self.metre.heard(), len(self.tunes))
+    own = np.cumsum(heard) <= self.steps
+    steps = np.flatnonzero((self.tunes.ravel() >= melody.FIRST_ONSET) & own)
+    result = np.zeros(self.tunes.size, bool)
+    result[steps[[0, -1]]] = True
+    return result.reshape(self.tunes.shape)
+
   def first(self, windows: int) -> Start:
     """Its first windows of 16 bars."""
     tunes = None if self.tunes is None else self.tunes[:windows]

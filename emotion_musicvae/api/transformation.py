@@ -25,12 +25,15 @@ from emotion_musicvae.music import metres
 from emotion_musicvae.support.errors import UserError
 
 OWN, OF_EMOTION = 'own', 'emotion'
-KEEP = 0.65  # where nothing else is asked for
+KEEP = 0.7  # where nothing else is asked for
 # The share of a tune's notes that is played whatever is kept, and of one that
 # is to come back as it is.
 _LEAST_PLAYED, _AS_IT_IS = 0.6, 0.98
 # A little fewer notes than asked for will do, and more of them are the tune's.
-_FEW = 0.94
+_FEW = 0.91
+# Share of the notes that lie a step away in another take, of what is not kept
+# and in any case.
+_VARIED, _VARIED_AT_LEAST = 0.3, 0.08
 
 
 class Plan(NamedTuple):
@@ -152,19 +155,59 @@ def softened(
   onsets = np.where(
     silent, condition.onsets_per_bar, melody.onsets_per_bar(tunes)
   )
-  asked = np.where(
-    condition.onsets_per_bar > onsets,
-    np.maximum(_FEW * condition.onsets_per_bar, onsets),
-    condition.onsets_per_bar,
-  )
   return condition._replace(
     mean_pitch=(1.0 - share) * pitch + share * condition.mean_pitch,
-    onsets_per_bar=onsets ** (1.0 - share) * asked**share,
+    onsets_per_bar=onsets ** (1.0 - share) * condition.onsets_per_bar**share,
   )
+
+
+def varied(
+  tunes: melody.Tokens,
+  seed: int,
+  number: int,
+  keep: float,
+  anchored: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.uint8]:
+  """[W, 256] tunes of which some notes are another way, for one more take.
+
+  As when a tune is played again: some notes lie a step higher or lower, some
+  are left out. Equal bars change alike, so that what returns still returns. The
+  first take is the tune itself.
+
+  Args:
+    tunes: [W, 256] tokens.
+    seed: integer.
+    number: of the take.
+    keep: how much of the tune stays, from 0 to 1.
+    anchored: [W, 256] steps whose notes stay.
+  """
+  if not number:
+    return np.asarray(tunes, np.uint8)
+  share = _VARIED * (1.0 - keep) + _VARIED_AT_LEAST
+  result = np.array(tunes, np.uint8).reshape(-1, melody.STEPS_PER_BAR)
+  stays = anchored.reshape(result.shape)
+  for bar, own in zip(result, stays):
+    rng = np.random.default_rng([seed, number, *bar.astype(int)])
+    onset = bar >= melody.FIRST_ONSET
+    drawn = rng.random(bar.shape)
+    step = rng.choice([-2, 2], size=bar.shape)
+    moved = onset & ~own & (drawn < share)
+    bar[moved] = np.clip(
+      bar[moved].astype(int) + step[moved],
+      melody.FIRST_ONSET,
+      melody.NUM_TOKENS - 1,
+    )
+    left_out = onset & ~own & (drawn > 1.0 - share / 2)
+    left_out[0] = False
+    bar[left_out] = melody.HOLD
+  return result.reshape(tunes.shape)
 
 
 def adapted(
-  tunes: melody.Tokens, condition: conditions.Condition, keep: float
+  tunes: melody.Tokens,
+  condition: conditions.Condition,
+  keep: float,
+  anchored: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.uint8]:
   """[W, 256] tunes adapted by rule, as much of them kept as is asked for.
 
@@ -172,6 +215,7 @@ def adapted(
     tunes: [W, 256] tokens.
     condition: of W rows.
     keep: from 0, the targets above all, to 1, the tune above all.
+    anchored: [W, 256] steps whose notes stay, in their pitch classes.
   """
   rules = melodic_lines.Rules(
     contour=1.6 * keep,
@@ -179,19 +223,23 @@ def adapted(
     direction=keep,
     wide=0.5 * (1.0 - keep),
     too_wide=1.6 * (1.0 - keep),
+    turning=0.5,
     on_beat=0.88,
     of_onsets=0.75,
   )
+  onsets = melody.onsets_per_bar(tunes)
+  asked = condition.onsets_per_bar
   return adaptation.adapt(
     tunes,
     condition.mean_pitch,
-    condition.onsets_per_bar,
+    np.where(asked > onsets, np.maximum(_FEW * asked, onsets), asked),
     condition.chord_tone_weights,
     condition.chord_mask,
     np.zeros([len(tunes), 12]),
     closes=np.zeros(len(tunes), bool),
     rules=rules,
     metrical_weight=condition.metrical_weight,
+    anchored=anchored,
   )
 
 

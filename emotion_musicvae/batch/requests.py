@@ -59,7 +59,7 @@ FIELDS = (
   'start_bar',
   'track',
 )
-KEEP = 0.65  # where a request names none
+KEEP = 0.7  # where a request names none
 # What fields were called before they were called as their flags are.
 _OLD_NAMES = {'num_outputs': 'count', 'output_formats': 'formats'}
 

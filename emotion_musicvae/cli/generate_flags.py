@@ -91,7 +91,7 @@ def define() -> None:
   )
   flags.DEFINE_float(
     'keep',
-    0.65,
+    0.7,
     'How much of --input_midi stays, from 0 (the targets above all) to 1.',
   )
   flags.DEFINE_string(

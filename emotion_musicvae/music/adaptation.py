@@ -13,6 +13,7 @@ and they show a decoder what lies nearest to what it plays.
 from __future__ import annotations
 
 import heapq
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ _Ints = npt.NDArray[np.int64]
 
 _PHRASE = 4  # bars
 _BAR_LINE = 4  # what `metres.Metre.weights` gives there
+_STAYS = 100  # on top of that, for a note that is not left out nor split
 _RULES = melodic_lines.Rules()
 
 
@@ -38,7 +40,8 @@ def adapt(
   returning: _Ints | None = None,
   closes: npt.NDArray[np.bool_] | None = None,
   rules: melodic_lines.Rules = _RULES,
-  metrical_weight: _Ints | None = None,
+  metrical_weight: npt.NDArray[Any] | None = None,
+  anchored: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
   """Melodies adapted to targets.
 
@@ -55,6 +58,8 @@ def adapt(
     rules: what counts how much.
     metrical_weight: [B, 256] see `metres.Metre.weights`; of 4/4 when None.
       Where nothing is heard no note begins.
+    anchored: [B, 256] steps whose notes stay, in their pitch classes; none when
+      None.
 
   Returns:
     [B, 256] tokens: of each tune as many notes as are asked for, within one or
@@ -69,13 +74,22 @@ def adapt(
     closes = np.ones(batch, bool)
   if metrical_weight is None:
     metrical_weight = np.tile(metres.QUADRUPLE.weights(), [batch, 1])
+  if anchored is None:
+    anchored = np.zeros(result.shape, bool)
   rows, lines = [], []
   for i, row in enumerate(result):
     if (row >= melody.FIRST_ONSET).any():
       number = max(1, round(float(onsets[i]) * melody.NUM_BARS))
       rows.append(i)
       lines.append(
-        _rhythm(row, number, returning[i], bool(closes[i]), metrical_weight[i])
+        _rhythm(
+          row,
+          number,
+          returning[i],
+          bool(closes[i]),
+          metrical_weight[i] + _STAYS * anchored[i],
+          rules.turning,
+        )
       )
   if not rows:
     return result
@@ -87,6 +101,7 @@ def adapt(
     final_tones[rows],
     returning[rows],
     metrical_weight[rows] >= metres.BEAT,
+    anchored[rows],
     rules,
   )
   for i, line, pitch in zip(rows, lines, pitches):
@@ -145,6 +160,7 @@ def _rhythm(
   returning: _Ints,
   closes: bool,
   weights: _Ints,
+  turning: float,
 ) -> melodic_lines.Line:
   """The line of a tune's notes, as many as asked for."""
   line = _line(tokens)
@@ -158,7 +174,7 @@ def _rhythm(
   if not own.any():
     own[0] = True
   line = melodic_lines.Line(line.onset[own], line.end[own], line.pitch[own])
-  line = _with_number_of_notes(line, number, plays, weights)
+  line = _with_number_of_notes(line, number, plays, weights, turning)
   if not len(targets):
     return line
   pitch = np.round(line.pitch).astype(int)
@@ -177,7 +193,7 @@ def _ending_long(
 
   It begins when half of the bar is left at the latest, so that it can last.
   """
-  last = int(np.flatnonzero(weights == _BAR_LINE)[-1])
+  last = int(np.flatnonzero(weights % _STAYS == _BAR_LINE)[-1])
   steps = np.flatnonzero(weights[last:] > metres.UNHEARD) + last
   half = steps[len(steps) // 2]
   onset, end, pitch = (x[line.onset <= half] for x in line)
@@ -199,7 +215,11 @@ def _ending_long(
 
 
 def _with_number_of_notes(
-  line: melodic_lines.Line, number: int, plays: _Ints, weights: _Ints
+  line: melodic_lines.Line,
+  number: int,
+  plays: _Ints,
+  weights: _Ints,
+  turning: float,
 ) -> melodic_lines.Line:
   """The same with notes left out or split until so many are left.
 
@@ -208,24 +228,33 @@ def _with_number_of_notes(
     number: of notes that are played.
     plays: [16] how often each bar is.
     weights: [256] of the steps.
+    turning: see `melodic_lines.Rules`.
   """
   more = number - int(plays[line.onset // melody.STEPS_PER_BAR].sum())
   if more > 0:
     return _split(line, more, plays, weights)
-  return _thinned(line, -more, plays, weights) if more else line
+  return _thinned(line, -more, plays, weights, turning) if more else line
 
 
 def _thinned(
-  line: melodic_lines.Line, fewer: int, plays: _Ints, weights: _Ints
+  line: melodic_lines.Line,
+  fewer: int,
+  plays: _Ints,
+  weights: _Ints,
+  turning: float,
 ) -> melodic_lines.Line:
   """Leaves out the notes that weigh least; those before them last longer."""
   onset, end, pitch = line
   bar = onset // melody.STEPS_PER_BAR
   weight = weights[onset] + 0.6 * np.log2(end - onset)
+  way = np.sign(np.diff(pitch))
+  weight[1:-1] += turning * (way[:-1] * way[1:] < 0)
   # A bar's first note goes last, the first and the last of all never.
   weight += 3.0 * np.append(True, bar[1:] != bar[:-1])
   kept = np.ones(len(onset), bool)
   for i in np.argsort(weight, kind='stable'):
+    if weight[i] >= _STAYS:
+      break
     if 0 < i < len(onset) - 1 and plays[bar[i]] <= fewer:
       kept[i] = False
       fewer -= int(plays[bar[i]])
@@ -246,6 +275,7 @@ def _split(
     (int(start - stop), int(start), int(stop), float(a), float(b))
     for start, stop, a, b in zip(line.onset, line.end, line.pitch, following)
   ]
+  first = line.onset[0]
   last, heap = heap[-1], heap[:-1]
   heapq.heapify(heap)
   whole = []
@@ -254,7 +284,7 @@ def _split(
     inside = np.arange(start + 1, stop)
     count = plays[inside // melody.STEPS_PER_BAR]
     able = (count > 0) & (count <= more) & (weights[inside] > metres.UNHEARD)
-    inside = inside[able]
+    inside = inside[able & ((weights[start] < _STAYS) | (start == first))]
     if not len(inside):
       whole.append((length, start, stop, pitch, after))
       continue

@@ -40,6 +40,8 @@ class Rules:
     foreign_on_beat: such a note on the beat, lasting an eighth; it is adjusted
       until `on_beat` is reached.
     foreign: the same off the beat, adjusted for `of_onsets`.
+    turning: how much more a note weighs where the tune's line turns, when notes
+      are left out.
     outside: a note foreign to chord and scale.
     on_beat: share of chord tones among the notes on the beat.
     of_onsets: share of chord tones among all notes.
@@ -55,6 +57,7 @@ class Rules:
   leap: float = 0.9
   foreign_on_beat: float = 1.5
   foreign: float = 0.2
+  turning: float = 0.0
   outside: float = 6.0
   on_beat: float = 0.9
   of_onsets: float = 0.77
@@ -82,6 +85,7 @@ def pitches(
   final_tones: melody.Floats,
   returning: _Ints,
   beats: npt.NDArray[np.bool_],
+  anchored: npt.NDArray[np.bool_],
   rules: Rules,
 ) -> list[_Ints]:
   """The pitches of B lines: found, measured, corrected and found again.
@@ -94,6 +98,7 @@ def pitches(
     final_tones: [B, 12] above 0 for the pitch classes that may end a melody.
     returning: [B, 16] see `adaptation.returning_bars`.
     beats: [B, 256] which steps are beats.
+    anchored: [B, 256] at which steps notes keep their pitch classes.
     rules: what counts how much.
 
   Returns:
@@ -111,6 +116,9 @@ def pitches(
   there = np.arange(width) < count[:, None]
   row = np.arange(len(lines))[:, None]
   beat = beats[row, onset] & there
+  pitch_class = np.where(
+    anchored[row, onset] & there, np.round(pitch).astype(int) % 12, -1
+  )
   covered = chord_mask[row, onset] > 0
   # [B, N, 12]
   tone = np.where(covered[..., None], chord_tone_weights[row, onset] > 0, True)
@@ -132,7 +140,15 @@ def pitches(
     foreign = np.where(beat, on_beat[:, None], off_beat[:, None])
     foreign = foreign * (0.5 + np.minimum(length, 8) / 4.0)
     found = _best_lines(
-      moved, count, tone, scale, foreign, final_tones, avoided, rules
+      moved,
+      count,
+      tone,
+      scale,
+      foreign,
+      final_tones,
+      avoided,
+      pitch_class,
+      rules,
     )
     avoided = np.where(_see_saws(found, there) & ~own, found, avoided)
     fits = np.take_along_axis(tone, found[..., None] % 12, axis=2)[..., 0]
@@ -155,6 +171,7 @@ def pitches(
       foreign[rows],
       final_tones[rows],
       avoided[rows],
+      pitch_class[rows],
       rules,
       fixed,
     )
@@ -231,6 +248,7 @@ def _best_lines(
   foreign: melody.Floats,
   final_tones: melody.Floats,
   avoided: _Ints,
+  own_class: _Ints,
   rules: Rules,
   fixed: npt.NDArray[np.bool_] | None = None,
   reach: int = 9,
@@ -245,6 +263,7 @@ def _best_lines(
     foreign: [B, N] what a note foreign to its chord pays.
     final_tones: [B, 12].
     avoided: [B, N] MIDI pitches that cost `rules.see_saw`.
+    own_class: [B, N] pitch classes that notes keep, -1 where they may change.
     rules: the other costs.
     fixed: [B, N] notes that stay where the tune has them; none when None.
     reach: semitones that a note may go from its line.
@@ -266,6 +285,11 @@ def _best_lines(
   )
   cost += np.where(
     (candidate < _LOWEST) | (candidate > _HIGHEST), _FORBIDDEN, 0.0
+  )
+  cost += np.where(
+    (own_class >= 0)[..., None] & (pitch_class != own_class[..., None]),
+    _FORBIDDEN,
+    0.0,
   )
   if fixed is not None:
     cost += np.where(

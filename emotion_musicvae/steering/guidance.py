@@ -94,7 +94,7 @@ def decode(
       adapted; for rows where `kept` is above 0.
     kept: [B] share of the reference's notes that is to be played, or one.
     held: [B, 256] tokens that are played as they are, where `holds` says so.
-    holds: [B, 16] bars in which they are; none when None.
+    holds: [B, 256] steps at which they are; none when None.
 
   Returns:
     The nearest of all rounds.
@@ -102,11 +102,11 @@ def decode(
   batch = len(condition.mean_pitch)
   everything = np.arange(batch)
   if held is None or holds is None or not holds.any():
-    held, held_steps = np.zeros([batch, melody.NUM_STEPS], int), None
+    holds = None
+    held = np.zeros([batch, melody.NUM_STEPS], np.uint8)
     plain = decoder(everything, None)
   else:
-    held_steps = np.repeat(holds, melody.STEPS_PER_BAR, axis=1)
-    plain = decoder(everything, _holding(held, held_steps))
+    plain = decoder(everything, _holding(held, holds))
   amount = np.broadcast_to(np.asarray(amount, np.float32), [batch])
   if not amount.any():
     return Guided(plain, np.zeros(batch))
@@ -121,7 +121,8 @@ def decode(
   )
   returning = np.asarray(condition.returning, int)
   if holds is not None:
-    returning = np.where(holds, -1, returning)
+    by_bar = holds.reshape(batch, melody.NUM_BARS, melody.STEPS_PER_BAR)
+    returning = np.where(by_bar.any(axis=2), -1, returning)
   guided = np.flatnonzero(amount > 0)
   kept = np.broadcast_to(np.asarray(kept, np.float32), [batch])
   adapted = plain.copy() if reference is None else np.array(reference)
@@ -130,19 +131,19 @@ def decode(
     adapted[free] = sampling.adapt(
       plain[free], condition.take(free), closes[free]
     )
-  if held_steps is not None:
-    adapted = np.where(held_steps, held, adapted)
+  if holds is not None:
+    adapted = np.where(holds, held, adapted)
   # At part of the strength it takes more than that much less insisting.
   weight, most = settings.weight * amount, settings.most * np.square(amount)
   tokens, best = plain.copy(), plain.copy()
   nearest = np.where(amount > 0, np.inf, 0.0)
   rows = guided
   for k in range(1, settings.rounds + 1):
-    if held_steps is None:
+    if holds is None:
       shape = len(rows), melody.NUM_STEPS, melody.NUM_TOKENS
       bias = np.zeros(shape, np.float32)
     else:
-      bias = _holding(held[rows], held_steps[rows])
+      bias = _holding(held[rows], holds[rows])
     _add(bias, adapted[rows], weight[rows])
     if k > 1:
       _add_returning(
