@@ -236,6 +236,15 @@ def test_a_song_is_transformed_in_its_metre(model, text):
   assert gloomy.measured['mean_pitch'] < melody.mean_pitch(song.tokens[None])
 
 
+def test_bars_of_a_waltz_stay_while_the_rest_is_composed_anew(model):
+  (first,) = model.generate('peaceful', seed=3, time_signature='3/4')
+  found = model.recompose(first, keep_bars=[1, 2, 16], n=2, seed=4)
+  bars = first.tokens.reshape(16, 12)
+  for one in found:
+    same = (one.tokens.reshape(16, 12) == bars).all(axis=1)
+    assert same[[0, 1, 15]].all() and not same.all()
+
+
 def test_melodies_of_two_metres_are_not_interpolated(model):
   ends = [
     songs.Song('a', _scale(metre), metre=metre)

@@ -71,10 +71,40 @@ def test_more_kept_is_nearer_and_further_on_the_way_is_not(model, song):
   assert gone == sorted(gone, reverse=True)
 
 
-def test_takes_differ_and_none_is_another_song(model, song):
-  takes = model.transform(song, 'peaceful', 3, seed=2)
-  assert len({one.tokens.tobytes() for one in takes}) > 1
-  assert min(_contour(one.tokens) for one in takes) >= 0.6
+@pytest.mark.parametrize('alias', ['gloomy', 'lively', 'peaceful'])
+def test_takes_differ_and_none_is_another_song(model, song, alias):
+  takes = model.transform(song, alias, n=3, seed=1)
+  for i, one in enumerate(takes):
+    assert _contour(one.tokens) >= 0.55
+    onset = one.tokens >= melody.FIRST_ONSET
+    for other in takes[:i]:
+      same = one.tokens[onset] == other.tokens[onset]
+      assert same.mean() < 0.95
+
+
+@pytest.mark.parametrize('alias', ['gloomy', 'lively', 'peaceful'])
+def test_it_begins_and_ends_where_the_tune_does(model, song, alias):
+  for one in model.transform(song, alias, n=2, seed=1):
+    pitches = melody.notes(one.tokens).pitch
+    assert (pitches[[0, -1]] % 12 == 0).all()  # on C
+
+
+def test_the_record_names_the_notes_that_could_not_be_had(model, song):
+  (itself,) = model.transform(song, 'gloomy', intensity=0.0, seed=1)
+  record = itself.record()
+  assert record['original_notes'] == (TWINKLE >= melody.FIRST_ONSET).sum()
+  assert len(record['changed']) == (
+    record['original_notes'] - record['kept_notes']
+  )
+  tokens = TWINKLE.copy()
+  for note in record['changed']:
+    step = (note['bar'] - 1) * 16 + round(4 * (note['beat'] - 1))
+    assert tokens[step] == note['pitch'] - 19
+    tokens[step] = note['played'] - 19 if note['played'] else melody.HOLD
+  onset = TWINKLE >= melody.FIRST_ONSET
+  played = np.where(tokens >= melody.FIRST_ONSET, tokens, 0)
+  found = np.where(itself.tokens >= melody.FIRST_ONSET, itself.tokens, 0)
+  np.testing.assert_array_equal(played[onset], found[onset])
 
 
 def test_chords_are_its_own_those_of_the_emotion_or_the_users(song):

@@ -7,10 +7,13 @@ import os
 import secrets
 from typing import Any
 
+import numpy as np
+
 from emotion_musicvae.api import starts
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -72,31 +75,36 @@ def emotion(
   )
 
 
-def held(tokens: melody.Tokens, bars: Sequence[int]) -> starts.Held:
+def held(
+  tokens: melody.Tokens, bars: Sequence[int], metre: metres.Metre
+) -> starts.Held:
   """Bars of a melody that are to stay.
 
   Args:
     tokens: of the melody.
     bars: their numbers, from 1.
+    metre: of the melody.
 
   Raises:
-    UserError: another length than 16 bars, or a bar that there is not.
+    UserError: another length than the model's, or a bar that there is not.
   """
-  if len(tokens) != melody.NUM_STEPS:
+  count = metre.bars_per_window
+  if len(tokens) != count * metre.bar_steps:
     raise UserError(
       'melody',
       messages.say(
         'has {bars} bars; bars can stay in a melody of {known}',
-        bars=len(tokens) // melody.STEPS_PER_BAR,
-        known=melody.NUM_BARS,
+        bars=len(tokens) // metre.bar_steps,
+        known=count,
       ),
     )
   for bar in bars:
-    ranges.BAR.check('keep_bars', bar)
-  return starts.Held(
-    tuple(map(int, tokens)),
-    tuple(bar in bars for bar in range(1, melody.NUM_BARS + 1)),
-  )
+    ranges.Range(int, 1, count).check('keep_bars', bar)
+  heard = metre.heard()
+  laid, stays = np.full(heard.shape, melody.HOLD), np.zeros(heard.shape, bool)
+  laid[heard] = tokens
+  stays[heard] = np.isin(np.arange(len(tokens)) // metre.bar_steps + 1, bars)
+  return starts.Held(tuple(map(int, laid)), tuple(map(bool, stays)))
 
 
 def song(value: Any, argument: str = 'song') -> songs.Song:

@@ -60,12 +60,10 @@ class Melody:
     playing: how `note_sequence` plays it beside what the emotion says, see
       `played`.
     guided: share of its tokens that guided decoding changed, from 0 to 1.
-    original: [16 n] uint8 tokens of the user's melody that it was made of, as
+    original: [T] uint8 tokens of the user's melody that it was made of, as
       they were, a sixteenth each; None where there was none.
     sections: of an arc the melodies that it is joined of, see `arcs.join`; the
       tempo and the transposition are those of the first.
-    original: [T] tokens of the user's melody that it was made of, as it was;
-      None where there is none.
   """
 
   emotion: catalogue.Emotion
@@ -82,7 +80,6 @@ class Melody:
   guided: float = 0.0
   original: music.Tokens | None = None
   sections: tuple[Melody, ...] = ()
-  original: music.Tokens | None = None
 
   def __repr__(self) -> str:
     notes = np.count_nonzero(self.tokens >= music.FIRST_ONSET)

@@ -22,6 +22,7 @@ from emotion_musicvae.emotions import arcs as sectioned
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import readings
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -164,8 +165,10 @@ class EmotionMusicVAE(pipeline.Pipeline):
       n=n, temperature=temperature, intensity=intensity, guidance=guidance
     )
     seed = arguments.seed(seed)
-    held = arguments.held(melody.tokens, keep_bars)
+    own = melody.emotion.time_signature
+    held = arguments.held(melody.tokens, keep_bars, metres.parse(own))
     followed = arguments.emotion(emotion) or melody.emotion
+    followed = catalogue.in_metre(followed, own)
     return self.compose(
       [
         pipeline.Order(

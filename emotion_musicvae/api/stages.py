@@ -176,7 +176,7 @@ def decode(
     rows = owner == i
     if take.held:
       held[rows] = take.held.below(take.transposition)
-      holds[rows] = np.repeat(take.held.bars, melody.STEPS_PER_BAR)
+      holds[rows] = take.held.steps
     elif take.guidance and take.reference is not None:
       held[rows], holds[rows] = take.reference, take.start.outer_notes
   settings = guidance.load_settings()

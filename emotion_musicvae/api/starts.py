@@ -44,12 +44,12 @@ class Held(NamedTuple):
   """Bars of a melody that are to stay while others are composed anew.
 
   Attributes:
-    tokens: of 16 bars, 256, in the melody's own key.
-    bars: whether each of them stays, 16.
+    tokens: 256 on the model's bars, in the melody's own key.
+    steps: whether each of them stays, 256.
   """
 
   tokens: tuple[int, ...]
-  bars: tuple[bool, ...]
+  steps: tuple[bool, ...]
 
   def below(self, semitones: int) -> melody.Tokens:
     """[256] tokens, as many semitones lower."""
@@ -63,8 +63,7 @@ class Held(NamedTuple):
       tunes: [256] tokens.
       semitones: from the key that they are in.
     """
-    steps = np.repeat(self.bars, melody.STEPS_PER_BAR)
-    return np.where(steps, self.below(semitones), tunes)
+    return np.where(self.steps, self.below(semitones), tunes)
 
 
 @dataclasses.dataclass(frozen=True)
