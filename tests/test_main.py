@@ -8,7 +8,15 @@ import pytest
 
 from emotion_musicvae import __version__
 
-COMMANDS = ('generate', 'batch', 'calibrate', 'evaluate', 'train', 'pretrain')
+COMMANDS = (
+  'generate',
+  'studio',
+  'batch',
+  'calibrate',
+  'evaluate',
+  'train',
+  'pretrain',
+)
 
 
 def _main(*arguments):

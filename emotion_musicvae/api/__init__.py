@@ -6,6 +6,7 @@ near a melody, `recompose` keeps some bars of one, `compose` takes many orders
 at once. Each goes through the same five stages; see `pipeline`.
 """
 
+from emotion_musicvae.api.arcs import join as join
 from emotion_musicvae.api.melody import Melody as Melody
 from emotion_musicvae.api.model import EmotionMusicVAE as EmotionMusicVAE
 from emotion_musicvae.api.pipeline import DRAWS_PER_OUTPUT as DRAWS_PER_OUTPUT

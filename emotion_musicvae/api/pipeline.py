@@ -200,6 +200,10 @@ class Pipeline:
       'fingerprint': self._fingerprint,
     }
 
+  def note_sequences(self, tokens: melody.Tokens) -> list[Any]:
+    """[N, T] tokens as N NoteSequences at 120 quarter notes a minute."""
+    return self._stock.note_sequences(tokens)
+
   def _plan(
     self,
     song: SongLike,

@@ -8,7 +8,15 @@ import sys
 from emotion_musicvae import __version__
 from emotion_musicvae.support import messages
 
-COMMANDS = ('generate', 'batch', 'calibrate', 'evaluate', 'train', 'pretrain')
+COMMANDS = (
+  'generate',
+  'studio',
+  'batch',
+  'calibrate',
+  'evaluate',
+  'train',
+  'pretrain',
+)
 
 
 def main() -> None:

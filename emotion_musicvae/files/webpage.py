@@ -139,7 +139,7 @@ def shown_of(melody: 'writers.Melody') -> dict[str, Any]:
   program = next((n.program for n in sequence.notes if not n.instrument), 0)
   instrument = pretty_midi.program_to_instrument_name(program)
   # Of an arc, that of each section.
-  qpm = ' → '.join(f'{s.qpm:g}' for s in arrangement.sections(sequence))
+  qpm = ' → '.join(f'{s.qpm:.0f}' for s in arrangement.sections(sequence))
   facts = [dict.fromkeys(messages.LANGUAGES, f'♩ = {qpm}')]
   facts.append(dict.fromkeys(messages.LANGUAGES, instrument))
   key = arrangement.key(sequence)

@@ -6,7 +6,10 @@ compiles. Python callers are told in English unless they `use` another language;
 a command uses that of the locale, or of its flag.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
+import contextvars
 import functools
 import gettext
 import importlib.resources
@@ -17,6 +20,10 @@ LANGUAGES = ('en', 'ko')
 DOMAIN = 'emotion_musicvae'
 
 _language = 'en'
+# Of whoever is answered just now, where many are.
+_asked: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+  'language', default=None
+)
 
 
 def use(language: str) -> None:
@@ -25,9 +32,19 @@ def use(language: str) -> None:
   _language = language
 
 
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+  """Says what follows in this context, a thread or task, in a language."""
+  token = _asked.set(language)
+  try:
+    yield
+  finally:
+    _asked.reset(token)
+
+
 def language() -> str:
   """The language in use."""
-  return _language
+  return _asked.get() or _language
 
 
 def of_locale(environment: Mapping[str, str] = os.environ) -> str:
@@ -53,7 +70,7 @@ def say(message: str, **values: object) -> str:
       the catalogue is made from.
     **values: of its fields.
   """
-  return say_in(_language, message, **values)
+  return say_in(language(), message, **values)
 
 
 def say_in(language: str, message: str, **values: object) -> str:

@@ -111,6 +111,12 @@ RULE = Range(float, 0, 4)  # how much of a rule of performance
 # How a melody is played.
 HUMANIZE = ROOM = Range(float, 0, 1)
 
+# The studio.
+PORT = Range(int, 0, 65535)
+REQUESTS_A_MINUTE = Range(int, 1, 1_000_000)
+BARS = Range(int, 1, 1024)
+UPLOAD_KIB = Range(int, 1, 1 << 20)
+
 # A batch job.
 COUNT = Range(int, 1, 10_000_000)
 MAX_ERRORS = Range(int, 0, 10**12)

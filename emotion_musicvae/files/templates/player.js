@@ -215,6 +215,13 @@ class MelodyPlayer extends HTMLElement {
     if (playing) this.play().then(() => { this.audio.currentTime = at; });
   }
 
+  // Lets go of the sound while it is not heard.
+  unload() {
+    if (!this.audio.paused) return;
+    this.audio.removeAttribute('src');
+    this.loaded = null;
+  }
+
   async play() {
     for (const other of Playing.players) if (other !== this) other.pause();
     Playing.current = this;
@@ -326,18 +333,25 @@ class MelodyPlayer extends HTMLElement {
       pen.fillRect(begin, TOP, end - begin, bottom - TOP);
     }
     pen.textBaseline = 'alphabetic';
+    let free = 0;  // from where on there is room to write
+    pen.font = '11px system-ui, sans-serif';
     melody.bars.forEach((bar, i) => {
       pen.fillStyle = colour('bars');
       pen.fillRect(Math.round(x(bar)), TOP, i % 4 ? 1 : 2, bottom - TOP);
+      if (x(bar) < free) return;
       pen.fillStyle = colour('muted');
-      pen.font = '11px system-ui, sans-serif';
       pen.fillText(String(i + 1), x(bar) + 3, height - 5);
+      free = x(bar) + pen.measureText(String(i + 1)).width + 6;
     });
     pen.fillStyle = pen.strokeStyle = colour('ink');
     pen.font = '600 13px system-ui, sans-serif';
     let before = null;
+    free = 0;
     for (const [position, symbol] of melody.chords) {
-      if (symbol !== before) pen.fillText(symbol, x(position) + 3, TOP - 9);
+      if (symbol !== before && x(position) >= free) {
+        pen.fillText(symbol, x(position) + 3, TOP - 9);
+        free = x(position) + pen.measureText(symbol).width + 6;
+      }
       before = symbol;
     }
     if (melody.mean_pitch !== null) {

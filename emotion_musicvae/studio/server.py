@@ -1,0 +1,363 @@
+"""The studio as an ASGI application: the page, and what it asks for.
+
+The server keeps nothing of anybody: a take is what its link says. What takes
+time runs in threads, which the model may be shared by; requests wait in the
+order that they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from collections.abc import Awaitable
+from collections.abc import Callable
+from concurrent import futures
+import contextlib
+import contextvars
+import functools
+import importlib.resources
+import json
+import logging
+import os
+import tempfile
+from typing import Any
+from typing import TypeVar
+import urllib.parse
+
+from starlette import applications
+from starlette import requests as http
+from starlette import responses
+from starlette import routing
+
+from emotion_musicvae._version import __version__
+from emotion_musicvae.files import songs
+from emotion_musicvae.studio import limits as limiting
+from emotion_musicvae.studio import page
+from emotion_musicvae.studio import requests
+from emotion_musicvae.studio import takes as taking
+from emotion_musicvae.support import messages
+from emotion_musicvae.support.errors import UserError
+
+_T = TypeVar('_T')
+_SUFFIXES = (
+  '.mid',
+  '.midi',
+  '.kar',
+  '.rmi',
+  '.musicxml',
+  '.xml',
+  '.mxl',
+  '.abc',
+)
+_TYPES = {
+  'mid': 'audio/midi',
+  'wav': 'audio/wav',
+  'mp3': 'audio/mpeg',
+  'musicxml': 'application/vnd.recordare.musicxml+xml',
+  'png': 'image/png',
+  'abc': 'text/vnd.abc',
+  'zip': 'application/zip',
+}
+_STATIC = {
+  'studio.css': 'text/css',
+  'studio.js': 'text/javascript',
+  'player.css': 'text/css',
+  'player.js': 'text/javascript',
+}
+log = logging.getLogger('emotion_musicvae.studio')
+
+
+class Studio:
+  """Answers the page's requests.
+
+  Args:
+    load: gives the model; called once, beside the first requests.
+    limits: what is let through.
+    workers: threads that compose; as many play.
+  """
+
+  def __init__(
+    self,
+    load: Callable[[], Any],
+    limits: limiting.Limits,
+    workers: int | None = None,
+  ) -> None:
+    self._load = load
+    self._limits = limits
+    count = workers or min(os.cpu_count() or 1, 4)
+    self._composing = futures.ThreadPoolExecutor(count, 'compose')
+    self._playing = futures.ThreadPoolExecutor(count, 'play')
+    self._waiting = 0
+    self._takes: asyncio.Future[taking.Takes] | None = None
+
+  def application(self) -> applications.Starlette:
+    """The ASGI application."""
+    post = functools.partial(routing.Route, methods=['POST'])
+    app = applications.Starlette(
+      routes=[
+        routing.Route('/', self._page),
+        routing.Route('/healthz', self._health),
+        routing.Route('/static/{name}', self._static),
+        post('/api/reading', self._answer(self._reading)),
+        post('/api/chords', self._answer(self._chords)),
+        post('/api/song', self._answer(self._song)),
+        post('/api/notes', self._answer(self._notes)),
+        post('/api/takes', self._answer(self._compose)),
+        post('/api/sound', self._answer(self._sound)),
+        post('/api/file', self._answer(self._file)),
+      ],
+      lifespan=self._lifespan,
+    )
+    app.add_middleware(limiting.Gate, limits=self._limits)
+    return app
+
+  @contextlib.asynccontextmanager
+  async def _lifespan(self, app: applications.Starlette) -> AsyncIterator[None]:
+    del app
+    loop = asyncio.get_running_loop()
+    self._takes = loop.create_future()
+    loading = asyncio.create_task(self._start())
+    yield
+    loading.cancel()
+    for pool in (self._composing, self._playing):
+      pool.shutdown(wait=False, cancel_futures=True)
+
+  async def _start(self) -> None:
+    """Loads the model and has it compose and play once, as that takes longer.
+
+    Each thread that plays loads its own synthesizer.
+    """
+    assert self._takes is not None
+    loop = asyncio.get_running_loop()
+    try:
+      model = await loop.run_in_executor(self._composing, self._load)
+      takes = taking.Takes(model, self._limits.most_bars)
+      shown = await loop.run_in_executor(
+        self._composing, takes.compose, {'emotion': 'peaceful', 'seed': 0}
+      )
+      spec = takes.spec(shown['takes'][0]['spec'])
+      await asyncio.gather(
+        *(
+          loop.run_in_executor(self._playing, takes.sound, spec)
+          for _ in range(2 * self._playing._max_workers)
+        )
+      )
+    except Exception as e:
+      log.error(json.dumps({'error': str(e)}))
+      self._takes.set_exception(e)
+      # It is told to whoever asks.
+      self._takes.exception()
+      return
+    self._takes.set_result(takes)
+
+  async def _page(self, request: http.Request) -> responses.Response:
+    if self._limits.token and 'token' in request.query_params:
+      # It does not stay in the address, where others may read it.
+      answer = responses.RedirectResponse('/', 303)
+      answer.set_cookie(
+        limiting.COOKIE,
+        urllib.parse.quote(self._limits.token),
+        httponly=True,
+        samesite='strict',
+      )
+      return answer
+    return responses.HTMLResponse(page.html(self._limits))
+
+  async def _static(self, request: http.Request) -> responses.Response:
+    name = request.path_params['name']
+    if name not in _STATIC:
+      return limiting.refused(404, messages.say('there is no such file'))
+    return responses.Response(static(name), media_type=_STATIC[name])
+
+  async def _health(self, request: http.Request) -> responses.Response:
+    del request
+    assert self._takes is not None
+    state = 'loading'
+    if self._takes.done():
+      state = 'failed' if self._takes.exception() else 'ready'
+    return responses.JSONResponse(
+      {'status': state, 'waiting': self._waiting, 'version': __version__},
+      200 if state == 'ready' else 503,
+    )
+
+  def _answer(
+    self, handle: Callable[[http.Request], Awaitable[responses.Response]]
+  ) -> Callable[[http.Request], Awaitable[responses.Response]]:
+    """An endpoint that tells a user's mistake in one line."""
+
+    async def endpoint(request: http.Request) -> responses.Response:
+      if self._waiting >= self._limits.most_waiting:
+        return limiting.refused(
+          503,
+          messages.say('too many wait already; try again soon'),
+          {'Retry-After': '5'},
+        )
+      self._waiting += 1
+      try:
+        return await handle(request)
+      except UserError as e:
+        return limiting.refused(400, str(e))
+      except limiting.TooLarge:
+        return limiting.too_large(self._limits)
+      finally:
+        self._waiting -= 1
+
+    return endpoint
+
+  async def _run(
+    self, pool: futures.Executor, call: Callable[..., _T], *args: Any
+  ) -> _T:
+    """Calls in a thread, in the language of who asks."""
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool, context.run, call, *args)
+
+  async def _ready(self) -> taking.Takes:
+    assert self._takes is not None
+    return await asyncio.shield(self._takes)
+
+  async def _reading(self, request: http.Request) -> responses.Response:
+    values = await _values(request)
+    bars = self._limits.most_bars
+    return responses.JSONResponse(
+      await self._run(self._playing, taking.reading, values, bars)
+    )
+
+  async def _chords(self, request: http.Request) -> responses.Response:
+    values = await _values(request)
+    text, mode = _field(values, 'chords'), _field(values, 'mode', 'major')
+    mode = 'minor' if mode == 'minor' else 'major'
+    key, bars = requests.check_chords(text[: requests.MOST_CHARACTERS], mode)
+    return responses.JSONResponse({'key': key, 'mode': mode, 'bars': bars})
+
+  async def _song(self, request: http.Request) -> responses.Response:
+    content = await request.body()
+    name = request.query_params.get('name', '')
+    return responses.JSONResponse(
+      await self._run(self._playing, self._read, content, name)
+    )
+
+  def _read(self, content: bytes, name: str) -> dict[str, Any]:
+    """The melody of a file; of its name only the ending counts."""
+    stem, suffix = os.path.splitext(os.path.basename(name.replace('\\', '/')))
+    if suffix.lower() not in _SUFFIXES:
+      raise UserError(
+        'song',
+        messages.say('expected a MIDI, MusicXML or ABC file'),
+      )
+    with tempfile.TemporaryDirectory(prefix='emotion_musicvae_') as folder:
+      path = os.path.join(folder, 'song' + suffix.lower())
+      with open(path, 'wb') as f:
+        f.write(content)
+      try:
+        song = songs.load_song(path)
+      except UserError as e:
+        raise UserError(
+          'song', e.problem.replace(path, name[:80]), e.remedy
+        ) from None
+    return self._shown(stem[:80] or 'song', song.tokens, song.qpm, song.report)
+
+  async def _notes(self, request: http.Request) -> responses.Response:
+    values = await _values(request)
+    bars = self._limits.most_bars
+    tokens = taking.played_song(values.get('notes'), bars)
+    packed = requests.Packed.of(
+      {
+        'name': 'keyboard',
+        'tokens': requests.packed(tokens),
+        'qpm': values.get('qpm'),
+      },
+      bars,
+    )
+    return responses.JSONResponse(
+      self._shown('keyboard', tokens, packed.qpm, '')
+    )
+
+  def _shown(
+    self, name: str, tokens: Any, qpm: float | None, report: str
+  ) -> dict[str, Any]:
+    most = self._limits.most_bars * 16
+    return {
+      'song': {
+        'name': name,
+        'tokens': requests.packed(tokens[:most]),
+        'qpm': qpm,
+      },
+      'bars': min(len(tokens), most) // 16,
+      'left_out': max(len(tokens) - most, 0) // 16,
+      'report': report,
+    }
+
+  async def _compose(self, request: http.Request) -> responses.Response:
+    values = await _values(request)
+    if values.get('beforehand') and self._waiting > 1:
+      # Nobody waits for it, and others do.
+      return responses.Response(status_code=204)
+    takes = await self._ready()
+    return responses.JSONResponse(
+      await self._run(
+        self._composing,
+        takes.compose,
+        values.get('request'),
+        values.get('n', 4),
+        values.get('first', 0),
+      )
+    )
+
+  async def _sound(self, request: http.Request) -> responses.Response:
+    values = await _values(request)
+    takes = await self._ready()
+    spec = takes.spec(values.get('take'))
+    which = _field(values, 'which', 'take')
+    part = _field(values, 'part', 'all')
+    content = await self._run(self._playing, takes.sound, spec, which, part)
+    return responses.Response(content, media_type='audio/flac')
+
+  async def _file(self, request: http.Request) -> responses.Response:
+    values = await _values(request)
+    takes = await self._ready()
+    spec, kind = takes.spec(values.get('take')), _field(values, 'format')
+    content = await self._run(self._playing, takes.file, spec, kind)
+    name = await self._run(self._playing, takes.name, spec, kind)
+    return responses.Response(
+      content,
+      media_type=_TYPES[kind],
+      headers={
+        'Content-Disposition': (
+          f"attachment; filename*=UTF-8''{urllib.parse.quote(name)}"
+        )
+      },
+    )
+
+
+@functools.cache
+def static(name: str) -> bytes:
+  """A file of the page, or of the part that it shares with `webpage`."""
+  home = 'studio' if name.startswith('studio.') else 'files'
+  folder = importlib.resources.files(f'emotion_musicvae.{home}')
+  return folder.joinpath('templates', name).read_bytes()
+
+
+async def _values(request: http.Request) -> dict[str, Any]:
+  """The object that was sent as JSON."""
+  kind = request.headers.get('content-type', '').partition(';')[0].strip()
+  if kind != 'application/json':
+    raise UserError('', messages.say('expected JSON'))
+  try:
+    values = json.loads(await request.body(), parse_constant=_no_constant)
+  except (ValueError, RecursionError):
+    raise UserError('', messages.say('expected JSON')) from None
+  if not isinstance(values, dict):
+    raise UserError('', messages.say('expected an object of fields'))
+  return values
+
+
+def _no_constant(name: str) -> float:
+  raise ValueError(name)  # NaN and Infinity are no JSON
+
+
+def _field(values: dict[str, Any], name: str, default: str = '') -> str:
+  value = values.get(name, default)
+  if not isinstance(value, str):
+    raise UserError(name, messages.say('expected a text'))
+  return value

@@ -1,0 +1,342 @@
+"""Takes, as the page shows, plays and hands them out."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+import json
+import shlex
+import threading
+from typing import Any
+import zipfile
+
+import numpy as np
+import numpy.typing as npt
+
+from emotion_musicvae import api
+from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.files import arrangement
+from emotion_musicvae.files import audio
+from emotion_musicvae.files import audio_formats
+from emotion_musicvae.files import originals
+from emotion_musicvae.files import webpage
+from emotion_musicvae.files import writers
+from emotion_musicvae.studio import requests
+from emotion_musicvae.support import messages
+from emotion_musicvae.support import ranges
+from emotion_musicvae.support.errors import UserError
+
+# What a take can be taken along as, beside all of it.
+FORMATS = ('mid', 'wav', 'mp3', 'musicxml', 'png', 'abc')
+_IN_ZIP = ('mid', 'wav', 'mp3', 'musicxml', 'png')
+_KEPT = 512  # melodies, some 20 KiB each
+PARTS = ('all', 'melody', 'chords')
+
+
+class Takes:
+  """Composes takes, and knows those of late.
+
+  Args:
+    model: that composes them; threads may share it.
+    most_bars: how long a user's melody may be.
+  """
+
+  def __init__(self, model: api.EmotionMusicVAE, most_bars: int = 64) -> None:
+    self.model = model
+    self.most_bars = most_bars
+    self._kept: collections.OrderedDict[str, api.Melody] = (
+      collections.OrderedDict()
+    )
+    self._lock = threading.Lock()
+    # Engraving and drawing are done by libraries that know one thread.
+    self._writing = threading.Lock()
+
+  def compose(self, values: Any, n: Any = 4, first: Any = 0) -> dict[str, Any]:
+    """Some takes of a request, as plain values for a JSON.
+
+    Args:
+      values: what a browser sent, see `requests.Request.of`.
+      n: how many.
+      first: number of the first.
+
+    Raises:
+      UserError: names what will not do.
+    """
+    ranges.Range(int, 1, requests.MOST_TAKES).check('n', n)
+    ranges.Range(int, 0, 999 - requests.MOST_TAKES).check('first', first)
+    request = requests.Request.of(values, self.most_bars)
+    specs = [requests.Spec(request, first + i) for i in range(n)]
+    missing = [s for s in specs if self._found(s) is None]
+    if missing:
+      composed = requests.compose_some(
+        self.model, request, [spec.number for spec in missing]
+      )
+      for spec, melody in zip(missing, composed):
+        self._keep(spec, melody)
+    return {
+      'request': request.record(),
+      'takes': [self._shown(spec) for spec in specs],
+    }
+
+  def melody(self, spec: requests.Spec) -> api.Melody:
+    """The melody of a take."""
+    found = self._found(spec)
+    if found is None:
+      found = requests.compose(self.model, spec)
+      self._keep(spec, found)
+    return found
+
+  def spec(self, values: Any) -> requests.Spec:
+    """The take that a browser names."""
+    return requests.Spec.of(values, self.most_bars)
+
+  def _found(self, spec: requests.Spec) -> api.Melody | None:
+    with self._lock:
+      found = self._kept.get(spec.key())
+      if found is not None:
+        self._kept.move_to_end(spec.key())
+      return found
+
+  def _keep(self, spec: requests.Spec, melody: api.Melody) -> None:
+    with self._lock:
+      self._kept[spec.key()] = melody
+      while len(self._kept) > _KEPT:
+        self._kept.popitem(last=False)
+
+  def _shown(self, spec: requests.Spec) -> dict[str, Any]:
+    melody = self.melody(spec)
+    shown = webpage.shown_of(melody)
+    shown['spec'] = spec.record()
+    shown['song'] = {
+      'name': melody.emotion.alias or melody.emotion.name,
+      'tokens': requests.packed(melody.tokens),
+      'qpm': melody.emotion.qpm,
+    }
+    shown['is_hit'] = not melody.missed
+    shown['has_chords'] = spec.request.accompaniment != 'none'
+    shown['command'] = command(spec)
+    shown['python'] = python(spec)
+    return shown
+
+  def sound(
+    self, spec: requests.Spec, which: str = 'take', part: str = 'all'
+  ) -> bytes:
+    """A take as FLAC.
+
+    Args:
+      spec: of the take.
+      which: 'take', or 'original': the melody that it was made of.
+      part: one of `PARTS`.
+
+    Raises:
+      UserError: another name, or no original.
+    """
+    melody = self.melody(spec)
+    if part not in PARTS or which not in ('take', 'original'):
+      raise UserError('part', messages.say('there is no such part'))
+    sequence = melody.note_sequence
+    if which == 'original':
+      if melody.original is None:
+        raise UserError('which', messages.say('it was made of no melody'))
+      sequence = originals.performed(melody)
+    elif part != 'all':
+      whole, sequence = sequence, type(sequence)()
+      sequence.CopyFrom(whole)
+      del sequence.notes[:]
+      sequence.notes.extend(
+        note
+        for note in whole.notes
+        if (note.instrument == arrangement.MELODY) == (part == 'melody')
+      )
+    samples = audio.render(sequence, melody.emotion.loudness, melody.playing)
+    return audio_formats.flac(samples)
+
+  def file(self, spec: requests.Spec, kind: str) -> bytes:
+    """A take as a file, or as a zip of all of them.
+
+    Args:
+      spec: of the take.
+      kind: one of `FORMATS`, or 'zip'.
+
+    Raises:
+      UserError: another kind, or a writer that is not installed.
+    """
+    kinds = _IN_ZIP if kind == 'zip' else (kind,)
+    writers.check_formats(kinds, 'format', FORMATS)
+    melody = self.melody(spec)
+    with self._writing:
+      files = writers.contents(melody, kinds)
+    if kind != 'zip':
+      return files[kind]
+    names = {f'{_stem(melody)}.{name}': files[name] for name in files}
+    record = {'take': spec.record(), **melody.record()}
+    names['take.json'] = json.dumps(
+      record, ensure_ascii=False, indent=2
+    ).encode()
+    names['again.txt'] = f'{command(spec)}\n\n{python(spec)}\n'.encode()
+    if spec.request.song:
+      names['song.mid'] = self._song(spec.request.song)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as archive:
+      for name, data in names.items():
+        # The same take gives the same bytes.
+        archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+    return content.getvalue()
+
+  def name(self, spec: requests.Spec, kind: str) -> str:
+    """What a file of a take is called."""
+    return f'{_stem(self.melody(spec))}-{spec.number + 1}.{kind}'
+
+  def _song(self, packed: requests.Packed) -> bytes:
+    """The user's melody as MIDI, for the command that moves it."""
+    song = packed.song()
+    (sequence,) = self.model.note_sequences(song.tokens[None])
+    plain = catalogue.Emotion(song.name, chords='N.C.', qpm=song.qpm or 120.0)
+    bars = len(song.tokens) // 16
+    arranged = arrangement.arrange(sequence, plain, bars)
+    from emotion_musicvae.files import midi
+
+    return midi.midi(arranged)
+
+
+def _stem(melody: api.Melody) -> str:
+  return melody.emotion.alias.partition('+')[0] or 'melody'
+
+
+def command(spec: requests.Spec) -> str:
+  """The command that gives the same take; '' where none does."""
+  request = spec.request
+  if request.after or request.bars:
+    return ''
+  named = _arguments(request)
+  flags = {
+    'qpm': request.qpm,
+    'program': request.program,
+    'chords': request.chords,
+    'accompaniment': _unless(request.accompaniment, 'none'),
+    'style': request.style or None,
+    'humanize': request.humanize or None,
+    'room': request.room or None,
+    'num_outputs': spec.number + 1,
+  }
+  targets = [
+    f'{name}={getattr(request, name):g}'
+    for name in ('mean_pitch', 'onsets_per_bar')
+    if getattr(request, name) is not None
+  ]
+  if targets:
+    flags['target'] = ','.join(targets)
+  if request.song:
+    flags['input_midi'] = 'song.mid'
+    if request.distance is not None:
+      flags |= {'mode': 'variations', 'distance': request.distance}
+    else:
+      flags['keep'] = request.keep
+  told = {**named, **{k: v for k, v in flags.items() if v is not None}}
+  return 'emotion_musicvae_generate ' + ' '.join(
+    f'--{name}={shlex.quote(str(value))}' for name, value in told.items()
+  )
+
+
+def python(spec: requests.Spec) -> str:
+  """Python that gives the same take."""
+  values = json.dumps(spec.record(), ensure_ascii=False)
+  return (
+    'import json\n'
+    'from emotion_musicvae import EmotionMusicVAE\n'
+    'from emotion_musicvae.studio import requests\n\n'
+    'model = EmotionMusicVAE.from_pretrained()\n'
+    f'take = requests.Spec.of(json.loads({values!r}), most_bars=64)\n'
+    'melody = requests.compose(model, take)\n'
+  )
+
+
+def _unless(value: str, default: str) -> str | None:
+  return None if value == default else value
+
+
+def _arguments(request: requests.Request) -> dict[str, Any]:
+  """What a command and Python call alike."""
+  fields = ('emotion', 'text', 'valence', 'arousal')
+  named = {
+    name: getattr(request, name)
+    for name in fields
+    if getattr(request, name) is not None
+  }
+  defaults = {f.name: f.default for f in dataclasses.fields(requests.Request)}
+  for name in ('intensity', 'temperature', 'guidance'):
+    if getattr(request, name) != defaults[name]:
+      named[name] = getattr(request, name)
+  return {**named, 'seed': request.seed}
+
+
+def reading(values: Any, most_bars: int) -> dict[str, Any]:
+  """What is read in a request, as plain values: the blend, and why.
+
+  Args:
+    values: what a browser sent.
+    most_bars: see `requests.Request.of`.
+
+  Raises:
+    UserError: nothing is.
+  """
+  request = requests.Request.of(values, most_bars)
+  emotion, intensity = request.followed()
+  found = request.recognized()
+  return {
+    'korean': emotion.name,
+    'english': emotion.alias or emotion.name,
+    'weights': found.weights if found else {},
+    'evidence': [list(one) for one in found.evidence[:6]] if found else [],
+    'place': [found.valence, found.arousal] if found else None,
+    'intensity': intensity,
+    'targets': {
+      'mean_pitch': emotion.mean_pitch,
+      'onsets_per_bar': emotion.onsets_per_bar,
+      'mode': emotion.mode,
+      'chords': emotion.chords,
+      'qpm': emotion.qpm,
+      'program': emotion.program,
+    },
+  }
+
+
+def played_song(values: Any, most_bars: int) -> npt.NDArray[np.uint8]:
+  """Tokens of what was played on a keyboard.
+
+  Args:
+    values: `[[start, end, pitch], …]` in sixteenths and MIDI, one voice.
+    most_bars: how long it may be.
+
+  Raises:
+    UserError: it is something else.
+  """
+  from emotion_musicvae.music import melody as grid
+
+  most = most_bars * grid.STEPS_PER_BAR
+  try:
+    notes = sorted((int(a), int(b), int(p)) for a, b, p in values)
+    end = max(b for _, b, _ in notes)
+    fits = notes[0][0] >= 0 and end <= most
+    fits = fits and all(
+      a < b and grid.MIN_PITCH <= p < grid.MIN_PITCH + 88 for a, b, p in notes
+    )
+  except (TypeError, ValueError, OverflowError):
+    fits = False
+  if not fits:
+    raise UserError(
+      'notes',
+      messages.say('expected notes within {most} bars', most=most_bars),
+    )
+  tokens = [0] * (-(-end // grid.STEPS_PER_BAR) * grid.STEPS_PER_BAR)
+  tokens[0] = grid.NOTE_OFF
+  for start, stop, pitch in notes:
+    # The next note ends one that still sounds.
+    if stop < len(tokens):
+      tokens[stop] = tokens[stop] or grid.NOTE_OFF
+    tokens[start] = pitch - grid.MIN_PITCH + grid.FIRST_ONSET
+    following = [a for a, _, _ in notes if a > start]
+    for step in range(start + 1, min([stop, *following])):
+      tokens[step] = 0
+  return np.array(tokens, np.uint8)
