@@ -158,6 +158,32 @@ print(
   f'({np.min(differ):.2f} to {np.max(differ):.2f}).'
 )
 
+# Three tunes make one of 48 bars.
+long = [np.concatenate(source[i : i + 3]) for i in range(0, count - 2, 3)]
+seams = np.array([256, 512])
+
+
+def over_seams(tokens):
+  """Semitones from the last note before each seam to the first after it."""
+  notes = melody.notes(tokens)
+  after = np.searchsorted(notes.onset, seams)
+  return np.abs(notes.pitch[after] - notes.pitch[after - 1])
+
+
+made = model.compose(
+  [
+    pipeline.Order(e, 0, 0, 0.5, 1.0, songs.Song('long', tokens, qpm=100.0))
+    for tokens, e in zip(long, follow)
+  ]
+)
+print(
+  f'{len(long)} of 48 bars: contour '
+  f'{np.mean([contour(m.tokens, t) for m, t in zip(made, long)]):.2f}, hits '
+  f'{np.mean([not m.missed for m in made]):.2f}, semitones over a seam '
+  f'{np.mean([over_seams(m.tokens) for m in made]):.1f} '
+  f'({np.mean([over_seams(t) for t in long]):.1f} in the tunes)'
+)
+
 if flags.tunes:
   print('\n| contour | gloomy | lively | peaceful | chord tones at 0 |')
   print('| --- |' + ' ---: |' * 4)

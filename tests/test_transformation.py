@@ -130,3 +130,13 @@ def test_a_song_of_forty_bars_has_chords_for_all_of_them(song):
   windows = transformation.by_window(plan.emotion, 3)
   assert len({w.chords for w in windows}) > 1
   assert all(len(harmony.bars(w.chords)) == 16 for w in windows)
+
+
+def test_what_lies_higher_in_a_long_song_stays_higher(model):
+  high = np.where(TWINKLE >= melody.FIRST_ONSET, TWINKLE + 12, TWINKLE)
+  tokens = np.concatenate([TWINKLE, TWINKLE[:64], high, high[:64]])
+  song = songs.Song('twice', tokens.astype(np.uint8), qpm=100.0)
+  (moved,) = model.transform(song, 'peaceful', seed=1)
+  low_mean, high_mean = melody.mean_pitch(moved.tokens.reshape(2, 256))
+  assert high_mean - low_mean > 6
+  assert 'mean_pitch' not in moved.missed

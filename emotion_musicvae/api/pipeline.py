@@ -243,29 +243,32 @@ class Pipeline:
       order.intensity,
       plan.transposition,
     )
-    targets = transformation.softened(
-      goal.canonical, start.tunes, order.intensity, order.keep
-    )
     references, z = [start.tunes] * len(orders), [start.z] * len(orders)
-    if order.intensity:
-      rows = np.tile(np.arange(windows), len(orders))
-      anchored = start.outer_notes
-      adapted = transformation.adapted(
-        np.concatenate(
-          [
-            transformation.varied(
-              start.tunes, o.seed, o.number, o.keep, anchored
-            )
-            for o in orders
-          ]
-        ),
-        targets.take(rows),
-        order.keep,
-        anchored[rows],
+    targets = [
+      transformation.softened(
+        goal.canonical, start.tunes, order.intensity, order.keep
       )
+    ] * len(orders)
+    if order.intensity:
+      # As one, so that no seam is heard between its windows.
+      tune = start.tunes.reshape(1, -1)
+      whole = transformation.softened(
+        transformation.as_one(goal.canonical), tune, order.intensity, order.keep
+      )
+      anchored = start.outer_notes
+      takes = [
+        transformation.varied(start.tunes, o.seed, o.number, o.keep, anchored)
+        for o in orders
+      ]
+      adapted = transformation.adapted(
+        np.stack([take.ravel() for take in takes]),
+        whole.take([0] * len(orders)),
+        order.keep,
+        np.tile(anchored.reshape(1, -1), [len(orders), 1]),
+      ).reshape(-1, melody.NUM_STEPS)
       moved = self.move(
         adapted,
-        goal.canonical.take(rows),
+        goal.canonical.take(np.tile(np.arange(windows), len(orders))),
         updates,
         order.seed,
         order.number * windows,
@@ -273,6 +276,10 @@ class Pipeline:
         True,
       )
       references = np.split(adapted, len(orders))
+      targets = [
+        transformation.by_reference(goal.canonical, whole, reference)
+        for reference in references
+      ]
       z = [
         goal.part_of_the_way(start.z, own)
         for own in np.split(moved, len(orders))
@@ -284,7 +291,7 @@ class Pipeline:
         own,
         start.emotion(plan.emotion, o.intensity),
         plan.emotion,
-        targets,
+        asked,
         plan.transposition,
         o.seed,
         o.number,
@@ -294,7 +301,7 @@ class Pipeline:
         kept,
         original=plan.original,
       )
-      for o, reference, own in zip(orders, references, z)
+      for o, asked, reference, own in zip(orders, targets, references, z)
     ]
 
   def _draws(

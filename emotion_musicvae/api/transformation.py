@@ -135,6 +135,41 @@ def by_window(
   ]
 
 
+def as_one(condition: conditions.Condition) -> conditions.Condition:
+  """The condition of W windows of a song as that of one row of 256 W steps."""
+  first = condition.take([0])
+  by_step = {
+    name: np.concatenate(getattr(condition, name))[None]
+    for name in ('chord_tone_weights', 'chord_mask', 'metrical_weight')
+  }
+  return first._replace(**by_step)
+
+
+def by_reference(
+  condition: conditions.Condition,
+  targets: conditions.Condition,
+  reference: melody.Tokens,
+) -> conditions.Condition:
+  """Targets of each window of a song, as its adapted tune has them.
+
+  What lies higher or is busier in the song stays so; the whole of it meets the
+  targets.
+
+  Args:
+    condition: of W rows, the windows'.
+    targets: of one row, the song's.
+    reference: [W, 256] tokens of the adapted tune.
+  """
+  heard = (reference >= melody.FIRST_ONSET).any(axis=1)
+  whole = reference.reshape(1, -1)
+  pitch = melody.mean_pitch(reference) - melody.mean_pitch(whole)
+  onsets = melody.onsets_per_bar(reference) / melody.onsets_per_bar(whole)
+  return condition._replace(
+    mean_pitch=targets.mean_pitch + np.where(heard, pitch, 0.0),
+    onsets_per_bar=targets.onsets_per_bar * np.where(heard, onsets, 1.0),
+  )
+
+
 def softened(
   condition: conditions.Condition,
   tunes: melody.Tokens,
@@ -145,7 +180,7 @@ def softened(
 
   Args:
     condition: of W rows, in the key of the tunes, all the way.
-    tunes: [W, 256] tokens.
+    tunes: [W, 16 n] tokens.
     intensity: how far to go, from 0 to 1.
     keep: how much of the tune stays; above 0.75 the way gets shorter.
   """
@@ -209,13 +244,13 @@ def adapted(
   keep: float,
   anchored: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.uint8]:
-  """[W, 256] tunes adapted by rule, as much of them kept as is asked for.
+  """[W, 16 n] tunes adapted by rule, as much of them kept as is asked for.
 
   Args:
-    tunes: [W, 256] tokens.
+    tunes: [W, 16 n] tokens.
     condition: of W rows.
     keep: from 0, the targets above all, to 1, the tune above all.
-    anchored: [W, 256] steps whose notes stay, in their pitch classes.
+    anchored: [W, 16 n] steps whose notes stay, in their pitch classes.
   """
   rules = melodic_lines.Rules(
     contour=1.6 * keep,

@@ -43,43 +43,44 @@ def adapt(
   metrical_weight: npt.NDArray[Any] | None = None,
   anchored: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.uint8]:
-  """Melodies adapted to targets.
+  """Melodies of n bars, 16 or more, adapted to targets.
 
   Args:
-    tokens: [B, 256] tokens of tunes. One without a note is left as it is.
+    tokens: [B, 16 n] tokens of tunes. One without a note is left as it is.
     mean_pitch: [B] MIDI.
     onsets_per_bar: [B] notes that begin in a bar.
-    chord_tone_weights: [B, 256, 12] from `harmony.chord_tones`.
-    chord_mask: [B, 256], 0 where notes are free.
+    chord_tone_weights: [B, 16 n, 12] from `harmony.chord_tones`.
+    chord_mask: [B, 16 n], 0 where notes are free.
     final_tones: [B, 12] above 0 for the pitch classes that may end a melody;
       any may where all are 0.
-    returning: [B, 16] see `returning_bars`; no bar returns when None.
-    closes: [B] whether a melody ends with these 16 bars; all do when None.
+    returning: [B, n] see `returning_bars`; no bar returns when None.
+    closes: [B] whether a melody ends with these bars; all do when None.
     rules: what counts how much.
-    metrical_weight: [B, 256] see `metres.Metre.weights`; of 4/4 when None.
+    metrical_weight: [B, 16 n] see `metres.Metre.weights`; of 4/4 when None.
       Where nothing is heard no note begins.
-    anchored: [B, 256] steps whose notes stay, in their pitch classes; none when
-      None.
+    anchored: [B, 16 n] steps whose notes stay, in their pitch classes; none
+      when None.
 
   Returns:
-    [B, 256] tokens: of each tune as many notes as are asked for, within one or
+    [B, 16 n] tokens: of each tune as many notes as are asked for, within one or
     where bars return two, and the last of them long.
   """
-  batch = len(tokens)
+  batch, num_bars = len(tokens), tokens.shape[1] // melody.STEPS_PER_BAR
   result = np.array(tokens, np.uint8)
   onsets = np.broadcast_to(onsets_per_bar, [batch])
   if returning is None:
-    returning = np.full([batch, melody.NUM_BARS], -1)
+    returning = np.full([batch, num_bars], -1)
   if closes is None:
     closes = np.ones(batch, bool)
   if metrical_weight is None:
-    metrical_weight = np.tile(metres.QUADRUPLE.weights(), [batch, 1])
+    weights = np.resize(metres.QUADRUPLE.weights(), tokens.shape[1])
+    metrical_weight = np.tile(weights, [batch, 1])
   if anchored is None:
     anchored = np.zeros(result.shape, bool)
   rows, lines = [], []
   for i, row in enumerate(result):
     if (row >= melody.FIRST_ONSET).any():
-      number = max(1, round(float(onsets[i]) * melody.NUM_BARS))
+      number = max(1, round(float(onsets[i]) * num_bars))
       rows.append(i)
       lines.append(
         _rhythm(
@@ -105,7 +106,7 @@ def adapt(
     rules,
   )
   for i, line, pitch in zip(rows, lines, pitches):
-    result[i] = _again(_tokens(line, pitch), returning[i])
+    result[i] = _again(_tokens(line, pitch, tokens.shape[1]), returning[i])
   return result
 
 
@@ -137,10 +138,12 @@ def returning_bars(chord_tone_weights: melody.Floats) -> _Ints:
   return result
 
 
-def _tokens(line: melodic_lines.Line, pitch: _Ints) -> npt.NDArray[np.uint8]:
-  """[256] tokens of a line's notes with [N] MIDI pitches."""
-  result = np.full(melody.NUM_STEPS, melody.HOLD, np.uint8)
-  result[line.end[line.end < melody.NUM_STEPS]] = melody.NOTE_OFF
+def _tokens(
+  line: melodic_lines.Line, pitch: _Ints, steps: int
+) -> npt.NDArray[np.uint8]:
+  """[steps] tokens of a line's notes with [N] MIDI pitches."""
+  result = np.full(steps, melody.HOLD, np.uint8)
+  result[line.end[line.end < steps]] = melody.NOTE_OFF
   result[line.onset] = pitch - melody.MIN_PITCH + melody.FIRST_ONSET
   return result
 
@@ -148,9 +151,9 @@ def _tokens(line: melodic_lines.Line, pitch: _Ints) -> npt.NDArray[np.uint8]:
 def _again(
   tokens: npt.NDArray[np.uint8], returning: _Ints
 ) -> npt.NDArray[np.uint8]:
-  """[256] the same tokens with bars as those that they return to."""
-  by_bar = tokens.reshape(melody.NUM_BARS, melody.STEPS_PER_BAR)
-  own = np.arange(melody.NUM_BARS)
+  """[16 n] the same tokens with bars as those that they return to."""
+  by_bar = tokens.reshape(-1, melody.STEPS_PER_BAR)
+  own = np.arange(len(by_bar))
   return by_bar[np.where(returning >= 0, returning, own)].reshape(-1)
 
 
@@ -168,7 +171,7 @@ def _rhythm(
     line = _ending_long(line, weights)
   # How often each bar is played: what returns is written when all else is.
   targets = returning[returning >= 0]
-  plays = np.bincount(targets, minlength=melody.NUM_BARS) + 1
+  plays = np.bincount(targets, minlength=len(returning)) + 1
   plays[returning >= 0] = 0
   own = plays[line.onset // melody.STEPS_PER_BAR] > 0
   if not own.any():
@@ -178,7 +181,7 @@ def _rhythm(
   if not len(targets):
     return line
   pitch = np.round(line.pitch).astype(int)
-  return _line(_again(_tokens(line, pitch), returning))
+  return _line(_again(_tokens(line, pitch, len(tokens)), returning))
 
 
 def _line(tokens: npt.NDArray[np.uint8]) -> melodic_lines.Line:
@@ -204,12 +207,12 @@ def _ending_long(
   if not before.any():  # Too little to be a tune: one note, and the last.
     return melodic_lines.Line(
       np.array([0, last]),
-      np.array([last, melody.NUM_STEPS]),
+      np.array([last, len(weights)]),
       np.repeat(line.pitch[:1], 2),
     )
   return melodic_lines.Line(
     np.append(onset[before], last),
-    np.append(np.minimum(end[before], last), melody.NUM_STEPS),
+    np.append(np.minimum(end[before], last), len(weights)),
     np.append(pitch[before], pitch[-1]),
   )
 
@@ -226,8 +229,8 @@ def _with_number_of_notes(
   Args:
     line: of the bars that are written.
     number: of notes that are played.
-    plays: [16] how often each bar is.
-    weights: [256] of the steps.
+    plays: [n] how often each bar is.
+    weights: [16 n] of the steps.
     turning: see `melodic_lines.Rules`.
   """
   more = number - int(plays[line.onset // melody.STEPS_PER_BAR].sum())

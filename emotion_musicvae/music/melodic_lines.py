@@ -93,12 +93,12 @@ def pitches(
   Args:
     lines: B lines, each with a note at least.
     mean_pitch: [B] MIDI.
-    chord_tone_weights: [B, 256, 12] from `harmony.chord_tones`.
-    chord_mask: [B, 256], 0 where notes are free.
+    chord_tone_weights: [B, 16 n, 12] from `harmony.chord_tones`.
+    chord_mask: [B, 16 n], 0 where notes are free.
     final_tones: [B, 12] above 0 for the pitch classes that may end a melody.
-    returning: [B, 16] see `adaptation.returning_bars`.
-    beats: [B, 256] which steps are beats.
-    anchored: [B, 256] at which steps notes keep their pitch classes.
+    returning: [B, n] see `adaptation.returning_bars`.
+    beats: [B, 16 n] which steps are beats.
+    anchored: [B, 16 n] at which steps notes keep their pitch classes.
     rules: what counts how much.
 
   Returns:
@@ -219,7 +219,7 @@ def _sources(
   Args:
     onset: [B, N] steps, padded.
     there: [B, N] whether there is such a note.
-    returning: [B, 16].
+    returning: [B, n].
 
   Returns:
     `(source, fixed)`: [B, N] numbers of notes, a note's own where it repeats
@@ -231,10 +231,11 @@ def _sources(
   at = np.where(repeated >= 0, repeated, bar) * melody.STEPS_PER_BAR + offset
   number = np.broadcast_to(np.arange(onset.shape[1]), onset.shape)
   # Where padded, the last note stands again: the first of equal steps counts.
-  beginning = np.zeros([len(onset), melody.NUM_STEPS], int)
+  num_bars = returning.shape[1]
+  beginning = np.zeros([len(onset), num_bars * melody.STEPS_PER_BAR], int)
   beginning[row, onset[:, ::-1]] = number[:, ::-1]
   source = beginning[row, at]
-  target = np.zeros([len(onset), melody.NUM_BARS], bool)
+  target = np.zeros([len(onset), num_bars], bool)
   b, to = np.nonzero(returning >= 0)
   target[b, returning[b, to]] = True
   return source, ((repeated >= 0) | target[row, bar]) & there
