@@ -91,7 +91,9 @@ def test_a_progression_is_as_long_in_every_metre(peaceful, text):
   assert len(written) == metre.bars_per_window
   condition = conditions.Condition.of([peaceful, moved])
   own, other = condition.chord_tone_weights[:, :: melody.STEPS_PER_BAR // 2]
-  np.testing.assert_array_equal(own, other)
+  # But the last chord has a bar of its own, however long that is.
+  np.testing.assert_array_equal(own[:-6], other[:-6])
+  np.testing.assert_array_equal(own[-1], other[-1])
 
 
 def test_chords_of_a_waltz_change_on_its_bar_lines_and_third_beats():

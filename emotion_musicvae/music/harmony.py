@@ -265,7 +265,8 @@ def written_out(
 def rebarred(progression: str, metre: metres.Metre, other: metres.Metre) -> str:
   """A progression in another metre, as long in the model's bars.
 
-  Two bars of one that take half as long are one bar with two chords.
+  Two bars of one that take half as long are one bar with two chords; but the
+  last chord has a bar of its own.
 
   Args:
     progression: see `bars`.
@@ -284,13 +285,13 @@ def rebarred(progression: str, metre: metres.Metre, other: metres.Metre) -> str:
   ]
   # Halves of the 16 bars that both of them divide or join.
   share = len(half_bars) / (2 * other.bars_per_window)
-  result = []
-  for i in range(other.bars_per_window):
-    first, second = (
-      half_bars[int((2 * i + half) * share)] for half in range(2)
-    )
-    result.append(first if first == second else f'{first} {second}')
-  return ' | '.join(result)
+  halves = [half_bars[int(i * share)] for i in range(2 * other.bars_per_window)]
+  if share > 1:  # The last bar closes: what leads there stands before it.
+    halves[-3:-1] = halves[-2:]
+  return ' | '.join(
+    first if first == second else f'{first} {second}'
+    for first, second in zip(halves[::2], halves[1::2])
+  )
 
 
 def transposed(progression: str, semitones: int) -> str:
