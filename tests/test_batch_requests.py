@@ -191,6 +191,26 @@ def test_ones_own_melody_is_read_once_for_many(tmp_path, monkeypatch):
     assert (item.song.qpm, item.song.report) == (120, first.song.report)
 
 
+def test_a_waltz_and_a_metre_asked_for_come_through_the_plan(
+  tmp_path, monkeypatch
+):
+  tune = 'X:1\nM:3/4\nL:1/4\nK:C\nCDE|FGA|Gc2|c3|]\n'
+  (tmp_path / 'a.abc').write_text(tune)
+  monkeypatch.chdir(tmp_path)
+  asked = _jsonl(
+    '{"emotion": "clear", "input_midi": "a.abc"}',
+    '{"emotion": "clear", "time_signature": "9/8"}',
+  )
+  (shard,) = shards.cut(asked)
+  waltz, slip_jig = shards.items(json.loads(json.dumps(shard)))
+  assert (waltz.song.metre.bar_steps, len(waltz.song.tokens)) == (12, 48)
+  assert slip_jig.emotion.time_signature == '9/8'
+  (failure,) = _jsonl(
+    '{"emotion": "clear", "input_midi": "a.abc", "time_signature": "4/4"}'
+  )
+  assert 'time_signature: leave it out' in failure.reason
+
+
 @pytest.mark.parametrize(
   ('fields', 'reason'),
   [

@@ -21,6 +21,7 @@ import numpy as np
 from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import arcs
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.music import metres
 
 if TYPE_CHECKING:
   from emotion_musicvae.files import songs
@@ -91,7 +92,13 @@ def items(shard: Shard) -> list[Item]:
 
   known = [catalogue.Emotion(**fields) for fields in shard['emotions']]
   own = [
-    songs.Song(**{**fields, 'tokens': np.array(fields['tokens'], np.uint8)})
+    songs.Song(
+      **{
+        **fields,
+        'tokens': np.array(fields['tokens'], np.uint8),
+        'metre': metres.Metre(*fields['metre']),
+      }
+    )
     for fields in shard['songs']
   ]
   sections = [
