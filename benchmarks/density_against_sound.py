@@ -26,7 +26,7 @@ import tinysoundfont
 from emotion_musicvae.emotions import references
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
-from emotion_musicvae.steering import expectation
+from emotion_musicvae.terms import expectation
 
 # General MIDI program, counted from 0. Recorded evenly: its notes from MIDI 54
 # to 90 are as loud as middle C within 0.3 dB, as the spectrogram takes them.

@@ -4,6 +4,7 @@ import unicodedata
 import pytest
 
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import targets
 from emotion_musicvae.music import harmony
 from emotion_musicvae.support.errors import UserError
 
@@ -111,7 +112,7 @@ def test_a_blend_of_nothing_is_refused():
 
 
 def test_targets_replace_those_of_the_emotion():
-  emotion = catalogue.with_targets(
+  emotion = targets.replaced(
     catalogue.find('gloomy'), 'mean_pitch=70,chords=C Am F G'
   )
   assert emotion.mean_pitch == 70
@@ -133,7 +134,7 @@ def test_targets_replace_those_of_the_emotion():
 )
 def test_bad_targets_are_named(text, message):
   with pytest.raises(UserError, match='target: .*' + message):
-    catalogue.with_targets(catalogue.find('gloomy'), text)
+    targets.replaced(catalogue.find('gloomy'), text)
 
 
 OWN = """

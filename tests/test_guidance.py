@@ -51,7 +51,7 @@ def condition():
 
 
 def _hits(tokens, condition):
-  measured = guidance.measure(tokens, condition)
+  measured = hits.measure(tokens, condition)
   return (hits.total_excess(measured, condition) == 0).mean()
 
 
@@ -61,7 +61,7 @@ def test_it_comes_to_the_targets_and_to_the_close(condition):
   guided = guidance.decode(decoder, condition, 1.0, SETTINGS)
   assert _hits(plain, condition) < 0.2
   assert _hits(guided.tokens, condition) > 0.8
-  assert guidance.closed(guided.tokens, condition.final_tones).all()
+  assert hits.closed(guided.tokens, condition.final_tones).all()
   assert (guided.changed > 0).all()
   np.testing.assert_allclose(
     guided.changed, (guided.tokens != plain).mean(axis=1)

@@ -13,9 +13,9 @@ from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.musicvae import lstm
 from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.musicvae import stock
-from emotion_musicvae.steering import expectation
 from emotion_musicvae.steering import losses
 from emotion_musicvae.support import configuration
+from emotion_musicvae.terms import expectation
 
 
 @pytest.fixture
@@ -268,6 +268,7 @@ def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
     tf.one_hot([0] * 4, 12),
     tf.fill([4, 16], -1),
     tf.constant(np.tile(metres.QUADRUPLE.weights(), [4, 1])),
+    tf.zeros([4, 0]),
   )
   z = tf.random.stateless_normal([4, 12], [1, 2])
   # Every share of repeated notes costs, so that `motion` has a gradient here.

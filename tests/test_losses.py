@@ -10,8 +10,8 @@ from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import metres
 from emotion_musicvae.music import spectrogram
-from emotion_musicvae.steering import expectation
 from emotion_musicvae.steering import losses
+from emotion_musicvae.terms import expectation
 
 
 def _tokens(pitches, every=4):
@@ -40,6 +40,7 @@ def _condition(
     tf.one_hot([-1 if final is None else final] * batch, 12),
     tf.fill([batch, 16], -1),
     tf.constant(np.tile(metres.QUADRUPLE.weights(), [batch, 1])),
+    tf.zeros([batch, 0]),
   )
 
 

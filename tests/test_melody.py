@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
-from emotion_musicvae.steering import expectation
+from emotion_musicvae.terms import expectation
 
 
 def _rolls(sequence):

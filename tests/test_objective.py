@@ -3,11 +3,11 @@ import tensorflow as tf
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
-from emotion_musicvae.steering import expectation
 from emotion_musicvae.steering import networks
 from emotion_musicvae.steering import objective as objectives
 from emotion_musicvae.steering import replay
 from emotion_musicvae.support import configuration
+from emotion_musicvae.terms import expectation
 
 
 class Silence:
@@ -36,8 +36,8 @@ def test_every_default_term_is_a_value_per_melody(small_weights, random_tokens):
   )
   critic = networks.Critic(12, description['embeddings'].shape[2], 8, rng)
   predicted = objective.predict(critic, z, condition)
-  assert set(measured) == set(objectives.TERMS)
-  assert set(predicted) == set(objectives.TERMS) - {'close'}
+  assert set(measured) == set(objective.names)
+  assert set(predicted) == set(objective.names) - {'close'}
   for terms in (measured, predicted):
     assert {tuple(term.shape) for term in terms.values()} == {(4,)}
   assert objective.cost(measured).shape == [4]

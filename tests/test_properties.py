@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import targets
 from emotion_musicvae.files import repeats
 from emotion_musicvae.files import songs
 from emotion_musicvae.files import tunes
@@ -129,7 +130,7 @@ def test_targets_are_taken_as_they_are_typed(emotion):
     for name in ('mean_pitch', 'onsets_per_bar', 'qpm')
   )
   text += f',mode={emotion.mode},chords={emotion.chords}'
-  found = catalogue.with_targets(catalogue.find('gloomy'), text)
+  found = targets.replaced(catalogue.find('gloomy'), text)
   for name in ('mean_pitch', 'onsets_per_bar', 'qpm', 'mode', 'chords'):
     assert getattr(found, name) == getattr(emotion, name)
 

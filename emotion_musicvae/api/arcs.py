@@ -71,11 +71,14 @@ def join(sections: Sequence[Melody]) -> Melody:
   notes = [(m.tokens >= melody.FIRST_ONSET).sum() for m in sections]
   by_bar = ('onsets_per_bar', 'energy')
 
-  def mean(field: str) -> dict[str, float]:
+  def mean(field: str) -> dict[str, float | str]:
     values = [getattr(m, field) for m in sections]
     return {
-      name: _mean([v[name] for v in values], bars if name in by_bar else notes)
+      name: '-'.join(str(v[name]) for v in values)
+      if isinstance(values[0][name], str)
+      else _mean([v[name] for v in values], bars if name in by_bar else notes)
       for name in values[0]
+      if all(name in v for v in values)
     }
 
   missed: dict[str, float] = {}

@@ -54,8 +54,8 @@ class Melody:
       see `conditions.Condition.in_canonical_key`.
     measured: what it measures by name, see `api.measure`.
     reference: what was asked for, under the same names.
-    missed: what lies outside the tolerances of `hits`, by the same names, with
-      how far outside, in tolerances. Empty for a hit.
+    missed: what lies outside the tolerances of `hits` and of further terms, by
+      the same names, with how far outside, in tolerances. Empty for a hit.
     number: which draw of the seed it is, from 0.
     playing: how `note_sequence` plays it beside what the emotion says, see
       `played`.
@@ -64,6 +64,8 @@ class Melody:
       they were, a sixteenth each; None where there was none.
     sections: of an arc the melodies that it is joined of, see `arcs.join`; the
       tempo and the transposition are those of the first.
+    against: where further terms are asked for, of what is missed which targets
+      pull against it.
   """
 
   emotion: catalogue.Emotion
@@ -71,8 +73,8 @@ class Melody:
   tokens: music.Tokens
   z: npt.NDArray[np.float32]
   transposition: int
-  measured: dict[str, float]
-  reference: dict[str, float]
+  measured: dict[str, float | str]
+  reference: dict[str, float | str]
   missed: dict[str, float]
   number: int = 0
   seed: int = 0
@@ -80,6 +82,7 @@ class Melody:
   guided: float = 0.0
   original: music.Tokens | None = None
   sections: tuple[Melody, ...] = ()
+  against: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
   def __repr__(self) -> str:
     notes = np.count_nonzero(self.tokens >= music.FIRST_ONSET)
@@ -198,6 +201,7 @@ class Melody:
       'guided': round(self.guided, 4),
       **self._of_original(),
       **({'sections': sections} if sections else {}),
+      **({'against': self.against} if self.against else {}),
     }
 
   def _of_original(self) -> dict[str, Any]:
@@ -346,6 +350,8 @@ def _write(folder: str, name: str, content: bytes, overwrite: bool) -> None:
     f.write(content)
 
 
-def _plain(value: float) -> float | None:
-  """A rounded float, or None for NaN, which JSON does not know."""
+def _plain(value: float | str) -> float | str | None:
+  """A rounded float, or None for NaN, which JSON does not know; text as is."""
+  if isinstance(value, str):
+    return value
   return None if np.isnan(value) else round(float(value), 4)

@@ -474,7 +474,7 @@ class Pipeline:
       [N, Z] float32.
     """
     start = self._encode(tunes) if adapted else self.adapt(tunes, condition)
-    moved = self._act(start, condition.features())
+    moved = self._act(start, condition.features(self._actor.terms))
     part = actors.part_of_move()
     moved = (start + part * (moved - start)).astype(np.float32)
     if not updates:

@@ -26,6 +26,8 @@ from emotion_musicvae.music import metres
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.steering import guidance
+from emotion_musicvae.steering import plans
+from emotion_musicvae.terms import registry
 
 # Melodies that are guided side by side: 24 MiB of noise.
 _GUIDED_AT_ONCE = 256
@@ -154,9 +156,7 @@ def decode(
     )
   ]
   transposition = np.array([take.transposition for take in takes])[owner]
-  condition = conditions.Condition(
-    *(np.concatenate(rows) for rows in zip(*(take.condition for take in takes)))
-  )
+  condition = conditions.concatenated([take.condition for take in takes])
   amount = np.array([take.guidance for take in takes], np.float32)[owner]
   # The user's melody ends as it does.
   ends = [t.start.tunes is None and t.start.section.closes for t in takes]
@@ -264,7 +264,7 @@ def measure(
   by_step = ('chord_tone_weights', 'chord_mask', 'metrical_weight')
   whole = {name: getattr(condition, name)[:, again] for name in by_step}
   return {
-    **guidance.measure(tokens, condition._replace(**whole)),
+    **hits.measure(tokens, condition._replace(**whole)),
     'energy': spectrogram.energy(tokens),
   }
 
@@ -274,12 +274,17 @@ class Measurement:
   """What a melody measures, and by how much it misses.
 
   Attributes:
-    measured: numbers by name, see `measure`.
-    missed: of those outside the tolerances of `hits`, how far outside.
+    measured: numbers by name, see `measure`; and of further terms what was
+      asked for, a form as its letters.
+    missed: of those outside the tolerances of `hits`, and of further terms, how
+      far outside.
+    against: of further terms, and of what is missed beside them, which targets
+      pull against it; see `plans.pulls`.
   """
 
-  measured: dict[str, float]
+  measured: dict[str, float | str]
   missed: dict[str, float]
+  against: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
 def measure_each(
@@ -302,11 +307,39 @@ def measure_each(
     measured = measure(np.stack([tokens[i] for i in rows]), targets)
     excess = hits.excess(measured, targets)
     for k, i in enumerate(rows):
+      told, further = _further(tokens[i], emotions[i])
+      missed = {name: v[k] for name, v in excess.items() if v[k]} | further
+      against: dict[str, list[str]] = {}
+      if told and missed and len(tokens[i]) == melody.NUM_STEPS:
+        against = plans.pulls(tokens[i], targets.take([k]), [*missed])
       result[i] = Measurement(
-        {name: values[k] for name, values in measured.items()},
-        {name: values[k] for name, values in excess.items() if values[k]},
+        {**{name: values[k] for name, values in measured.items()}, **told},
+        missed,
+        against,
       )
   return [result[i] for i in range(len(tokens))]
+
+
+def _further(
+  tokens: melody.Tokens, emotion: catalogue.Emotion
+) -> tuple[dict[str, float | str], dict[str, float]]:
+  """What a melody measures of further terms, and by how much it misses them.
+
+  Args:
+    tokens: [16 n] tokens.
+    emotion: that asks for them.
+  """
+  told: dict[str, float | str] = {}
+  missed: dict[str, float] = {}
+  asked = registry.parse(emotion.targets) if emotion.targets else {}
+  for name, values in registry.measure(tokens[None], asked).items():
+    term = registry.known()[name]
+    target = np.array([term.parse(asked[name])])
+    told[name] = term.told(values[0])
+    (excess,) = term.excess(values, target)
+    if excess:
+      missed[name] = float(excess)
+  return told, missed
 
 
 def arrange(
@@ -348,6 +381,7 @@ def arrange(
         measurement.missed,
         take.number,
         take.seed,
+        against=measurement.against,
         guided=changed,
         original=None if take.original is None else take.original[: len(own)],
       )
@@ -355,7 +389,7 @@ def arrange(
   return melodies
 
 
-def _reference(emotion: catalogue.Emotion) -> Mapping[str, float]:
+def _reference(emotion: catalogue.Emotion) -> Mapping[str, float | str]:
   """What a melody of an emotion should measure."""
   pitch, onsets = emotion.mean_pitch, emotion.onsets_per_bar
   return {
@@ -364,4 +398,5 @@ def _reference(emotion: catalogue.Emotion) -> Mapping[str, float]:
     'chord_tone_rate': 1.0,
     'chord_tones_on_beat': 1.0,
     'energy': float(references.energy_reference()(pitch, onsets)),
+    **registry.told(emotion.targets),
   }

@@ -18,12 +18,14 @@ from emotion_musicvae.cli import generate_flags
 from emotion_musicvae.cli import playing_flags
 from emotion_musicvae.cli import wanted as asking
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import targets
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import own
 
 if TYPE_CHECKING:
   from emotion_musicvae import api
@@ -44,6 +46,8 @@ def main() -> None:
     print_emotions()
     return
   generate_flags.check()
+  if FLAGS.actor_dir:
+    own.load_run(FLAGS.actor_dir)
   wanted = asking.wanted()
   ranges.NUM_OUTPUTS.check('num_outputs', FLAGS.num_outputs)
   ranges.INTENSITY.check('intensity', FLAGS.intensity)
@@ -158,6 +162,8 @@ def main() -> None:
   for i, (files, melody) in enumerate(zip(paths, melodies)):
     first, *rest = files or [messages.say('melody {number}', number=i + 1)]
     print(f'{first}  {described(melody, bool(wanted.emotions))}')
+    for line in conflicts(melody):
+      print(line)
     for path in rest:
       print(path)
   *pages, record = others
@@ -188,7 +194,25 @@ def described(melody: 'api.Melody', has_chords: bool) -> str:
   )
   if has_chords:
     said += messages.say(', chord tones {rate:.0%}', rate=m['chord_tone_rate'])
+  for name in targets.further(melody.emotion):
+    told = (
+      value if isinstance(value, str) else f'{value:.2f}'
+      for value in (m[name], asked[name])
+    )
+    said += ', {} {} ({})'.format(name.replace('_', ' '), *told)
   return said
+
+
+def conflicts(melody: 'api.Melody') -> list[str]:
+  """A line for each target that is not met, and what pulls against it."""
+  return [
+    messages.say(
+      '  {name} is not met: {others} pull against it.',
+      name=name.replace('_', ' '),
+      others=', '.join(other.replace('_', ' ') for other in others),
+    )
+    for name, others in melody.against.items()
+  ]
 
 
 def compose(

@@ -14,6 +14,7 @@ from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import own
 
 FLAGS = flags.FLAGS
 
@@ -29,6 +30,12 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer(
   'num_steps', None, 'Updates in all, resumed ones included.'
+)
+flags.DEFINE_list(
+  'losses',
+  [],
+  'Further terms to train for, any of which may then be asked for: all, names '
+  'as range and syncopation, or yours as path.py:Class.',
 )
 flags.DEFINE_integer('seed', 0, 'Seed of networks, conditions and noise.')
 flags.DEFINE_string(
@@ -49,6 +56,9 @@ def main() -> None:
   command.set_log(FLAGS.log)
   if FLAGS.run_dir:
     command.check_folder('run_dir', FLAGS.run_dir)
+  terms = own.load(FLAGS.losses)
+  if terms and not FLAGS.run_dir:
+    raise UserError('losses', messages.say('name a folder with --run_dir'))
 
   quiet.load_tensorflow()
 
@@ -78,7 +88,7 @@ def main() -> None:
     if chief:
       stack.enter_context(checkpoints.hold_dir(run_dir, 'run_dir'))
     learner = training.make_learner(
-      weights, hparams, FLAGS.seed, run_dir, strategy, tqdm.tqdm
+      weights, hparams, FLAGS.seed, run_dir, strategy, tqdm.tqdm, terms
     )
     training.train(learner, run_dir, num_steps, tqdm.tqdm)
   if chief:

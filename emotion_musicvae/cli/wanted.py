@@ -12,6 +12,7 @@ from emotion_musicvae.emotions import arcs
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import readings
 from emotion_musicvae.emotions import recognition
+from emotion_musicvae.emotions import targets
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -191,7 +192,7 @@ def _adjusted(emotion: catalogue.Emotion) -> catalogue.Emotion:
   if FLAGS.time_signature is not None:
     emotion = catalogue.in_metre(emotion, FLAGS.time_signature)
   if FLAGS.target:
-    emotion = catalogue.with_targets(emotion, FLAGS.target)
+    emotion = targets.replaced(emotion, FLAGS.target)
   if FLAGS.chords not in ('own', 'emotion') and not FLAGS.input_midi:
     emotion = dataclasses.replace(emotion, chords=FLAGS.chords)
   if FLAGS.qpm is not None:

@@ -22,6 +22,7 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Emotion:
     accents: how much of the metrical accents, see `files.expression`.
     phrase_arch: how much of the arch of each phrase, see `files.expression`.
     style: of the accompaniment, see `playing.styles`.
+    targets: of further terms that it asks for, `syncopation=0.3,form=AABA`; see
+      `registry.parse`. What it does not name is left as the melody has it.
+    references: of further terms what would suit it, in the same way; asked for
+      where a target's value is `emotion`.
+    references_basis: where those come from.
     basis: where the references come from.
   """
 
@@ -67,6 +73,9 @@ class Emotion:
   accents: float = 1.0
   phrase_arch: float = 1.0
   style: str = 'block'
+  targets: str = ''
+  references: str = ''
+  references_basis: str = ''
   basis: str = ''
 
 
@@ -170,6 +179,12 @@ def check(emotion: Emotion, where: str) -> None:
       where,
       messages.say('mode {mode!r}, expected major or minor', mode=emotion.mode),
     )
+  for targets in (emotion.targets, emotion.references):
+    if targets:
+      try:
+        registry.parse(targets)
+      except UserError as e:
+        raise e.of(where) from None
 
 
 def parse(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:
@@ -304,6 +319,8 @@ def blend(parts: Sequence[Emotion], weights: Sequence[float]) -> Emotion:
     onsets_per_bar=between('onsets_per_bar', math.log, math.exp),
     qpm=between('qpm', math.log, math.exp),
     **expression,
+    targets=registry.blended([part.targets for part in parts], weights),
+    references=registry.blended([part.references for part in parts], weights),
     basis=f'blend, chords of {heaviest.name}',
   )
 
@@ -355,36 +372,6 @@ def _metre(text: str, where: str) -> metres.Metre:
     return metres.parse(text)
   except ValueError as e:
     raise UserError(where, str(e)) from None
-
-
-def with_targets(emotion: Emotion, text: str) -> Emotion:
-  """An emotion with some of its targets replaced.
-
-  Args:
-    emotion: `Emotion`.
-    text: `mean_pitch=70,onsets_per_bar=6,chords=C Am F G`; also mode and qpm.
-
-  Returns:
-    An `Emotion`.
-
-  Raises:
-    UserError: another name, or a value that is none of its kind or range.
-  """
-  where = 'target'
-  values = configuration.parse_settings(text, where)
-  names = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
-  for name in values:
-    if name not in names:
-      raise UserError(
-        where,
-        messages.say('no target is called {name!r}', name=name),
-        messages.say('there are {known}', known=', '.join(names)),
-      )
-  changed = configuration.build(
-    Emotion, {**dataclasses.asdict(emotion), **values}, where
-  )
-  check(changed, where)
-  return dataclasses.replace(changed, basis=f'{emotion.basis}; {text}')
 
 
 def find(text: str, emotions: Sequence[Emotion] | None = None) -> Emotion:

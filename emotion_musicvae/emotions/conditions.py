@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Sequence
 import typing
 
@@ -14,6 +15,10 @@ from emotion_musicvae.music import adaptation
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import metres
+from emotion_musicvae.support import messages
+from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import registry
+from emotion_musicvae.terms.term import Term
 
 _HALF_BAR = melody.STEPS_PER_BAR // 2
 # Chord tones by half bar, final tones, mean pitch and density.
@@ -42,6 +47,8 @@ class Condition(typing.NamedTuple):
       `adaptation.returning_bars`.
     metrical_weight: [B, 256] what each step weighs in its bar, see
       `metres.Metre.weights`.
+    targets: [B, K] of further terms, NaN where none is asked for, see
+      `registry.vector`; [B, 0] where none is of any melody.
   """
 
   mean_pitch: npt.NDArray[typing.Any]
@@ -52,6 +59,7 @@ class Condition(typing.NamedTuple):
   final_tones: npt.NDArray[typing.Any]
   returning: npt.NDArray[typing.Any]
   metrical_weight: npt.NDArray[typing.Any]
+  targets: npt.NDArray[typing.Any]
 
   @classmethod
   def of(cls, emotions: Sequence[catalogue.Emotion]) -> Condition:
@@ -62,6 +70,7 @@ class Condition(typing.NamedTuple):
 
     Raises:
       ValueError: a progression that cannot be read, see `harmony.chord_tones`.
+      UserError: further targets in another metre than 4/4.
     """
     distinct = {emotion: i for i, emotion in enumerate(dict.fromkeys(emotions))}
     rows = [distinct[emotion] for emotion in emotions]
@@ -75,6 +84,10 @@ class Condition(typing.NamedTuple):
     tonics = [harmony.key(emotion.chords, emotion.mode) for emotion in distinct]
     # Where a part of each of the model's bars is heard, so many notes are.
     heard = np.array([own.heard().mean() for own in metre], np.float32)[rows]
+    targets = np.zeros([len(distinct), 0], np.float32)
+    if any(emotion.targets for emotion in distinct):
+      _check_metres(distinct)
+      targets = np.stack([registry.vector(e.targets) for e in distinct])
     return cls.from_targets(
       np.array([e.mean_pitch for e in emotions], np.float32),
       np.array([e.onsets_per_bar for e in emotions], np.float32) * heard,
@@ -87,6 +100,7 @@ class Condition(typing.NamedTuple):
           for own, (_, mask) in zip(metre, tones)
         ]
       )[rows],
+      targets[rows],
     )
 
   @classmethod
@@ -98,15 +112,19 @@ class Condition(typing.NamedTuple):
     chord_mask: npt.NDArray[typing.Any],
     final_tones: npt.NDArray[typing.Any],
     metrical_weight: npt.NDArray[typing.Any] | None = None,
+    targets: npt.NDArray[typing.Any] | None = None,
   ) -> Condition:
     """A condition whose energy is that of real music of its pitch and density.
 
-    Bars return where chords do. The arguments are the attributes of the same
-    names; without metrical weights it is 4/4.
+    Bars return where chords do, or as a form among the targets says. The
+    arguments are the attributes of the same names; without metrical weights it
+    is 4/4.
     """
     if metrical_weight is None:
       own = metres.QUADRUPLE.weights()
       metrical_weight = np.tile(own, [len(mean_pitch), 1])
+    if targets is None:
+      targets = np.zeros([len(mean_pitch), 0], np.float32)
     return cls(
       mean_pitch,
       onsets_per_bar,
@@ -114,8 +132,13 @@ class Condition(typing.NamedTuple):
       chord_tone_weights,
       chord_mask,
       final_tones,
-      adaptation.returning_bars(chord_tone_weights),
+      registry.returning(
+        targets,
+        adaptation.returning_bars(chord_tone_weights),
+        chord_tone_weights,
+      ),
       metrical_weight,
+      targets,
     )
 
   def in_canonical_key(
@@ -151,6 +174,7 @@ class Condition(typing.NamedTuple):
       there.chord_mask,
       there.final_tones,
       self.metrical_weight,
+      self.targets,
     )._replace(returning=self.returning)
     return canonical, semitones
 
@@ -166,9 +190,14 @@ class Condition(typing.NamedTuple):
     )
 
   def with_form_of_its_own(self, rows: npt.ArrayLike) -> Condition:
-    """The same condition where the [B] rows named keep their melody's form."""
-    own = np.asarray(rows, bool)[:, None]
-    return self._replace(returning=np.where(own, -1, self.returning))
+    """The same condition where the [B] rows named keep their melody's form.
+
+    But for a form that is among their targets.
+    """
+    own = np.where(np.asarray(rows, bool)[:, None], -1, self.returning)
+    return self._replace(
+      returning=registry.returning(self.targets, own, self.chord_tone_weights)
+    )
 
   def with_chords_transposed(self, semitones: npt.ArrayLike) -> Condition:
     """The same condition with progressions and endings in another key.
@@ -199,9 +228,13 @@ class Condition(typing.NamedTuple):
     """The same as float32 arrays, the type of every tensor here."""
     return Condition(*(np.asarray(values, np.float32) for values in self))
 
-  def features(self) -> npt.NDArray[np.float32]:
-    """[B, NUM_FEATURES] float32, what an actor sees of it."""
-    return np.concatenate(
+  def features(self, terms: Sequence[str] = ()) -> npt.NDArray[np.float32]:
+    """[B, features] float32, what an actor sees of it; see `num_features`.
+
+    Args:
+      terms: names of those further ones that it is trained for.
+    """
+    own = np.concatenate(
       [
         (self.mean_pitch[:, None] - CANONICAL_PITCH) / 6.0,
         np.log2(self.onsets_per_bar[:, None] / 6.0),
@@ -212,6 +245,50 @@ class Condition(typing.NamedTuple):
       ],
       axis=1,
     ).astype(np.float32)
+    return np.concatenate(
+      [own, *(registry.features(self.targets, name) for name in terms)], axis=1
+    )
+
+
+def _check_metres(emotions: Iterable[catalogue.Emotion]) -> None:
+  for emotion in emotions:
+    if emotion.targets and metres.parse(emotion.time_signature) != (
+      metres.QUADRUPLE
+    ):
+      raise UserError(
+        'target',
+        messages.say(
+          '{targets} goes with 4/4, not with {metre}',
+          targets=emotion.targets,
+          metre=emotion.time_signature,
+        ),
+      )
+
+
+def num_features(terms: Sequence[Term] = ()) -> int:
+  """How many features an actor sees.
+
+  Args:
+    terms: further ones that it is trained for, of which it sees each value and
+      whether it is asked for.
+  """
+  return NUM_FEATURES + sum(2 * term.size for term in terms)
+
+
+def concatenated(parts: Sequence[Condition]) -> Condition:
+  """The condition of the melodies of several, one after another."""
+  most = max(part.targets.shape[1] for part in parts)
+  widened = [
+    part._replace(
+      targets=np.pad(
+        part.targets,
+        [(0, 0), (0, most - part.targets.shape[1])],
+        constant_values=np.nan,
+      )
+    )
+    for part in parts
+  ]
+  return Condition(*(np.concatenate(rows) for rows in zip(*widened)))
 
 
 def _one_hot(pitch_class: int | None) -> npt.NDArray[np.float32]:

@@ -8,6 +8,9 @@ import typing
 import numpy as np
 import numpy.typing as npt
 
+from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
+
 if typing.TYPE_CHECKING:
   from emotion_musicvae.emotions import conditions
 
@@ -29,6 +32,49 @@ def density_tolerance(
   return np.maximum(
     DENSITY_TOLERANCE * np.asarray(onsets_per_bar), DENSITY_TOLERANCE_ONSETS
   )
+
+
+def measure(
+  tokens: melody.Tokens, condition: conditions.Condition
+) -> dict[str, melody.Floats]:
+  """What is asked of melodies: [B] each, by name.
+
+  Args:
+    tokens: [B, 256] tokens.
+    condition: of B rows, for the chords and the beats.
+  """
+  chords = condition.chord_tone_weights, condition.chord_mask
+  return {
+    'mean_pitch': melody.mean_pitch(tokens),
+    'onsets_per_bar': melody.onsets_per_bar(tokens) / share_heard(condition),
+    'chord_tone_rate': melody.chord_tone_rate(tokens, *chords),
+    'chord_tones_on_beat': melody.chord_tone_rate(
+      tokens, *chords, condition.metrical_weight >= metres.BEAT
+    ),
+  }
+
+
+def share_heard(condition: conditions.Condition) -> melody.Floats:
+  """[B] share of the steps at which something is heard."""
+  heard = np.asarray(condition.metrical_weight) > metres.UNHEARD
+  return np.asarray(heard.mean(axis=1, dtype=np.float32))
+
+
+def closed(
+  tokens: melody.Tokens, final_tones: melody.Floats
+) -> npt.NDArray[np.bool_]:
+  """[B] whether melodies end on a final tone, or on any where none is asked.
+
+  Args:
+    tokens: [B, 256] tokens.
+    final_tones: [B, 12].
+  """
+  onset = tokens >= melody.FIRST_ONSET
+  last = tokens.shape[1] - 1 - onset[:, ::-1].argmax(axis=1)
+  row = np.arange(len(tokens))
+  pitch = tokens[row, last].astype(int) - melody.FIRST_ONSET + melody.MIN_PITCH
+  ends = onset.any(axis=1) & (final_tones[row, pitch % 12] > 0)
+  return np.asarray(ends | ~final_tones.any(axis=1))
 
 
 def excess(

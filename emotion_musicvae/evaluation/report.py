@@ -16,7 +16,6 @@ from emotion_musicvae.emotions import hits
 from emotion_musicvae.evaluation import bench as benches
 from emotion_musicvae.evaluation import experiment
 from emotion_musicvae.evaluation import figures
-from emotion_musicvae.steering import objective
 
 _OURS = 'ours'  # Whose emotions are shown one by one.
 
@@ -101,11 +100,14 @@ def _draw_rolls(path: str, bench: benches.Bench, run: experiment.Run) -> None:
 def _draw_curves(
   path: str, curves: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> None:
-  terms = ['measured/' + term for term in objective.TERMS] + ['actor/realism']
   figures.learning_curves(
     path,
     {
-      name: {term: scalars[term] for term in terms}
+      name: {
+        term: values
+        for term, values in scalars.items()
+        if term.startswith('measured/') or term == 'actor/realism'
+      }
       for name, scalars in curves.items()
     },
   )

@@ -24,6 +24,7 @@ from emotion_musicvae.files import arrangement
 from emotion_musicvae.music import melody
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import registry
 
 if TYPE_CHECKING:
   import note_seq
@@ -141,8 +142,8 @@ def _has_letters(path: str, name: str) -> bool:
 def melody_figure(
   title: tuple[str, str],
   sequence: 'note_seq.NoteSequence',
-  measured: Mapping[str, float],
-  reference: Mapping[str, float],
+  measured: Mapping[str, float | str],
+  reference: Mapping[str, float | str],
   look: str = 'light',
 ) -> figure.Figure:
   """Draws one melody: its notes, its chords, and how it meets its targets.
@@ -176,7 +177,9 @@ def melody_figure(
   if key:
     heading.insert(0, ' '.join(key))
   roll.suptitle(f'{text}: {", ".join(heading)}', family=family)
-  _draw_roll(roll.subplots(), sequence, reference.get('mean_pitch'), colours)
+  pitch = reference.get('mean_pitch')
+  height = None if pitch is None else float(pitch)
+  _draw_roll(roll.subplots(), sequence, height, colours)
   panels = gauges.subplots(1, len(reference), squeeze=False)[0]
   for panel, (name, target) in zip(panels, reference.items()):
     _draw_gauge(panel, name, target, measured[name], colours)
@@ -243,10 +246,27 @@ def _draw_roll(
 
 
 def _draw_gauge(
-  panel: axes.Axes, name: str, target: float, measured: float, look: Look
+  panel: axes.Axes,
+  name: str,
+  target: float | str,
+  measured: float | str,
+  look: Look,
 ) -> None:
   """Draws what was measured as a bar and what was asked for as a mark."""
-  label, low, high = _GAUGES.get(name, (name.replace('_', ' '), 0, 2 * target))
+  label = name.replace('_', ' ')
+  if isinstance(target, str) or isinstance(measured, str):
+    panel.set_axis_off()
+    panel.set_title(
+      f'{label}: {measured} (asked for {target})', fontsize='medium'
+    )
+    return
+  if name in _GAUGES:
+    label, low, high = _GAUGES[name]
+  elif name == 'energy':
+    low, high = 0.0, 2 * target
+  else:
+    term = registry.known()[name]
+    low, high = term.low, term.high
   panel.barh(0, np.nan_to_num(measured - low), 0.5, low, color=look.chord_tone)
   panel.plot([target, target], [-0.45, 0.45], color=look.ink, linewidth=3)
   panel.set_xlim(low, high)

@@ -1,6 +1,7 @@
 """A run as one HTML page that plays, shows and hands out its melodies."""
 
 import base64
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from emotion_musicvae.files import originals
 from emotion_musicvae.files import page_words
 from emotion_musicvae.music import melody as melody_grid
 from emotion_musicvae.support import messages
+from emotion_musicvae.terms import registry
+from emotion_musicvae.terms.term import Term
 
 if TYPE_CHECKING:
   import note_seq
@@ -111,6 +114,16 @@ def _knots(sequence: 'note_seq.NoteSequence') -> list[tuple[float, float]]:
   return [*knots, (sequence.total_time, steps)]
 
 
+def _further(
+  reference: Mapping[str, Any],
+) -> Iterator[tuple[str, Term]]:
+  """The further terms among what was asked for."""
+  if any(name not in _DIGITS for name in reference):
+    for name, term in registry.known().items():
+      if name in reference:
+        yield name, term
+
+
 def _files(contents: Mapping[str, bytes], stem: str) -> list[dict[str, Any]]:
   """Files that travel inside a page."""
   return [
@@ -170,6 +183,17 @@ def shown_of(melody: 'writers.Melody') -> dict[str, Any]:
       )
       for name, digits in _DIGITS.items()
       if name in melody.reference
+    ]
+    + [
+      (
+        term.korean or name.replace('_', ' '),
+        name.replace('_', ' '),
+        *(
+          value if isinstance(value, str) else format(value, '.2f')
+          for value in (melody.reference[name], melody.measured[name])
+        ),
+      )
+      for name, term in _further(melody.reference)
     ],
     'data': {
       'seconds': sequence.total_time,

@@ -17,7 +17,7 @@ from emotion_musicvae.music import metres
 
 # How well each degree fits a key, from the tonic on, as listeners rated it
 # (Krumhansl and Kessler 1982, Psychological Review 89).
-_KEY_PROFILES = {
+KEY_PROFILES = {
   'major': (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29,
             2.88),
   'minor': (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34,
@@ -70,7 +70,7 @@ def key_of(profile: npt.ArrayLike) -> tuple[int, str]:
   """
   fits = {
     (tonic, mode): np.corrcoef(np.roll(profile, -tonic), ideal)[0, 1]
-    for mode, ideal in _KEY_PROFILES.items()
+    for mode, ideal in KEY_PROFILES.items()
     for tonic in range(12)
   }
   return max(fits, key=lambda key: fits[key])
@@ -85,7 +85,7 @@ def mode_of(profile: npt.ArrayLike, tonic: int) -> str:
   """
   own = np.roll(profile, -tonic)
   return max(
-    _KEY_PROFILES, key=lambda mode: np.corrcoef(own, _KEY_PROFILES[mode])[0, 1]
+    KEY_PROFILES, key=lambda mode: np.corrcoef(own, KEY_PROFILES[mode])[0, 1]
   )
 
 

@@ -12,8 +12,11 @@ from emotion_musicvae.steering import networks
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import own
+from emotion_musicvae.terms import registry
 
 FINGERPRINT = 'fingerprint'
+TERMS = 'terms'  # that an actor is trained for beside the paper's
 
 
 class NoActorError(UserError):
@@ -69,6 +72,7 @@ def of_run(run_dir: str, fingerprint: str) -> networks.Actor:
   Raises:
     UserError: there is none, or it was trained for another base model.
   """
+  own.load_run(run_dir)
   prefix = checkpoints.latest(run_dir)
   if not prefix:
     raise UserError(
@@ -95,8 +99,14 @@ def load(prefix: str) -> tuple[networks.Actor, int]:
   )
   bias = arrays['actor/dense_0/bias']
   z_size = arrays[f'actor/dense_{networks.HIDDEN_LAYERS}/bias'].shape[0] // 2
+  names = terms_of(prefix)
+  terms = [registry.known()[name] for name in names]
   actor = networks.Actor(
-    z_size, conditions.NUM_FEATURES, len(bias), np.random.default_rng(0)
+    z_size,
+    conditions.num_features(terms),
+    len(bias),
+    np.random.default_rng(0),
+    names,
   )
   for variable in actor.trainable_variables:
     variable.assign(arrays[key(variable)])
@@ -113,6 +123,28 @@ def fingerprint_of(prefix: str) -> str:
   if not reader.has_tensor(FINGERPRINT):
     raise UserError(prefix, messages.say('no checkpoint of an actor'))
   return reader.get_tensor(FINGERPRINT).decode()
+
+
+def terms_of(prefix: str) -> tuple[str, ...]:
+  """Names of the further terms that a checkpoint's actor is trained for.
+
+  Raises:
+    UserError: one that is not known here.
+  """
+  reader = tf.train.load_checkpoint(prefix)
+  if not reader.has_tensor(TERMS):
+    return ()
+  names = tuple(filter(None, reader.get_tensor(TERMS).decode().split(',')))
+  for name in names:
+    if name not in registry.known():
+      raise UserError(
+        prefix,
+        messages.say(
+          'it is trained for {name!r}, which is not known', name=name
+        ),
+        messages.say('install or load the term first, see docs/losses.md'),
+      )
+  return names
 
 
 def key(variable: tf.Variable) -> str:

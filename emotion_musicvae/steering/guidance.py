@@ -25,7 +25,7 @@ import numpy.typing as npt
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
 from emotion_musicvae.music import melody
-from emotion_musicvae.music import metres
+from emotion_musicvae.steering import plans
 from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 
@@ -36,6 +36,8 @@ _HELD = 1000.0
 # What another ending counts beside one tolerance missed, and bars that do not
 # return.
 _FORM = 0.3
+# What is planned for further targets may weigh so many times more.
+_EXACTLY = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +119,7 @@ def decode(
   )
   # Counted in what is heard, as in the end.
   asked = condition._replace(
-    onsets_per_bar=condition.onsets_per_bar / _share_heard(condition)
+    onsets_per_bar=condition.onsets_per_bar / hits.share_heard(condition)
   )
   returning = np.asarray(condition.returning, int)
   if holds is not None:
@@ -128,13 +130,23 @@ def decode(
   adapted = plain.copy() if reference is None else np.array(reference)
   free = np.flatnonzero((amount > 0) & (kept <= 0))
   if len(free):
+    own = condition.take(free)
     adapted[free] = sampling.adapt(
-      plain[free], condition.take(free), closes[free]
+      plans.revised(plain[free], own), own, closes[free]
     )
   if holds is not None:
     adapted = np.where(holds, held, adapted)
+  planned = np.isfinite(condition.targets).any(axis=1) & (amount > 0)
+  if planned.any():
+    adapted[planned] = plans.refine(
+      adapted[planned],
+      asked._replace(returning=returning).take(np.flatnonzero(planned)),
+      plans.load_settings(),
+      None if holds is None else holds[planned],
+    )
   # At part of the strength it takes more than that much less insisting.
   weight, most = settings.weight * amount, settings.most * np.square(amount)
+  most = np.where(planned, _EXACTLY * most, most)
   tokens, best = plain.copy(), plain.copy()
   nearest = np.where(amount > 0, np.inf, 0.0)
   rows = guided
@@ -152,65 +164,23 @@ def decode(
     tokens[rows] = played = decoder(rows, bias)
     own = asked.take(rows)
     astray = _strayed(played, returning[rows])
-    amiss = hits.total_excess(measure(played, own), own) + _FORM * (
-      ~closed(played, own.final_tones)
+    amiss = hits.total_excess(hits.measure(played, own), own) + _FORM * (
+      ~hits.closed(played, own.final_tones)
     )
+    amiss += sum(plans.excess(played, own).values())
     amiss += np.maximum(kept[rows] - share_played(adapted[rows], played), 0.0)
     nearer = amiss + _FORM * astray < nearest[rows]
     best[rows[nearer]] = played[nearer]
     nearest[rows[nearer]] = (amiss + _FORM * astray)[nearer]
     # In the last round the first phrase is what it was before: bars return to
     # it exactly.
-    if k < settings.rounds - 1:
-      heavier = np.minimum(3.0 * weight[rows], most[rows])
-      weight[rows] = np.where(amiss > 0, heavier, weight[rows])
+    heavier = np.minimum(3.0 * weight[rows], most[rows])
+    raised = (amiss > 0) & (planned[rows] | (k < settings.rounds - 1))
+    weight[rows] = np.where(raised, heavier, weight[rows])
     rows = rows[nearest[rows] > 0]
     if not len(rows):
       break
   return Guided(best, (best != plain).mean(axis=1))
-
-
-def measure(
-  tokens: melody.Tokens, condition: conditions.Condition
-) -> dict[str, melody.Floats]:
-  """What `hits` asks of melodies: [B] each, by name.
-
-  Args:
-    tokens: [B, 256] tokens.
-    condition: of B rows, for the chords and the beats.
-  """
-  chords = condition.chord_tone_weights, condition.chord_mask
-  return {
-    'mean_pitch': melody.mean_pitch(tokens),
-    'onsets_per_bar': melody.onsets_per_bar(tokens) / _share_heard(condition),
-    'chord_tone_rate': melody.chord_tone_rate(tokens, *chords),
-    'chord_tones_on_beat': melody.chord_tone_rate(
-      tokens, *chords, condition.metrical_weight >= metres.BEAT
-    ),
-  }
-
-
-def _share_heard(condition: conditions.Condition) -> melody.Floats:
-  """[B] share of the steps at which something is heard."""
-  heard = np.asarray(condition.metrical_weight) > metres.UNHEARD
-  return np.asarray(heard.mean(axis=1, dtype=np.float32))
-
-
-def closed(
-  tokens: melody.Tokens, final_tones: melody.Floats
-) -> npt.NDArray[np.bool_]:
-  """[B] whether melodies end on a final tone, or on any where none is asked.
-
-  Args:
-    tokens: [B, 256] tokens.
-    final_tones: [B, 12].
-  """
-  onset = tokens >= melody.FIRST_ONSET
-  last = tokens.shape[1] - 1 - onset[:, ::-1].argmax(axis=1)
-  row = np.arange(len(tokens))
-  pitch = tokens[row, last].astype(int) - melody.FIRST_ONSET + melody.MIN_PITCH
-  ends = onset.any(axis=1) & (final_tones[row, pitch % 12] > 0)
-  return np.asarray(ends | ~final_tones.any(axis=1))
 
 
 def share_played(

@@ -33,7 +33,6 @@ from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.steering import actors
-from emotion_musicvae.steering import expectation
 from emotion_musicvae.steering import networks
 from emotion_musicvae.steering import objective as objectives
 from emotion_musicvae.steering import replay as replays
@@ -42,6 +41,8 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import expectation
+from emotion_musicvae.terms.term import Term
 
 # Posteriors of the real tunes in a checkpoint: the fields of `sampling.Tunes`.
 TUNES = tuple(f'tunes/{name}' for name in sampling.Tunes._fields)
@@ -123,7 +124,7 @@ class ActorCriticLearner:
     start, condition = self._starts(rng, h.forecast_batch_size)
     moved = (
       start,
-      condition.features(),
+      condition.features(self.actor.terms),
       condition.as_float32(),
     )
     uniform = hierdec.uniform(_noise_seed(rng), h.batch_size)
@@ -203,7 +204,7 @@ class ActorCriticLearner:
 
     Args:
       start: [F, Z], of which the first B are decoded.
-      features: [F, NUM_FEATURES].
+      features: [F, features].
       condition: `conditions.Condition` of F rows.
       uniform: [B, 256] noise of the decoder.
     """
@@ -283,6 +284,12 @@ class ActorCriticLearner:
         'energy': tf.reduce_mean(
           tf.square((predicted.log_energy - batch['log_energy']) / 0.3)
         ),
+        **{
+          name: tf.reduce_mean(
+            tf.square(predicted.further[..., i] - batch['further'][..., i])
+          )
+          for i, name in enumerate(self._objective.by_bar)
+        },
       }
       real_logit = self.critic.realism(real)
       fake_logit = self.critic.realism(fake)
@@ -331,6 +338,7 @@ class ActorCriticLearner:
       self.step_number,
       {
         actors.FINGERPRINT: self.fingerprint,
+        actors.TERMS: ','.join(self.actor.terms),
         **{name: np.asarray(value) for name, value in self.state().items()},
       },
     )
@@ -345,6 +353,17 @@ class ActorCriticLearner:
       UserError: it was left by a learner of other settings.
     """
     arrays = checkpoints.read(prefix)
+    terms = actors.terms_of(prefix)
+    if terms != self.actor.terms:
+      raise UserError(
+        'run_dir',
+        messages.say(
+          '{prefix!r} was trained for the terms {terms}',
+          prefix=prefix,
+          terms=', '.join(terms) or '–',
+        ),
+        messages.say('name another folder, or repeat its `losses`'),
+      )
     state = self.state()
     for name, value in state.items():
       if name not in arrays or arrays[name].shape != value.shape:
@@ -374,6 +393,7 @@ def make(
   seed: int,
   strategy: tf.distribute.Strategy | None = None,
   objective: objectives.Objective | None = None,
+  terms: Sequence[Term] = (),
 ) -> ActorCriticLearner:
   """A learner of the default networks.
 
@@ -386,23 +406,30 @@ def make(
     seed: of networks, conditions and noise.
     strategy: that of one device when None.
     objective: losses of one's own; the default ones when None.
+    terms: further ones to train for, any of which may then be asked for.
 
   Raises:
     UserError: a batch that cannot be shared out to the strategy's devices.
   """
   strategy = strategy or distribution.strategy('one_device')
   embedding_size = hierdec.embedding_size(weights)
+  objective = objective or objectives.Objective.of(weights, hparams, terms)
   with strategy.scope():
     learned = make_networks(
-      hierdec.z_size(weights), embedding_size, hparams, seed
+      hierdec.z_size(weights),
+      embedding_size,
+      hparams,
+      seed,
+      terms,
+      len(objective.by_bar),
     )
   return ActorCriticLearner(
     learned,
-    objective or objectives.Objective.of(weights, hparams),
+    objective,
     sampling.StartSampler(
-      tunes, sampling.ConditionSampler(emotions, hparams), seed
+      tunes, sampling.ConditionSampler(emotions, hparams, terms), seed
     ),
-    replays.Replay(hparams.replay_size, embedding_size),
+    replays.Replay(hparams.replay_size, embedding_size, len(objective.by_bar)),
     hparams,
     seed,
     checkpoints.fingerprint(weights),
@@ -415,6 +442,8 @@ def make_networks(
   embedding_size: int,
   hparams: configuration.LearnerHparams,
   seed: int,
+  terms: Sequence[Term] = (),
+  predicted: int = 0,
 ) -> Networks:
   """The default networks, and an Adam for each.
 
@@ -423,11 +452,19 @@ def make_networks(
     embedding_size: size of what the conductor says for a bar.
     hparams: widths and learning rates.
     seed: of the initial kernels.
+    terms: further ones that the actor is told the targets of.
+    predicted: of how many of them the critic predicts the bars.
   """
   h, rng = hparams, np.random.default_rng(seed)
   learned = Networks(
-    networks.Actor(z_size, conditions.NUM_FEATURES, h.units, rng),
-    networks.Critic(z_size, embedding_size, h.critic_units, rng),
+    networks.Actor(
+      z_size,
+      conditions.num_features(terms),
+      h.units,
+      rng,
+      [term.name for term in terms],
+    ),
+    networks.Critic(z_size, embedding_size, h.critic_units, rng, predicted),
     tf.keras.optimizers.Adam(
       tf.keras.optimizers.schedules.ExponentialDecay(
         h.learning_rate, 1, h.decay_rate

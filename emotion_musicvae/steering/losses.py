@@ -6,6 +6,7 @@ that a one-hot input gives exactly what the decoded melody measures.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import dataclasses
 import typing
 
@@ -14,7 +15,9 @@ import tensorflow as tf
 
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
-from emotion_musicvae.steering import expectation
+from emotion_musicvae.terms import expectation
+from emotion_musicvae.terms import registry
+from emotion_musicvae.terms.term import Term
 
 _EPSILON = 1e-6
 # Silence has a finite logarithm, far below any reference.
@@ -32,6 +35,9 @@ class Predicted(typing.NamedTuple):
     steps: [B] share of notes a step from the one before.
     energy: [B, 16] spectrogram energy of a frame, by bar.
     onsets_per_bar: [B].
+    notes: [B, 16] notes that begin in each bar.
+    bars: [B, 16] of each further term that says so what its bars measure, by
+      name.
   """
 
   onsets: tf.Tensor
@@ -40,6 +46,8 @@ class Predicted(typing.NamedTuple):
   steps: tf.Tensor
   energy: tf.Tensor
   onsets_per_bar: tf.Tensor
+  notes: tf.Tensor
+  bars: Mapping[str, tf.Tensor]
 
 
 class Loss(typing.Protocol):
@@ -97,6 +105,7 @@ class PitchLoss:
   repeats_scale: float = 0.2
   enough_steps: float = 0.5
   steps_scale: float = 0.15
+  names: typing.ClassVar = ('chord', 'close', 'register', 'motion', 'steps')
 
   def __post_init__(self) -> None:
     for name in (
@@ -221,6 +230,7 @@ class DensityLoss:
   scale: float = 0.3
   tolerance: float = 0.3
   rate_scale: float = 0.2
+  names: typing.ClassVar = ('density', 'evenness', 'rate')
 
   def __post_init__(self) -> None:
     if self.span_bars < 1 or melody.NUM_BARS % self.span_bars:
@@ -280,6 +290,51 @@ class DensityLoss:
       'evenness': tf.reduce_mean(tf.square(beyond / self.scale), axis=1),
       'rate': tf.square(rate / self.rate_scale),
     }
+
+
+class TargetLoss:
+  """What it costs to miss the target of a further term; 0 where none is asked.
+
+  Args:
+    term: that measures.
+  """
+
+  def __init__(self, term: Term) -> None:
+    self._term = term
+
+  def __call__(
+    self, probabilities: tf.Tensor, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    """The term's cost, [B] under its name."""
+    return self._missed(self._term.expected(probabilities), condition)
+
+  def of_predicted(
+    self, predicted: Predicted, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    """The same of what its bars are predicted to measure, if they are."""
+    name = self._term.name
+    if name not in predicted.bars:
+      return {}
+    measured = self._term.of_bars(predicted.bars[name], predicted.notes)
+    return self._missed(measured, condition)
+
+  def _missed(
+    self, measured: tf.Tensor, condition: conditions.Condition
+  ) -> dict[str, tf.Tensor]:
+    measured = tf.reshape(measured, [-1, self._term.size])
+    place = registry.places()[self._term.name]
+    if condition.targets.shape[1] < place.stop:  # Of no melody.
+      return {self._term.name: tf.zeros_like(measured[:, 0])}
+    target = condition.targets[:, place]
+    asked = tf.math.is_finite(target)
+    # What is not asked for has no gradient, not one of NaN.
+    cost = self._term.cost(measured, tf.where(asked, target, measured))
+    cost = tf.where(asked, cost, tf.zeros_like(cost))
+    return {self._term.name: tf.reduce_mean(cost, axis=1)}
+
+
+# What only the paper's own terms are called.
+registry.reserve(PitchLoss.names + DensityLoss.names)
 
 
 def _check(probabilities: tf.Tensor, condition: conditions.Condition) -> None:

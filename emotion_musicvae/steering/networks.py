@@ -24,6 +24,7 @@ class Bars(typing.NamedTuple):
     repeats: [B, 16] notes that repeat the one before.
     steps: [B, 16] notes a step from the one before.
     log_energy: [B, 16] natural log of the spectrogram energy of a frame.
+    further: [B, 16, K] what further terms measure, in units of each.
   """
 
   log_classes: tf.Tensor
@@ -32,6 +33,7 @@ class Bars(typing.NamedTuple):
   repeats: tf.Tensor
   steps: tf.Tensor
   log_energy: tf.Tensor
+  further: tf.Tensor
 
 
 class Mlp(tf.Module):
@@ -86,6 +88,10 @@ class Actor(tf.Module):
     condition_size: size of the condition's features.
     units: width of the hidden layers.
     rng: numpy Generator of the initial kernels.
+    terms: names of the further terms that the features say the targets of.
+
+  Attributes:
+    terms: those names.
   """
 
   def __init__(
@@ -94,8 +100,10 @@ class Actor(tf.Module):
     condition_size: int,
     units: int,
     rng: np.random.Generator,
+    terms: Sequence[str] = (),
   ) -> None:
     super().__init__(name='actor')
+    self.terms = tuple(terms)
     self._mlp = Mlp(
       [z_size + condition_size, *[units] * HIDDEN_LAYERS, 2 * z_size],
       rng,
@@ -138,6 +146,7 @@ class Critic(tf.Module):
     embedding_size: size of what the conductor says for a bar.
     units: width of the hidden layers.
     rng: numpy Generator of the initial kernels.
+    further: how many further terms it predicts the bars of.
   """
 
   def __init__(
@@ -146,11 +155,13 @@ class Critic(tf.Module):
     embedding_size: int,
     units: int,
     rng: np.random.Generator,
+    further: int = 0,
   ) -> None:
     super().__init__(name='critic')
+    self._further = further
     self._realism = Mlp([z_size, units, units, 1], rng, 0.1, 'critic/realism')
     self._music = Mlp(
-      [embedding_size, units, units, 4 * 12 + 4 + 4],
+      [embedding_size, units, units, 4 * 12 + 4 + 4 + further],
       rng,
       0.1,
       'critic/music',
@@ -173,9 +184,9 @@ class Critic(tf.Module):
     Returns:
       `Bars` of logits and values, see there.
     """
-    out = tf.transpose(self._music(embeddings), [1, 0, 2])  # [B, 16, 56]
-    classes, onsets, pitch, repeats, steps, energy = tf.split(
-      out, [48, 4, 1, 1, 1, 1], axis=2
+    out = tf.transpose(self._music(embeddings), [1, 0, 2])  # [B, 16, 56 + K]
+    classes, onsets, pitch, repeats, steps, energy, further = tf.split(
+      out, [48, 4, 1, 1, 1, 1, self._further], axis=2
     )
     shape = [-1, melody.NUM_BARS, 2, 2]
     return Bars(
@@ -185,4 +196,5 @@ class Critic(tf.Module):
       tf.nn.softplus(repeats[..., 0]),
       tf.nn.softplus(steps[..., 0]),
       energy[..., 0] - 1.0,
+      further,
     )

@@ -14,22 +14,12 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import metres
 from emotion_musicvae.musicvae import hierdec
-from emotion_musicvae.steering import expectation
 from emotion_musicvae.steering import losses
 from emotion_musicvae.steering import networks
 from emotion_musicvae.support import configuration
+from emotion_musicvae.terms import expectation
+from emotion_musicvae.terms.term import Term
 
-# Names of the default losses' terms, each with a setting for its share.
-TERMS = (
-  'chord',
-  'close',
-  'register',
-  'motion',
-  'steps',
-  'density',
-  'evenness',
-  'rate',
-)
 # Middle of the pitches, from which they are counted.
 _MIDDLE = 66.0
 
@@ -42,6 +32,11 @@ class Objective:
     shares: weight of each term by its name.
     temperature: softmax temperature at which melodies are decoded.
     terms: losses that give the terms, each under its name; see `losses.Loss`.
+    further: terms whose bars the critic is to predict, where they say what.
+
+  Attributes:
+    names: of all terms.
+    by_bar: names of those further ones whose bars the critic predicts.
   """
 
   def __init__(
@@ -50,21 +45,36 @@ class Objective:
     shares: Mapping[str, float],
     temperature: float,
     terms: Sequence[losses.Loss] = (losses.PitchLoss(), losses.DensityLoss()),
+    further: Sequence[Term] = (),
   ) -> None:
     self.weights = {k: tf.constant(v) for k, v in weights.items()}
     self._shares = dict(shares)
     self._temperature = temperature
     self._losses = tuple(terms)
+    self._further = {term.name: term for term in further if _has_bars(term)}
+    self.by_bar = tuple(self._further)
+    self.names = tuple(shares)
 
   @classmethod
   def of(
     cls,
     weights: Mapping[str, npt.NDArray[np.float32]],
     hparams: configuration.LearnerHparams,
+    further: Sequence[Term] = (),
   ) -> Objective:
-    """The default losses in the shares of the settings."""
-    shares = {name: getattr(hparams, name) for name in TERMS}
-    return cls(weights, shares, hparams.temperature)
+    """The paper's losses and further terms, in the shares of the settings."""
+    of_paper = (losses.PitchLoss(), losses.DensityLoss())
+    shares = {
+      name: getattr(hparams, name) for loss in of_paper for name in loss.names
+    }
+    shares |= {term.name: hparams.further * term.share for term in further}
+    return cls(
+      weights,
+      shares,
+      hparams.temperature,
+      (*of_paper, *(losses.TargetLoss(term) for term in further)),
+      further,
+    )
 
   def decode(
     self, z: tf.Tensor, uniform: tf.Tensor
@@ -129,6 +139,11 @@ class Objective:
       expectation.per_pair(bars.steps, number),
       tf.exp(bars.log_energy),
       tf.reduce_mean(number, axis=1),
+      number,
+      {
+        name: bars.further[..., i] * self._further[name].bar_scale
+        for i, name in enumerate(self.by_bar)
+      },
     )
     return _merged(
       loss.of_predicted(predicted, condition) for loss in self._losses
@@ -185,7 +200,22 @@ class Objective:
       'repeats': repeats,
       'steps': steps,
       'log_energy': tf.math.log(energy + losses.ENERGY_FLOOR),
+      **self._describe_further(probabilities),
     }
+
+  def _describe_further(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+    """[B, 16, K] what further terms measure, in units of each, if there are."""
+    bars = [
+      (term.by_bar(probabilities), term.bar_scale)
+      for term in self._further.values()
+    ]
+    values = [x / scale for x, scale in bars if x is not None]
+    return {'further': tf.stack(values, axis=2)} if values else {}
+
+
+def _has_bars(term: Term) -> bool:
+  """Whether a term says what the critic is to predict."""
+  return type(term).by_bar is not Term.by_bar
 
 
 def _merged(parts: Iterable[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:

@@ -27,9 +27,10 @@ class Replay:
   Args:
     size: how many melodies it holds.
     embedding_size: size of what the conductor says for a bar.
+    further: how many further terms the critic predicts.
   """
 
-  def __init__(self, size: int, embedding_size: int) -> None:
+  def __init__(self, size: int, embedding_size: int, further: int = 0) -> None:
     bars = melody.NUM_BARS
     self.rows: dict[str, npt.NDArray[np.float32]] = {
       name: np.zeros([size, bars, *shape], np.float32)
@@ -40,6 +41,7 @@ class Replay:
         ('repeats', []),
         ('steps', []),
         ('log_energy', []),
+        *([('further', [further])] if further else []),
       )
     }
 

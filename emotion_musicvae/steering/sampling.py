@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
 import typing
 
 import numpy as np
@@ -12,15 +13,19 @@ import numpy.typing as npt
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
+from emotion_musicvae.emotions import references
 from emotion_musicvae.music import adaptation
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.support import configuration
+from emotion_musicvae.terms import registry
+from emotion_musicvae.terms.term import Term
 
 _PHRASE = 4  # bars
 # Which of two phrases follow each other, four to a melody.
 _FORMS = np.array([[0, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1]])
 _ADAPTED_AT_ONCE = 64
+_AT_ONCE = 3  # further targets, at most
 _Floats = npt.NDArray[np.float32]
 
 
@@ -35,13 +40,17 @@ class ConditionSampler:
   Args:
     emotions: what to train for.
     hparams: its share and its ranges.
+    terms: further ones, of which any few are asked for at once: what a real
+      tune measures of them.
   """
 
   def __init__(
     self,
     emotions: Sequence[catalogue.Emotion],
     hparams: configuration.LearnerHparams,
+    terms: Sequence[Term] = (),
   ) -> None:
+    self._terms = tuple(terms)
     self._emotions, _ = conditions.Condition.of(emotions).in_canonical_key()
     self._hparams = hparams
 
@@ -72,7 +81,7 @@ class ConditionSampler:
       chosen = free.reshape([-1] + [1] * (own.ndim - 1))
       return np.where(chosen, whole.reshape(own.shape), own)
 
-    return conditions.Condition.from_targets(
+    canonical = conditions.Condition.from_targets(
       np.where(free, rng.uniform(lowest, highest, size), drawn.mean_pitch),
       np.where(
         free, np.exp(rng.uniform(low, high, size)), drawn.onsets_per_bar
@@ -83,6 +92,53 @@ class ConditionSampler:
         free[:, None], self._emotions.final_tones[closing], drawn.final_tones
       ),
     )
+    if not self._terms:
+      return canonical
+    targets = self._targets(rng, size)
+    return canonical._replace(
+      targets=targets,
+      returning=registry.returning(
+        targets, canonical.returning, canonical.chord_tone_weights
+      ),
+    )
+
+  def _targets(self, rng: np.random.Generator, size: int) -> _Floats:
+    """[size, width] targets of up to `_AT_ONCE` terms, NaN for the others.
+
+    A third of them is as it comes in one tune, the rest each as in any.
+    """
+    result = np.full([size, registry.width()], np.nan, np.float32)
+    where, measured = registry.places(), self._measured
+    count = len(next(iter(measured.values())))
+    number = rng.integers(_AT_ONCE + 1, size=size)
+    order = rng.random([size, len(self._terms)]).argsort(axis=1)
+    together = rng.integers(count, size=size)
+    for i, term in enumerate(self._terms):
+      alone = rng.integers(count, size=size)
+      rows = np.where(rng.random(size) < 1 / 3, together, alone)
+      drawn = measured[term.name][rows]
+      asked = (order < number[:, None])[:, i]
+      result[:, where[term.name]] = np.where(asked[:, None], drawn, np.nan)
+    return result
+
+  @functools.cached_property
+  def _measured(self) -> dict[str, _Floats]:
+    """What real tunes measure, [N, size] by term, as a target would say it."""
+    tunes = references.load_melodies()
+    result = {}
+    for term in self._terms:
+      values = registry.measure(tunes, [term.name])[term.name]
+      told = (term.told(row) for row in values)
+      result[term.name] = np.array(
+        [
+          term.parse(
+            x if isinstance(x, str) else str(min(max(x, term.low), term.high))
+          )
+          for x in told
+        ],
+        np.float32,
+      )
+    return result
 
 
 class Tunes(typing.NamedTuple):

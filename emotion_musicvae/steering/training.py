@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import logging
 import os
 import typing
@@ -23,6 +24,9 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import checks
+from emotion_musicvae.terms import own
+from emotion_musicvae.terms import registry
 
 SUMMARY_EVERY = 10  # steps
 SAVE_EVERY = 100
@@ -37,6 +41,7 @@ def make_learner(
   run_dir: str,
   strategy: tf.distribute.Strategy | None = None,
   progress: Progress | None = None,
+  terms: Sequence[str] = (),
 ) -> learners.ActorCriticLearner:
   """A learner on the bundled tunes and the nine emotions.
 
@@ -48,7 +53,16 @@ def make_learner(
       real melodies, which takes minutes at the published size.
     strategy: that of one device when None.
     progress: wraps the batches of real melodies as `tqdm` does, or None.
+    terms: names of further ones to train for, see `registry.known`. Copies of
+      a user's own are kept beside the run.
+
+  Raises:
+    UserError: a term that cannot be trained for.
   """
+  further = [registry.known()[name] for name in terms]
+  for term in further:
+    checks.check_differentiable(term, registry.where_from(term.name))
+  own.keep(terms, run_dir)
   prefix = checkpoints.latest(run_dir)
   names = learners.TUNES
   known = checkpoints.read(prefix, names.__contains__) if prefix else {}
@@ -59,12 +73,14 @@ def make_learner(
     tunes = sampling.Tunes.encode(
       weights,
       references.load_melodies()[: hparams.real_melodies],
-      sampling.ConditionSampler(emotions, hparams),
+      sampling.ConditionSampler(emotions, hparams, further),
       hparams.adapted_melodies,
       seed,
       progress,
     )
-  return learners.make(weights, tunes, emotions, hparams, seed, strategy)
+  return learners.make(
+    weights, tunes, emotions, hparams, seed, strategy, terms=further
+  )
 
 
 def train(

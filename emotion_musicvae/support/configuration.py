@@ -146,6 +146,7 @@ class LearnerHparams:
   density: float = 1.0
   evenness: float = 0.2
   rate: float = 6.0
+  further: float = 1.0
   forecast: float = 1.0
   pathwise: float = 1.0
   realism: float = 0.3

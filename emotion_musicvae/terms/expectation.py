@@ -46,11 +46,11 @@ def expected_sounding(
   if decay is None:
     decay = np.ones(melody.NUM_PITCHES, np.float32)
   kept = holds * tf.constant(decay, holds.dtype)
-  return _carried(expected_onsets(probabilities), kept)
+  return carried(expected_onsets(probabilities), kept)
 
 
 @tf.custom_gradient
-def _carried(begun: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+def carried(begun: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
   """What has begun and is kept from step to step: y[t] = x[t] + k[t] y[t-1].
 
   Its gradient is the same recurrence backwards in time, a fraction of the work
@@ -104,7 +104,7 @@ def expected_motion(probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   none = 1.0 - tf.reduce_sum(onsets, axis=2, keepdims=True)
   none = tf.broadcast_to(none, tf.shape(onsets))
   # [B, 256, 88]: the distribution of the last note begun before each step.
-  last = _later(_carried(onsets, none), 1)
+  last = _later(carried(onsets, none), 1)
   interval = np.abs(melody.PITCHES[:, None] - melody.PITCHES)
   by_step = tf.constant((interval == 1) | (interval == 2), onsets.dtype)
   return (
@@ -126,7 +126,7 @@ def final_note(probabilities: tf.Tensor) -> tf.Tensor:
   """
   onsets = expected_onsets(probabilities)
   none = 1.0 - tf.reduce_sum(onsets, axis=2, keepdims=True)
-  last = _carried(onsets, tf.broadcast_to(none, tf.shape(onsets)))
+  last = carried(onsets, tf.broadcast_to(none, tf.shape(onsets)))
   short = melody.STEPS_PER_QUARTER - 1
   return last[:, -1 - short] * tf.reduce_prod(none[:, -short:], axis=1)
 

@@ -1,0 +1,1 @@
+"""What can be measured of melodies, and so asked for: a class a term."""
