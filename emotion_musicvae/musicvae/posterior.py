@@ -30,7 +30,11 @@ class Encoder:
       for name, value in weights.items()
       if name.startswith('encoder/')
     }
-    self._run = tf.function(lambda x: hierdec.encode(self._weights, x)[0])
+    # Nothing here depends on a tensor's value, and converting the code takes
+    # longer than all else.
+    self._run = tf.function(
+      lambda x: hierdec.encode(self._weights, x)[0], autograph=False
+    )
 
   def __call__(self, tokens: melody.Tokens) -> npt.NDArray[np.float32]:
     """[N, Z] means of [N, 256] tokens, N at least 1."""
