@@ -24,8 +24,7 @@ class Changes(TypedDict):
 
   Attributes:
     notes: of each note that is played now, in their order, which of `KEPT`
-      (begun where one of that name was, in whatever octave), `MOVED` (begun
-      where another was) and `NEW` it is.
+      (begun where it was), `MOVED` (begun where another was) and `NEW` it is.
     kept: how many of each.
     moved: likewise.
     new: likewise.
@@ -63,8 +62,7 @@ def changes(
     if note.start not in before:
       kinds.append(NEW)
     else:
-      same = (note.pitch - before[note.start]) % 12 == 0
-      kinds.append(KEPT if same else MOVED)
+      kinds.append(KEPT if note.pitch == before[note.start] else MOVED)
   return {
     'notes': kinds,
     'kept': kinds.count(KEPT),

@@ -289,9 +289,10 @@ def load_song(
       continue
     refusal = lines.refusal(score)
     sections = scores.sections(score)
-    section = max(sections, key=lambda s: _num_notes(score, s))
-    if refusal is None and _num_notes(score, section):
-      break
+    if sections and refusal is None:
+      section = max(sections, key=lambda s: _num_notes(score, s))
+      if _num_notes(score, section):
+        break
     refusals.append(refusal or lines.other_metres(score, tunes.NOT_PLAYABLE))
   else:
     raise _refused(refusals, argument, subject)

@@ -7,6 +7,7 @@ from emotion_musicvae.emotions import recognition
 from emotion_musicvae.files import page_words
 from emotion_musicvae.files import playing
 from emotion_musicvae.files import webpage
+from emotion_musicvae.music import metres
 from emotion_musicvae.studio import limits as limiting
 from emotion_musicvae.studio import words
 
@@ -22,6 +23,7 @@ def html(limits: limiting.Limits) -> str:
   return webpage.template('studio.html', 'emotion_musicvae.studio').render(
     words=said,
     styles=list(playing.styles()),
+    metres=[str(metre) for metre in metres.PLAYABLE],
     data={
       'words': said,
       'emotions': [

@@ -27,6 +27,7 @@ from emotion_musicvae.files import playing
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
+from emotion_musicvae.music import metres
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -34,7 +35,6 @@ from emotion_musicvae.support.errors import UserError
 MOST_TAKES = 8  # of a request
 MOST_SECTIONS = 8  # of a take
 MOST_CHARACTERS = 2000  # of a text
-_STEPS = melody.STEPS_PER_BAR
 _NUMBERS = {
   'intensity': ranges.INTENSITY,
   'temperature': ranges.TEMPERATURE,
@@ -51,7 +51,14 @@ _NUMBERS = {
   'humanize': ranges.HUMANIZE,
   'room': ranges.ROOM,
 }
-_TEXTS = ('emotion', 'text', 'chords', 'accompaniment', 'style')
+_TEXTS = (
+  'emotion',
+  'text',
+  'chords',
+  'time_signature',
+  'accompaniment',
+  'style',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Request:
     mean_pitch: target over the emotion's, MIDI.
     onsets_per_bar: likewise.
     chords: a progression over the emotion's.
+    time_signature: metre over the emotion's.
     qpm: tempo over the emotion's.
     program: instrument over the emotion's.
     song: a melody to move, see `packed`; or to vary, where there is a distance.
@@ -94,6 +102,7 @@ class Request:
   mean_pitch: float | None = None
   onsets_per_bar: float | None = None
   chords: str | None = None
+  time_signature: str | None = None
   qpm: float | None = None
   program: int | None = None
   song: Packed | None = None
@@ -141,9 +150,9 @@ class Request:
       elif name == 'song':
         value = Packed.of(value, most_bars)
       elif name == 'bars':
-        value = tuple(_list(name, value, melody.NUM_BARS))
+        value = tuple(_list(name, value, most_bars))
         for bar in value:
-          ranges.BAR.check(name, bar)
+          ranges.Range(int, 1, most_bars).check(name, bar)
       else:
         if depth:
           raise UserError(name, messages.say('sections do not nest'))
@@ -198,8 +207,10 @@ class Request:
       for name in ('mean_pitch', 'onsets_per_bar', 'qpm', 'program')
       if getattr(self, name) is not None
     }
-    if self.chords and self.song is None:
-      check_chords(self.chords)
+    if self.time_signature and self.song is None:
+      emotion = catalogue.in_metre(emotion, self.time_signature)
+    if self.chords and (self.song is None or self.bars):
+      check_chords(self.chords, time_signature=emotion.time_signature)
       changed['chords'] = self.chords
     return dataclasses.replace(emotion, **changed), intensity
 
@@ -218,11 +229,13 @@ class Packed:
     name: that it is called.
     tokens: its sixteenths, compressed, in URL-safe base64.
     qpm: its tempo; None where it has none.
+    time_signature: its metre.
   """
 
   name: str
   tokens: str
   qpm: float | None = None
+  time_signature: str = '4/4'
 
   @classmethod
   def of(cls, values: Any, most_bars: int) -> Packed:
@@ -233,14 +246,15 @@ class Packed:
     """
     try:
       name = values['name'] if _is_text(values['name']) else 'song'
-      packed = cls(name[:80], values['tokens'], values.get('qpm'))
+      metre = metres.parse(values.get('time_signature', '4/4'))
+      packed = cls(name[:80], values['tokens'], values.get('qpm'), str(metre))
       if packed.qpm is not None:
         ranges.QPM.check('song', packed.qpm)
-      tokens = unpacked(packed.tokens, most_bars * _STEPS)
+      tokens = unpacked(packed.tokens, most_bars * metre.bar_steps)
+      is_whole = len(tokens) % metre.bar_steps == 0
     except (AttributeError, KeyError, TypeError, ValueError, zlib.error):
-      tokens = np.zeros(0, np.uint8)
-    whole = len(tokens) and len(tokens) % _STEPS == 0
-    if not whole or not (tokens >= melody.FIRST_ONSET).any():
+      tokens, is_whole = np.zeros(0, np.uint8), False
+    if not is_whole or not (tokens >= melody.FIRST_ONSET).any():
       raise UserError(
         'song',
         messages.say('expected a melody of 1 to {most} bars', most=most_bars),
@@ -249,7 +263,12 @@ class Packed:
 
   def song(self) -> songs.Song:
     """The melody."""
-    return songs.Song(self.name, unpacked(self.tokens, 1 << 20), qpm=self.qpm)
+    return songs.Song(
+      self.name,
+      unpacked(self.tokens, 1 << 20),
+      qpm=self.qpm,
+      metre=metres.parse(self.time_signature),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,12 +321,15 @@ def unpacked(text: str, most: int) -> npt.NDArray[np.uint8]:
   return tokens
 
 
-def check_chords(text: str, mode: str = 'major') -> tuple[str, int]:
+def check_chords(
+  text: str, mode: str = 'major', time_signature: str = '4/4'
+) -> tuple[str, int]:
   """Reads a progression.
 
   Args:
     text: as `harmony.bars` reads it.
     mode: that it is in, should it not tell.
+    time_signature: of its bars.
 
   Returns:
     `(key, bars)`: its tonic, '' where there is none, and how many bars it has.
@@ -316,7 +338,7 @@ def check_chords(text: str, mode: str = 'major') -> tuple[str, int]:
     UserError: it is none.
   """
   try:
-    harmony.chord_tones(text)
+    harmony.chord_tones(text, metre=metres.parse(time_signature))
     tonic = harmony.key(text, mode)
     bars = len(text.split('|')) if '|' in text else len(text.split())
   except ValueError as e:
@@ -363,7 +385,9 @@ def compose_some(
   else:
     held = None
     if song is not None and request.bars:
-      held, song = arguments.held(song.tokens, request.bars), None
+      emotion = catalogue.in_metre(emotion, str(song.metre))
+      held = arguments.held(song.tokens, request.bars, song.metre)
+      song = None
     order = api.Order(
       emotion,
       number=0,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent import futures
 import contextlib
 import contextvars
+import dataclasses
 import functools
 import importlib.resources
 import json
@@ -227,7 +228,10 @@ class Studio:
     values = await _values(request)
     text, mode = _field(values, 'chords'), _field(values, 'mode', 'major')
     mode = 'minor' if mode == 'minor' else 'major'
-    key, bars = requests.check_chords(text[: requests.MOST_CHARACTERS], mode)
+    metre = _field(values, 'time_signature', '4/4')
+    key, bars = requests.check_chords(
+      text[: requests.MOST_CHARACTERS], mode, metre[:8]
+    )
     return responses.JSONResponse({'key': key, 'mode': mode, 'bars': bars})
 
   async def _song(self, request: http.Request) -> responses.Response:
@@ -255,7 +259,7 @@ class Studio:
         raise UserError(
           'song', e.problem.replace(path, name[:80]), e.remedy
         ) from None
-    return self._shown(stem[:80] or 'song', song.tokens, song.qpm, song.report)
+    return self._shown(dataclasses.replace(song, name=stem[:80] or 'song'))
 
   async def _notes(self, request: http.Request) -> responses.Response:
     values = await _values(request)
@@ -269,23 +273,22 @@ class Studio:
       },
       bars,
     )
-    return responses.JSONResponse(
-      self._shown('keyboard', tokens, packed.qpm, '')
-    )
+    return responses.JSONResponse(self._shown(packed.song()))
 
-  def _shown(
-    self, name: str, tokens: Any, qpm: float | None, report: str
-  ) -> dict[str, Any]:
-    most = self._limits.most_bars * 16
+  def _shown(self, song: songs.Song) -> dict[str, Any]:
+    """A melody as the page holds it, cut to what may be."""
+    steps = song.metre.bar_steps
+    most = self._limits.most_bars * steps
     return {
       'song': {
-        'name': name,
-        'tokens': requests.packed(tokens[:most]),
-        'qpm': qpm,
+        'name': song.name,
+        'tokens': requests.packed(song.tokens[:most]),
+        'qpm': song.qpm,
+        'time_signature': str(song.metre),
       },
-      'bars': min(len(tokens), most) // 16,
-      'left_out': max(len(tokens) - most, 0) // 16,
-      'report': report,
+      'bars': min(len(song.tokens), most) // steps,
+      'left_out': max(len(song.tokens) - most, 0) // steps,
+      'report': song.report,
     }
 
   async def _compose(self, request: http.Request) -> responses.Response:

@@ -22,6 +22,8 @@ from emotion_musicvae.files import audio_formats
 from emotion_musicvae.files import originals
 from emotion_musicvae.files import webpage
 from emotion_musicvae.files import writers
+from emotion_musicvae.music import melody as grid
+from emotion_musicvae.music import metres
 from emotion_musicvae.studio import requests
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
@@ -112,7 +114,11 @@ class Takes:
       'name': melody.emotion.alias or melody.emotion.name,
       'tokens': requests.packed(melody.tokens),
       'qpm': melody.emotion.qpm,
+      'time_signature': melody.emotion.time_signature,
     }
+    metre = metres.parse(melody.emotion.time_signature)
+    window = metre.bars_per_window * metre.bar_steps
+    shown['can_lock'] = len(melody.tokens) == window and not melody.sections
     shown['is_hit'] = not melody.missed
     shown['has_chords'] = spec.request.accompaniment != 'none'
     shown['command'] = command(spec)
@@ -193,8 +199,8 @@ class Takes:
     song = packed.song()
     (sequence,) = self.model.note_sequences(song.tokens[None])
     plain = catalogue.Emotion(song.name, chords='N.C.', qpm=song.qpm or 120.0)
-    bars = len(song.tokens) // 16
-    arranged = arrangement.arrange(sequence, plain, bars)
+    bars = len(song.tokens) // song.metre.bar_steps
+    arranged = arrangement.arrange(sequence, plain, bars, song.metre)
     from emotion_musicvae.files import midi
 
     return midi.midi(arranged)
@@ -214,6 +220,7 @@ def command(spec: requests.Spec) -> str:
     'qpm': request.qpm,
     'program': request.program,
     'chords': request.chords,
+    'time_signature': request.time_signature,
     'accompaniment': _unless(request.accompaniment, 'none'),
     'style': request.style or None,
     'humanize': request.humanize or None,
@@ -312,8 +319,6 @@ def played_song(values: Any, most_bars: int) -> npt.NDArray[np.uint8]:
   Raises:
     UserError: it is something else.
   """
-  from emotion_musicvae.music import melody as grid
-
   most = most_bars * grid.STEPS_PER_BAR
   try:
     notes = sorted((int(a), int(b), int(p)) for a, b, p in values)

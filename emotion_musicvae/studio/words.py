@@ -39,6 +39,7 @@ STUDIO = {
   'only_chords': messages.mark('chords'),
   'full': messages.mark('chords, bass and drums'),
   'style': messages.mark('Style'),
+  'metre': messages.mark('Metre'),
   'instrument': messages.mark('Instrument'),
   'yours': messages.mark('Your melody'),
   'yours_help': messages.mark(

@@ -64,6 +64,7 @@ function request() {
     values.accompaniment = accompaniment;
     if (byId('style').value) values.style = byId('style').value;
   }
+  if (byId('metre').value && !state.song) values.time_signature = byId('metre').value;
   if (byId('program').value) values.program = number('program');
   if (state.song) {
     values.song = state.song;
@@ -233,7 +234,8 @@ const checkChords = later(async () => {
   line.classList.remove('wrong');
   if (!chords) { line.textContent = ''; return; }
   try {
-    const found = await asked('/api/chords', {chords});
+    const found = await asked('/api/chords',
+      {chords, time_signature: byId('metre').value || '4/4'});
     Words.say(line, 'chords_are', () => ({bars: found.bars,
       key: found.key ? Words.text(found.mode, {tonic: found.key}) : '–'}));
   } catch (error) {
@@ -263,6 +265,8 @@ function setUpShape() {
   say(byId('accompaniment'), 'full', 'full');
   say(byId('style'), '', 'by_itself');
   say(byId('program'), '', 'by_itself');
+  say(byId('metre'), '', 'by_itself');
+  byId('metre').onchange = checkChords;
   say(byId('part'), 'all', 'all_parts');
   say(byId('part'), 'melody', 'melody_alone');
   say(byId('part'), 'chords', 'chords_alone');
@@ -529,15 +533,14 @@ function cardOf(take) {
     {class: 'locking', 'aria-expanded': 'false'});
   const along = tool('take_along', () => toggle(extra, filesOf(take), along),
     {class: 'along', 'aria-expanded': 'false'});
-  const {feeling} = state;
   const tools = make('div', {class: 'tools'},
     keep,
     tool('more_like', () => compose({
       ...plain(spec.request), ...feelingOf(spec.request), song: take.song,
       distance: 0.3}, 'variation_of', {number}), {class: 'more'}),
-    ...(take.data.bars.length === 16 ? [locking] : []),
-    tool('extend', () => compose({...request(), ...(feelingOf(request()) ?? feeling),
-      song: undefined, keep: undefined, after: sectionsOf(spec)}, 'extend'),
+    ...(take.can_lock ? [locking] : []),
+    tool('extend', () => compose({...request(), song: undefined, keep: undefined,
+      time_signature: take.song.time_signature, after: sectionsOf(spec)}, 'extend'),
     {class: 'extend', title: Words.text('extend_help')}),
     tool('link', async () => {
       const link = linkOf(spec);
@@ -563,7 +566,7 @@ function feelingOf(values) {
 function plain(values) {
   const kept = {};
   for (const name of ['intensity', 'temperature', 'guidance', 'qpm', 'program',
-    'mean_pitch', 'onsets_per_bar', 'accompaniment', 'style']) {
+    'mean_pitch', 'onsets_per_bar', 'accompaniment', 'style', 'time_signature']) {
     if (values[name] !== undefined) kept[name] = values[name];
   }
   return kept;
@@ -588,7 +591,7 @@ function lockOf(take, number) {
   const stay = new Set();
   const bars = make('div', {class: 'lock', role: 'group'});
   Words.say(bars, 'lock_help', {}, 'aria-label');
-  for (let bar = 1; bar <= 16; bar++) {
+  for (let bar = 1; bar <= take.data.bars.length; bar++) {
     const button = Words.say(make('button', {type: 'button', 'aria-pressed': 'false'},
       String(bar)), 'bar', {bar}, 'aria-label');
     button.onclick = () => {
