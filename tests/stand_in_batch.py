@@ -7,6 +7,7 @@ a line of `[exit statuses, seconds, stderr]`, -9 for what was killed. With room
 for so many bytes the disk is full after as many.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -63,10 +64,17 @@ class StandIn:
 
 
 def generate(job, place):
-  """A worker's work, with the stand-in wherever it is: it travels with this."""
+  """A worker's work, with the stand-in wherever it is: it travels with this.
+
+  A worker that finds a file `die` beside the job's folder removes it and does.
+  """
+  beside = os.path.dirname(job.output_dir)
+  with contextlib.suppress(FileNotFoundError):
+    os.remove(os.path.join(beside, 'die'))
+    os.kill(os.getpid(), signal.SIGKILL)
   api.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
   generation.generate(job, place)
-  with open(os.path.join(os.path.dirname(job.output_dir), SHARES), 'a') as f:
+  with open(os.path.join(beside, SHARES), 'a') as f:
     f.write(f'{os.getpid()}\n')
 
 

@@ -386,16 +386,18 @@ def test_four_workers_write_what_one_does(command, whole, tmp_path):
 def test_processes_of_an_engine_write_what_one_does(
   command, whole, tmp_path, engine
 ):
-  """Each of two has its share, and nothing but the job is told of them."""
+  """Though one is killed; each has its share, and nothing is told of them."""
   if engine == 'spark':
     pytest.importorskip('pyspark')
     if not shutil.which('java'):
       pytest.skip('Spark takes Java')
+  (tmp_path / 'die').touch()
   flags = [f'--runner={engine}', '--num_workers=2', '--output_dir=o']
   assert command(tmp_path, *WHOLE, *flags)[::2] == (0, '')
+  assert not (tmp_path / 'die').exists()
   assert _files(tmp_path / 'o') == whole[0]
   shares = collections.Counter((tmp_path / 'shares').read_text().split())
-  assert sorted(shares.values()) in ([4, 5], [3, 6], [2, 7], [1, 8])
+  assert len(shares) in (2, 3)  # One that died may have come back.
   assert sum(shares.values()) == 9
 
 

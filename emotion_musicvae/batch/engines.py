@@ -83,7 +83,11 @@ def beam(options: Sequence[str]) -> Iterator[Engine]:
     # argparse has said it, below its usage.
     reason = said.getvalue().strip().splitlines()[-1]
     raise UserError('pipeline_options', reason) from None
-  yield functools.partial(_by_beam, pipeline)
+  mode = parsed.view_as(pipeline_options.DirectOptions).direct_running_mode
+  # Beam has its processes tell of their every step, whatever they are told.
+  told = not quiet.is_quiet() or mode != 'multi_processing'
+  with contextlib.nullcontext() if told else quiet.hidden_children():
+    yield functools.partial(_by_beam, pipeline)
 
 
 def _by_beam(
@@ -203,8 +207,9 @@ def _by_dask(
   given = 0
   try:
     while True:
+      # Workers come and go.
       room = _AHEAD * max(1, sum(client.nthreads().values())) - given
-      for place in itertools.islice(places, room):
+      for place in itertools.islice(places, max(0, room)):
         # Its key says nothing: another launcher's is its own.
         done.add(client.submit(function, place, pure=False))
         given += 1

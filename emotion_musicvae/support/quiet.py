@@ -81,3 +81,23 @@ def hidden_stderr() -> Iterator[None]:
     finally:
       os.dup2(stderr, 2)
       os.close(stderr)
+
+
+@contextlib.contextmanager
+def hidden_children() -> Iterator[None]:
+  """Keeps what processes started meanwhile print from standard error.
+
+  What this one prints to `sys.stderr` is seen.
+  """
+  try:
+    stderr = os.dup(2)
+  except OSError:  # It is closed.
+    yield
+    return
+  settings = {'encoding': 'utf-8', 'errors': 'backslashreplace'}
+  with (
+    open(stderr, 'w', buffering=1, **settings) as seen,
+    hidden_stderr(),
+    contextlib.redirect_stderr(seen),
+  ):
+    yield
