@@ -7,9 +7,9 @@ A job of 603 melodies in 151 shards, composed by the stand-in of the tests
 cluster: a scheduler and two workers with nannies, each a process of its own;
 Spark as two processes of this machine. Each run begins in an empty folder; at a
 random moment one of its processes is killed (SIGKILL), and where that ended the
-launcher the same command is given again. Prints a JSON: for each engine and each
-who was killed how many kills met a job at work, how many launchers ended by
-them, how many melodies of the manifest or of the folder were lost, doubled or
+launcher the same command is given again. Prints a JSON: for each engine, and for
+each who was killed, how many kills met a job at work, how many launchers ended
+by them, how many melodies of the manifest or of the folder were lost, doubled or
 had other bytes than those of an unbroken run, and what was left over.
 """
 
