@@ -5,12 +5,13 @@ python benchmarks/engine_kills.py --kills=20 --engines dask spark
 A job of 603 melodies in 151 shards, composed by the stand-in of the tests
 (tests/stand_in_batch.py), at a twentieth of a second a shard. Dask runs as a
 cluster: a scheduler and two workers with nannies, each a process of its own;
-Spark as two processes of this machine. Each run begins in an empty folder; at a
-random moment one of its processes is killed (SIGKILL), and where that ended the
-launcher the same command is given again. Prints a JSON: for each engine, and for
-each who was killed, how many kills met a job at work, how many launchers ended
-by them, how many melodies of the manifest or of the folder were lost, doubled or
-had other bytes than those of an unbroken run, and what was left over.
+Spark as two processes of this machine. Each run begins in an empty folder; at
+a random moment one of its processes is killed (SIGKILL), and where that ended
+the launcher the same command is given again. Prints a JSON: for each engine,
+and for each who was killed, how many kills met a job at work, how many
+launchers ended by them, how many melodies of the manifest or of the folder
+were lost, doubled or had other bytes than those of an unbroken run, and what
+was left over.
 """
 
 import argparse

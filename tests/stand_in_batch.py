@@ -24,11 +24,13 @@ with quiet.hidden_stderr(), quiet.hidden_warnings():
   from apache_beam.io.filesystems import FileSystems
   from note_seq.protobuf import music_pb2
   import numpy as np
+  import slow_store  # noqa: F401 (registers it)
 
   from emotion_musicvae import api
   from emotion_musicvae.batch import composition  # noqa: F401 (for all forks)
   from emotion_musicvae.batch import generation
   from emotion_musicvae.batch import launch
+  from emotion_musicvae.batch import leases
   from emotion_musicvae.batch import shards
   from emotion_musicvae.cli import batch as command
   from emotion_musicvae.files import arrangement
@@ -68,7 +70,7 @@ def generate(job, place):
 
   A worker that finds a file `die` beside the job's folder removes it and does.
   """
-  beside = os.path.dirname(job.output_dir)
+  beside = os.path.dirname(job.output_dir.removeprefix('slow://'))
   with contextlib.suppress(FileNotFoundError):
     os.remove(os.path.join(beside, 'die'))
     os.kill(os.getpid(), signal.SIGKILL)
@@ -138,6 +140,7 @@ def _run(folder, flags, kill_after, room, launchers, errors):
 
 def main():
   shards.SHARD_SIZE = 4
+  leases.EXPIRES, leases.SETTLES = 6.0, 1.0
   api.EmotionMusicVAE.from_pretrained = lambda **arguments: StandIn()
   launch.generation = types.SimpleNamespace(generate=generate)
   for line in sys.stdin:

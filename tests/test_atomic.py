@@ -1,10 +1,12 @@
 """Files appear together, whatever happens to who writes them."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 
+import filelock
 import pytest
 
 from emotion_musicvae.support import atomic
@@ -126,4 +128,31 @@ def test_a_folder_whose_holder_was_killed_is_free(tmp_path):
   with atomic.lock_dir(tmp_path, lambda: taken.append(1)):
     pass
   assert not taken
+  assert not os.listdir(tmp_path)
+
+
+def test_where_nothing_can_be_locked_a_folder_is_leased(tmp_path, monkeypatch):
+  """By who lives: what one that was killed left is free at once."""
+
+  def no_locks(*_):
+    raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+  monkeypatch.setattr(filelock.FileLock, '_acquire', no_locks)
+  refused = []
+  with atomic.lock_dir(tmp_path, lambda: None) as is_ours:
+    assert is_ours()
+    script = (
+      'import errno, filelock, os, sys\n'
+      'from emotion_musicvae.support import atomic\n'
+      'def no_locks(*_): raise OSError(errno.ENOTSUP, "")\n'
+      'filelock.FileLock._acquire = no_locks\n'
+      'with atomic.lock_dir(".", lambda: sys.exit(5)): os._exit(6)\n'
+    )
+    command = [sys.executable, '-c', script]
+    assert subprocess.run(command, cwd=tmp_path).returncode == 5
+  assert not os.listdir(tmp_path)
+  assert subprocess.run(command, cwd=tmp_path).returncode == 6
+  assert os.listdir(tmp_path)
+  with atomic.lock_dir(tmp_path, lambda: refused.append(1)):
+    assert not refused
   assert not os.listdir(tmp_path)

@@ -429,6 +429,22 @@ def test_of_launchers_at_once_one_works(command, whole, tmp_path):
   assert _files(tmp_path / 'o') == whole[0]
 
 
+@pytest.mark.slow
+def test_a_store_that_locks_nothing_and_lists_late_holds_one_job(
+  command, whole, tmp_path
+):
+  flags = [*WHOLE, f'--output_dir=slow://{tmp_path}/o']
+  assert command(tmp_path, *flags, kill_after=3)[0] in (-9, 0)
+  # The first thing they see is a launcher that may be alive.
+  statuses, _, said = command(tmp_path, *flags, launchers=3)
+  assert sorted(statuses) == [0, 2, 2]
+  assert said.count('is being worked on by another') == 2
+  assert said.count('\n') == 2
+  assert _files(tmp_path / 'o') == whole[0]
+  assert command(tmp_path, *flags)[0] == 0
+  assert _files(tmp_path / 'o') == whole[0]
+
+
 def test_a_disk_that_fills_up_is_told_and_gone_on_with(
   command, whole, tmp_path
 ):
