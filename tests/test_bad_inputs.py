@@ -362,6 +362,13 @@ ROWS = [
   ('batch', ['--requests=r.jsonl', JOB], "'r.jsonl' cannot be read"),
   ('batch', ['--requests=r.jsonl', '--manifest=xml', JOB], '--manifest'),
   ('batch', ['--requests=r.jsonl', '--seed=-1', JOB], '--seed'),
+  ('batch', ['--requests=r.jsonl', '--runner=ray', JOB], '--runner: expected'),
+  ('batch', ['--requests=r.jsonl', '--cluster=a:1', JOB], '--cluster: goes'),
+  (
+    'batch',
+    ['--requests=r.jsonl', '--runner=dask', '--num_workers=0', JOB],
+    '--num_workers',
+  ),
   (
     'batch',
     ['--requests=r.jsonl', '--output_formats=aiff', JOB],

@@ -83,6 +83,9 @@ def beam(options: Sequence[str]) -> Iterator[Engine]:
     # argparse has said it, below its usage.
     reason = said.getvalue().strip().splitlines()[-1]
     raise UserError('pipeline_options', reason) from None
+  server = parsed.view_as(pipeline_options.PortableOptions).job_endpoint
+  if server and server != 'embed':
+    _knock(server, 'pipeline_options')
   mode = parsed.view_as(pipeline_options.DirectOptions).direct_running_mode
   # Beam has its processes tell of their every step, whatever they are told.
   told = not quiet.is_quiet() or mode != 'multi_processing'
@@ -243,7 +246,7 @@ def spark(cluster: str | None, num_workers: int) -> Iterator[Engine]:
   except ModuleNotFoundError as e:
     raise _missing(e, 'pyspark', 'pyspark') from None
   if cluster and cluster.startswith('spark://'):
-    _knock(cluster)
+    _knock(cluster.removeprefix('spark://'), 'cluster')
   settings = pyspark.SparkConf()
   settings.setAppName('emotion_musicvae_batch')
   if cluster is None:
@@ -312,10 +315,10 @@ def _environment(num_workers: int) -> dict[str, str]:
   }
 
 
-def _knock(address: str) -> None:
-  """Refuses a master that does not answer, of which Spark tells late."""
+def _knock(address: str, argument: str) -> None:
+  """Refuses a server that does not answer, of which engines tell late."""
   # There may be several, of which one leads.
-  for one in address.removeprefix('spark://').split(','):
+  for one in address.split(','):
     try:
       parts = urllib.parse.urlsplit(f'//{one}')
       with socket.create_connection(
@@ -324,7 +327,7 @@ def _knock(address: str) -> None:
         return
     except (OSError, ValueError) as e:
       reason = str(e)
-  raise _unreachable(address, reason)
+  raise _unreachable(address, reason, argument)
 
 
 def _first_line(error: BaseException) -> str:
@@ -341,14 +344,16 @@ def _missing(error: ModuleNotFoundError, module: str, wheel: str) -> Exception:
   )
 
 
-def _unreachable(cluster: str | None, reason: str) -> UserError:
+def _unreachable(
+  cluster: str | None, reason: str, argument: str = 'cluster'
+) -> UserError:
   return UserError(
-    'cluster',
+    argument,
     messages.say(
       '{cluster!r} does not answer ({reason})', cluster=cluster, reason=reason
     ),
     messages.say(
-      'see that it runs, or leave `cluster` out for processes of this machine'
+      'see that it runs, or leave it out for processes of this machine'
     ),
   )
 
