@@ -59,8 +59,8 @@ class Rules:
   foreign: float = 0.2
   turning: float = 0.0
   outside: float = 6.0
-  on_beat: float = 0.9
-  of_onsets: float = 0.77
+  on_beat: float = 0.86
+  of_onsets: float = 0.75
 
 
 class Line(NamedTuple):

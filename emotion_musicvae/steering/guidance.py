@@ -24,10 +24,14 @@ import numpy.typing as npt
 
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import hits
+from emotion_musicvae.music import melodic_lines
 from emotion_musicvae.music import melody
 from emotion_musicvae.steering import plans
 from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
+
+# What a tune is adapted by that missed its chords.
+_STRICT = melodic_lines.Rules(on_beat=0.91, of_onsets=0.78)
 
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
@@ -180,6 +184,14 @@ def decode(
     rows = rows[nearest[rows] > 0]
     if not len(rows):
       break
+    anew = rows[(kept[rows] <= 0) & ~planned[rows]]
+    if k == 2 and len(anew):
+      # The line before the chords; where those were missed, the other way.
+      adapted[anew] = sampling.adapt(
+        plain[anew], condition.take(anew), closes[anew], _STRICT
+      )
+      if holds is not None:
+        adapted = np.where(holds, held, adapted)
   return Guided(best, (best != plain).mean(axis=1))
 
 

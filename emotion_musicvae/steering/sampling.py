@@ -15,6 +15,7 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import references
 from emotion_musicvae.music import adaptation
+from emotion_musicvae.music import melodic_lines
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.support import configuration
@@ -227,6 +228,7 @@ def adapt(
   tokens: melody.Tokens,
   condition: conditions.Condition,
   closes: npt.NDArray[np.bool_] | None = None,
+  rules: melodic_lines.Rules = melodic_lines.Rules(),
 ) -> npt.NDArray[np.uint8]:
   """[B, 256] tunes adapted to the conditions of B rows by rule.
 
@@ -234,6 +236,7 @@ def adapt(
     tokens: [B, 256] tokens.
     condition: of B rows.
     closes: see `adaptation.adapt`.
+    rules: what counts how much.
   """
   return adaptation.adapt(
     tokens,
@@ -244,6 +247,7 @@ def adapt(
     condition.final_tones,
     condition.returning,
     closes,
+    rules,
     metrical_weight=np.asarray(condition.metrical_weight, int),
   )
 
