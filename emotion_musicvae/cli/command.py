@@ -30,10 +30,8 @@ def run(module: str, main: Callable[[], None]) -> None:
     module: name of the module whose flags `--help` shows.
     main: what to run once the flags are parsed, without arguments.
   """
-  for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it is closed
-    # A terminal that cannot show Korean shows its escapes.
-    stream.reconfigure(errors='backslashreplace')
   messages.use(_language(sys.argv[1:]))
+  messages.show_all()
 
   def parse(argv: list[str]) -> list[str]:
     if {'--help', '-help', '-h'} & set(argv[1:]):

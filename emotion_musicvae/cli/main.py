@@ -22,6 +22,7 @@ COMMANDS = (
 def main() -> None:
   """Gives the rest of the command line to the command that it names first."""
   messages.use(messages.of_locale())
+  messages.show_all()
   name, *rest = sys.argv[1:] or ['--help']
   if name in COMMANDS:
     sys.argv = [f'emotion_musicvae_{name}', *rest]

@@ -13,8 +13,10 @@ import contextvars
 import functools
 import gettext
 import importlib.resources
+import io
 import locale
 import os
+import sys
 
 LANGUAGES = ('en', 'ko')
 DOMAIN = 'emotion_musicvae'
@@ -60,6 +62,13 @@ def of_locale(environment: Mapping[str, str] = os.environ) -> str:
   else:
     named = locale.getlocale()[0] or ''  # Windows has no such variables.
   return 'ko' if named.lower().startswith('ko') else 'en'
+
+
+def show_all() -> None:
+  """Has a terminal show the escapes of what it cannot show."""
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):  # None: it is closed.
+      stream.reconfigure(errors='backslashreplace')
 
 
 def say(message: str, **values: object) -> str:
