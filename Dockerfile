@@ -11,7 +11,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/emotion_musicvae
-COPY requirements.lock requirements-batch.lock ./
-RUN pip install --no-cache-dir --no-deps -r requirements.lock -r requirements-batch.lock
+COPY requirements-batch.lock ./
+RUN pip install --no-cache-dir --no-deps -r requirements-batch.lock
 COPY . .
 RUN pip install --no-cache-dir --no-deps .

@@ -46,3 +46,6 @@ lock:
 	$(COMPILE) --extra=test --extra=docs -o requirements-test.lock >/dev/null
 	$(COMPILE) requirements.in --extra=audio --extra=notation \
 	  --constraint=requirements-test.lock -o requirements.lock >/dev/null
+	$(COMPILE) requirements.in --extra=audio --extra=notation --extra=dask \
+	  --extra=spark --constraint=requirements-test.lock \
+	  -o requirements-batch.lock >/dev/null
