@@ -5,8 +5,9 @@ python benchmarks/batch.py --num_outputs 10000 --stock 10000 --loop 0
 
 Runs the commands as a user does and prints a JSON: for each number of melodies
 seconds, melodies a second, CPU milliseconds a melody and the peak memory of all
-processes; a thousand requests of one melody; two worker processes, and whether
-they gave the same bytes; a shell loop over emotion_musicvae_generate; and stock
+processes; a thousand requests of one melody; two worker processes of Dask's,
+whether they gave the same bytes, and their pace once both are loaded; a shell
+loop over emotion_musicvae_generate; and stock
 music_vae_generate with the same weights, as it comes (batches of 8) and in
 batches of 64, with the ratios of ours to its. CPU time says more than seconds
 where the cores are shared.
@@ -42,32 +43,42 @@ tf.app.run(lambda _: music_vae_generate.run(configs.CONFIG_MAP))
 
 
 def _resident(pid):
-  """KiB of memory of a process and all below it."""
+  """KiB of memory of a process, and of each below it."""
   try:
-    with open(f'/proc/{pid}/status') as f:
+    with open(f'/proc/{pid}/status', encoding='utf-8') as f:
       lines = dict(line.split(':', 1) for line in f)
     children = []
     for task in os.listdir(f'/proc/{pid}/task'):
-      with open(f'/proc/{pid}/task/{task}/children') as f:
+      with open(f'/proc/{pid}/task/{task}/children', encoding='utf-8') as f:
         children += f.read().split()
   except OSError:
-    return 0
+    return [0]
   own = int(lines.get('VmRSS', '0 kB').split()[0])
-  return own + sum(_resident(int(child)) for child in children)
+  return [own, *(kib for child in children for kib in _resident(int(child)))]
 
 
 def measure(command, n):
-  """What a command that makes n melodies takes, as a dictionary."""
+  """What a command that makes n melodies takes, as a dictionary.
+
+  `loaded` are the seconds from the first finished shard of a batch job to its
+  manifest, `after_loading` the melodies a second in them.
+  """
   before = resource.getrusage(resource.RUSAGE_CHILDREN)
-  start, peak = time.monotonic(), 0
+  start, peaks, first = time.monotonic(), [0, 0, 0], None
+  parts = command[-1].partition('=')[2] + '/.job/parts'
   process = subprocess.Popen(
     command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
   )
 
   def watch():
-    nonlocal peak
+    nonlocal first
     while process.poll() is None:
-      peak = max(peak, _resident(process.pid))
+      launcher, *others = _resident(process.pid)
+      now = launcher + sum(others), launcher, max(others, default=0)
+      peaks[:] = map(max, peaks, now)
+      if first is None and os.path.isdir(parts) and (done := os.listdir(parts)):
+        made = sum(int(name.split('-')[1].split('.')[0]) for name in done)
+        first = time.monotonic() - start, made
       time.sleep(0.2)
 
   thread = threading.Thread(target=watch)
@@ -84,8 +95,13 @@ def measure(command, n):
     'seconds': round(seconds, 1),
     'melodies_per_second': round(n / seconds, 2),
     'cpu_ms_per_melody': round(1000 * cpu / n, 1),
-    'peak_mib': round(peak / 2**10),
+    'peak_mib': round(peaks[0] / 2**10),
+    'launcher_mib': round(peaks[1] / 2**10),
+    'largest_worker_mib': round(peaks[2] / 2**10),
   }
+  if first and n > first[1]:
+    told['loaded'] = round(seconds - first[0], 1)
+    told['after_loading'] = round((n - first[1]) / (seconds - first[0]), 2)
   # The whole takes long; what is measured should not be lost.
   print(told, file=sys.stderr, flush=True)
   return told
@@ -150,16 +166,35 @@ def main():
     help='which of --num_outputs to measure stock at, too',
   )
   parser.add_argument('--loop', type=int, default=3, help='single calls')
+  parser.add_argument(
+    '--guidance', type=float, default=1.0, help='0: as stock decodes'
+  )
+  parser.add_argument(
+    '--workers', type=int, nargs='*', default=[1000], help='those by Dask, too'
+  )
   sizes = parser.parse_args()
-  result = {'cores': os.cpu_count(), 'batch': [], 'stock': []}
+  result = {'cores': os.cpu_count(), 'batch': [], 'stock': [], 'dask': []}
   for n in sizes.num_outputs:
     with tempfile.TemporaryDirectory() as folder:
       command = _command(
-        'batch', emotions='peaceful', num_outputs=n, output_dir=f'{folder}/one'
+        'batch',
+        emotions='peaceful',
+        num_outputs=n,
+        guidance=sizes.guidance,
+        output_dir=f'{folder}/one',
       )
       result['batch'].append(measure(command, n))
       if n in sizes.stock:
         result['stock'] += _beside_stock(result['batch'][-1], folder, n)
+      if n in sizes.workers:
+        workers = [
+          *command[:-1], '--runner=dask', '--num_workers=2',
+          f'--output_dir={folder}/two',
+        ]  # fmt: skip
+        result['dask'].append(measure(workers, n))
+        result['dask'][-1]['same_bytes'] = _same(
+          f'{folder}/one', f'{folder}/two'
+        )
       if n == 1000:
         workers = command[:-1] + [
           f'--output_dir={folder}/two',

@@ -94,9 +94,8 @@ def hidden_children() -> Iterator[None]:
   except OSError:  # It is closed.
     yield
     return
-  settings = {'encoding': 'utf-8', 'errors': 'backslashreplace'}
   with (
-    open(stderr, 'w', buffering=1, **settings) as seen,
+    open(stderr, 'w', 1, encoding='utf-8', errors='backslashreplace') as seen,
     hidden_stderr(),
     contextlib.redirect_stderr(seen),
   ):
