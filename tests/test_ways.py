@@ -60,8 +60,11 @@ def test_intensity_one_has_the_register_and_the_tempo(moved, tunes):
   gloomy = catalogue.find('gloomy')
   assert melody.mean_pitch(tunes).mean() > gloomy.mean_pitch + 5
   sung = moved[1.0].tokens.reshape(tunes.shape)
-  off = np.abs(melody.mean_pitch(sung) - gloomy.mean_pitch)
+  # As a whole; which of the tunes are high and which are low stays.
+  off = np.abs(melody.mean_pitch(sung.reshape(1, -1)) - gloomy.mean_pitch)
   assert off.max() <= hits.PITCH_TOLERANCE
+  heights = melody.mean_pitch(tunes), melody.mean_pitch(sung)
+  assert np.corrcoef(*heights)[0, 1] > 0.9
   assert not moved[1.0].missed
   assert moved[1.0].note_sequence.tempos[0].qpm == gloomy.qpm
 
@@ -81,11 +84,7 @@ def test_forty_bars_stay_forty_bars(model, tunes):
   bar = 240 / 132
   assert 39 * bar < moved.note_sequence.total_time <= 40 * bar + 1e-6
   assert not moved.missed.keys() & {'mean_pitch', 'onsets_per_bar'}
-  # The first window is nearly what it would be alone, where it is the ending,
-  # too; later ones have noise of their own.
-  (moved,) = model.transform(long, 'lively', seed=3, guidance=0.0)
-  (alone,) = model.transform(_song(tunes[0]), 'lively', seed=3, guidance=0.0)
-  assert (moved.tokens[:256] == alone.tokens).mean() > 0.9
+  # Each window has noise of its own.
   twice = _song(tunes[0], tunes[0])
   (moved,) = model.transform(twice, 'lively', seed=3, guidance=0.0)
   assert (moved.tokens[:256] != moved.tokens[256:]).any()

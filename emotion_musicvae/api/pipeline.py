@@ -251,9 +251,12 @@ class Pipeline:
     ] * len(orders)
     if order.intensity:
       # As one, so that no seam is heard between its windows.
-      tune = start.tunes.reshape(1, -1)
+      steps = start.model_steps
       whole = transformation.softened(
-        transformation.as_one(goal.canonical), tune, order.intensity, order.keep
+        transformation.as_one(goal.canonical, steps),
+        start.tunes.reshape(1, -1)[:, :steps],
+        order.intensity,
+        order.keep,
       )
       anchored = start.outer_notes
       takes = [
@@ -261,11 +264,14 @@ class Pipeline:
         for o in orders
       ]
       adapted = transformation.adapted(
-        np.stack([take.ravel() for take in takes]),
+        np.stack([take.ravel()[:steps] for take in takes]),
         whole.take([0] * len(orders)),
         order.keep,
-        np.tile(anchored.reshape(1, -1), [len(orders), 1]),
-      ).reshape(-1, melody.NUM_STEPS)
+        np.tile(anchored.reshape(1, -1)[:, :steps], [len(orders), 1]),
+      )
+      # What is missing to the last 16 bars is filled from the beginning.
+      again = np.arange(start.tunes.size) % steps
+      adapted = adapted[:, again].reshape(-1, melody.NUM_STEPS)
       moved = self.move(
         adapted,
         goal.canonical.take(np.tile(np.arange(windows), len(orders))),
@@ -277,7 +283,7 @@ class Pipeline:
       )
       references = np.split(adapted, len(orders))
       targets = [
-        transformation.by_reference(goal.canonical, whole, reference)
+        transformation.by_reference(goal.canonical, whole, reference, steps)
         for reference in references
       ]
       z = [

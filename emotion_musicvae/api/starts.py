@@ -93,6 +93,13 @@ class Start:
     return int(heard[:kept].sum())
 
   @property
+  def model_steps(self) -> int:
+    """How many of the 256 W steps are kept, in whole bars of the model's."""
+    heard = np.flatnonzero(np.tile(self.metre.heard(), len(self.z)))
+    bars = heard[self.steps - 1] // melody.STEPS_PER_BAR + 1
+    return int(bars) * melody.STEPS_PER_BAR
+
+  @property
   def outer_notes(self) -> npt.NDArray[np.bool_]:
     """[W, 256] the first and the last note of the tunes."""
     assert self.tunes is not None

@@ -135,11 +135,11 @@ def by_window(
   ]
 
 
-def as_one(condition: conditions.Condition) -> conditions.Condition:
-  """The condition of W windows of a song as that of one row of 256 W steps."""
+def as_one(condition: conditions.Condition, steps: int) -> conditions.Condition:
+  """The condition of W windows of a song as that of one row of its steps."""
   first = condition.take([0])
   by_step = {
-    name: np.concatenate(getattr(condition, name))[None]
+    name: np.concatenate(getattr(condition, name))[None, :steps]
     for name in ('chord_tone_weights', 'chord_mask', 'metrical_weight')
   }
   return first._replace(**by_step)
@@ -149,6 +149,7 @@ def by_reference(
   condition: conditions.Condition,
   targets: conditions.Condition,
   reference: melody.Tokens,
+  steps: int,
 ) -> conditions.Condition:
   """Targets of each window of a song, as its adapted tune has them.
 
@@ -159,9 +160,10 @@ def by_reference(
     condition: of W rows, the windows'.
     targets: of one row, the song's.
     reference: [W, 256] tokens of the adapted tune.
+    steps: how many of their steps are the song's.
   """
   heard = (reference >= melody.FIRST_ONSET).any(axis=1)
-  whole = reference.reshape(1, -1)
+  whole = reference.reshape(1, -1)[:, :steps]
   pitch = melody.mean_pitch(reference) - melody.mean_pitch(whole)
   onsets = melody.onsets_per_bar(reference) / melody.onsets_per_bar(whole)
   return condition._replace(

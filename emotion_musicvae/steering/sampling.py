@@ -27,6 +27,7 @@ _PHRASE = 4  # bars
 _FORMS = np.array([[0, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1]])
 _ADAPTED_AT_ONCE = 64
 _AT_ONCE = 3  # further targets, at most
+_RULES = melodic_lines.Rules()
 _Floats = npt.NDArray[np.float32]
 
 
@@ -228,7 +229,7 @@ def adapt(
   tokens: melody.Tokens,
   condition: conditions.Condition,
   closes: npt.NDArray[np.bool_] | None = None,
-  rules: melodic_lines.Rules = melodic_lines.Rules(),
+  rules: melodic_lines.Rules = _RULES,
 ) -> npt.NDArray[np.uint8]:
   """[B, 256] tunes adapted to the conditions of B rows by rule.
 
