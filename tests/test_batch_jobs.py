@@ -297,6 +297,24 @@ def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
     ]
 
 
+def test_many_melodies_go_to_tfrecords_where_nothing_else_is_asked_for(
+  tmp_path, monkeypatch
+):
+  drawn = dataclasses.replace(REQUESTS[1], formats=('mid', 'png'))
+  for i, (many, asked, expected) in enumerate(
+    (
+      (140, REQUESTS, True),
+      (141, REQUESTS, False),
+      (140, [*REQUESTS, drawn], False),
+    )
+  ):
+    monkeypatch.setattr(jobs, 'MANY', many)
+    folder = str(tmp_path / str(i))
+    with jobs.lock(folder):
+      job = jobs.begin(asked, folder, None, None, False, playing.PLAIN, MODEL)
+    assert job.tfrecord == expected
+
+
 def test_a_folder_keeps_its_job(out):
   before = _files(out)
   _run(out, REQUESTS)
