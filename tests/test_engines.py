@@ -19,6 +19,7 @@ def _refusal(engine, *arguments):
 
 
 def test_a_cluster_that_does_not_answer(monkeypatch):
+  pytest.importorskip('pyspark')
   monkeypatch.setattr(engines, '_TIMEOUT', 0.5)
   for engine, scheme in ((engines.dask, 'tcp'), (engines.spark, 'spark')):
     said = _refusal(engine, f'{scheme}://{NOBODY}', 2)
@@ -30,6 +31,7 @@ def test_a_cluster_that_does_not_answer(monkeypatch):
 
 
 def test_an_address_that_is_none():
+  pytest.importorskip('pyspark')
   assert 'missing port' in _refusal(engines.dask, 'host', 2)
   assert 'does not answer' in _refusal(engines.spark, 'spark://a:b', 2)
 

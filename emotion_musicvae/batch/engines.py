@@ -240,9 +240,10 @@ def spark(cluster: str | None, num_workers: int) -> Iterator[Engine]:
     UserError: Spark or Java is not installed, or the master is not reached.
   """
   try:
-    from py4j import protocol
     import pyspark
     import pyspark.errors
+
+    from py4j import protocol  # isort: skip (pyspark brings it)
   except ModuleNotFoundError as e:
     raise _missing(e, 'pyspark', 'pyspark') from None
   if cluster and cluster.startswith('spark://'):
