@@ -172,4 +172,4 @@ def test_the_flag_goes_before_the_locale(run, tmp_path):
     env={**os.environ, **korean, 'PYTHONIOENCODING': 'utf-8'},
   )
   out = listed.stdout
-  assert len(re.findall(r'^  \w+ .*니다\.$', out, re.MULTILINE)) == 6
+  assert len(re.findall(r'^  \w+ .*니다\.$', out, re.MULTILINE)) == 7

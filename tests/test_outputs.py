@@ -723,6 +723,7 @@ def test_the_page_carries_everything_and_asks_for_nothing(tmp_path):
   record = {'seed': 7, 'temperature': 0.5, 'intensity': 1.0}
   written = _written(tmp_path, melodies, ['mid', 'musicxml', 'html'], record)
   page = _Page(written['html'][0])
+  assert 'noscript' in [tag for tag, _ in page.elements]
   for tag, attributes in page.elements:
     assert tag not in ('link', 'img', 'iframe')
     assert 'src' not in attributes
@@ -785,9 +786,16 @@ const at = i => Number(find('.seek')[i].value);
   find('.stop')[1].click();
   await wait(0.2);
   seen.stopped = at(1);
-  seen.languages = [document.documentElement.lang];
+  const said = () => [document.documentElement.lang, document.title];
+  seen.languages = [said()];
   find('#language')[0].click();
-  seen.languages.push(document.documentElement.lang);
+  seen.languages.push(said());
+  seen.remembered = localStorage.getItem('language');
+  seen.roll = find('canvas')[0].getAttribute('aria-label');
+  seen.changes = find('.changes')[0].textContent;
+  find('.original')[0].click();
+  await wait(0.5);
+  seen.original = find('.original')[0].getAttribute('aria-pressed');
   location.href = 'ADDRESS?' + encodeURIComponent(JSON.stringify(seen));
 })();
 </script>
@@ -812,6 +820,10 @@ class _Listener(http.server.BaseHTTPRequestHandler):
 )
 def test_the_page_plays_and_seeks_in_a_browser(tmp_path):
   melodies = [_melody(_random_notes(i), 'peaceful') for i in range(2)]
+  start, _, pitch = _random_notes(0)[0]
+  original = np.zeros(256, np.uint8)
+  original[start] = pitch - 19  # kept
+  melodies[0] = dataclasses.replace(melodies[0], original=original)
   (content,) = _written(tmp_path, melodies, ['html'])['html']
   path = tmp_path / 'page.html'
   with http.server.HTTPServer(('127.0.0.1', 0), _Listener) as server:
@@ -846,7 +858,11 @@ def test_the_page_plays_and_seeks_in_a_browser(tmp_path):
   assert seen['second'] > 0
   assert seen['first'] == seen['still'] >= 30
   assert seen['stopped'] == 0
-  assert sorted(seen['languages']) == ['en', 'ko']
+  assert sorted(seen['languages']) == [['en', 'peaceful'], ['ko', '평화로움']]
+  assert seen['remembered'] == seen['languages'][1][0]
+  assert '16' in seen['roll']
+  assert re.findall(r'\d+', seen['changes'])[0] == '1'
+  assert seen['original'] == 'true'
 
 
 def test_the_same_melody_gives_the_same_bytes_in_every_format(tmp_path):

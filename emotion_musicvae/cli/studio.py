@@ -87,10 +87,11 @@ def main() -> None:
   studio = server.Studio(
     _load,
     limits.Limits(
-      token,
-      FLAGS.requests_a_minute,
-      FLAGS.max_upload_kib * 1024,
-      FLAGS.max_bars,
+      token=token,
+      any_host=not _is_this_machine(FLAGS.host),
+      requests_a_minute=FLAGS.requests_a_minute,
+      most_bytes=FLAGS.max_upload_kib * 1024,
+      most_bars=FLAGS.max_bars,
     ),
   )
   if FLAGS.open and sys.stdout.isatty():
@@ -126,11 +127,15 @@ def _token() -> str:
     if not FLAGS.token.isascii() or not FLAGS.token.isalnum():
       raise UserError('token', messages.say('expected letters and digits'))
     return str(FLAGS.token)
+  return '' if _is_this_machine(FLAGS.host) else secrets.token_hex(16)
+
+
+def _is_this_machine(host: str) -> bool:
+  """Whether nothing but this machine reaches an address."""
   try:
-    is_ours = ipaddress.ip_address(FLAGS.host).is_loopback
+    return ipaddress.ip_address(host).is_loopback
   except ValueError:
-    is_ours = FLAGS.host == 'localhost'
-  return '' if is_ours else secrets.token_hex(16)
+    return host == 'localhost'
 
 
 def _listening() -> socket.socket:

@@ -41,6 +41,7 @@ class Limits:
 
   Attributes:
     token: that everybody has to name; '' where nobody has to.
+    any_host: whether it may be asked for by any name, not this machine's alone.
     requests_a_minute: of one address.
     most_bytes: of what is sent with a request.
     most_bars: of a melody of the user's.
@@ -48,6 +49,7 @@ class Limits:
   """
 
   token: str = ''
+  any_host: bool = False
   requests_a_minute: int = 600
   most_bytes: int = 2**20
   most_bars: int = 64
@@ -59,7 +61,8 @@ class Gate:
 
   A page elsewhere can make a browser send requests to this machine. Its script
   cannot read the answers, but what it sends is refused as well: by the name of
-  the host that it asks for, as long as no token is needed, and by its origin.
+  the host that it asks for, where only this machine is served, and by its
+  origin.
   """
 
   def __init__(self, app: types.ASGIApp, limits: Limits) -> None:
@@ -114,7 +117,8 @@ class Gate:
   ) -> responses.Response | None:
     host = headers.get('host', '')
     name = urllib.parse.urlsplit(f'//{host}').hostname or ''
-    if not self._limits.token and not _is_loopback(name):
+    is_open = self._limits.token or self._limits.any_host
+    if not is_open and not _is_loopback(name):
       return refused(403, messages.say('this host is not served here'))
     origin = headers.get('origin')
     if origin is not None:
