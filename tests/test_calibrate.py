@@ -17,6 +17,7 @@ from emotion_musicvae.files import performances
 from emotion_musicvae.files import pianoroll
 from emotion_musicvae.music import harmonization
 from emotion_musicvae.support import configuration
+from emotion_musicvae.terms import registry
 
 MAJOR = ((0, 4, 7), (9, 0, 4), (5, 9, 0), (7, 11, 2))  # C Am F G
 MINOR = ((9, 0, 4), (2, 5, 9), (4, 8, 11), (9, 0, 4))  # Am Dm E Am
@@ -189,9 +190,16 @@ def test_notation_and_records_are_measured_as_midi_is(tmp_path):
   assert measured.onsets_per_bar == 8
   assert (measured.tonic, measured.mode) == (0, 'major')
   assert np.isnan(measured.qpm)
-  assert calibration.summarize('own', 1, [measured] * 2).emotion.chords == (
-    'C C C C'
-  )
+  found = calibration.summarize('own', 1, [measured] * 2)
+  # On one chord all along, which is no progression to compose over.
+  assert (found.sections, found.progressions) == (8, [])
+  assert found.emotion.chords in [e.chords for e in catalogue.load()]
+  assert 'none that move of its own' in found.emotion.basis
+  # Every bar is like the one before.
+  assert found.terms['form'] == {'AAAA': 1.0}
+  assert found.terms['syncopation'][0] == 0.0
+  asked = registry.parse(found.emotion.references)
+  assert set(asked) == set(registry.known()) and asked['range'] == '12'
 
 
 @pytest.mark.parametrize('metre', ['3/4', '6/8'])

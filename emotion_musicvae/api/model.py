@@ -6,8 +6,10 @@ stages, of which the last three are one for all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from emotion_musicvae.emotions import arcs as sectioned
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import readings
+from emotion_musicvae.emotions import targets
 from emotion_musicvae.music import metres
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
@@ -49,6 +52,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     text: str | None = None,
     arc: bool | Sequence[sectioned.Section] = False,
     time_signature: str | None = None,
+    target: Mapping[str, Any] | str | None = None,
   ) -> list[Melody]:
     """Composes melodies that follow an emotion, or a text.
 
@@ -75,6 +79,8 @@ class EmotionMusicVAE(pipeline.Pipeline):
       arc: whether each melody has a section for each part of the text that
         feels otherwise; or these sections, from `emotions.arcs.from_text`, in
         place of the text.
+      target: targets over those of the emotion, or alone, as `{'range': 12,
+        'form': 'AABA'}` or `range=12,form=AABA`; see `targets.replaced`.
       time_signature: metre to compose in, as `3/4`, see `metres.PLAYABLE`; the
         emotion's own, 4/4 but in files of the user's, when None.
 
@@ -97,6 +103,8 @@ class EmotionMusicVAE(pipeline.Pipeline):
     )
     seed = arguments.seed(seed)
     sections = () if isinstance(arc, bool) else tuple(arc)
+    if target is not None and emotion is text is None and not sections:
+      emotion = catalogue.Emotion(name='target', alias='target')
     if [emotion is None, text is None, not sections].count(False) != 1:
       raise UserError('emotion', messages.say('give it or `text`, one of them'))
     if arc and emotion is not None:
@@ -109,10 +117,13 @@ class EmotionMusicVAE(pipeline.Pipeline):
     followed = arguments.emotion(sections[0].emotion if sections else emotion)
     assert followed is not None
     metre = time_signature or followed.time_signature
-    followed = catalogue.in_metre(followed, metre)
-    sections = tuple(
-      s._replace(emotion=catalogue.in_metre(s.emotion, metre)) for s in sections
-    )
+
+    def adjusted(one: catalogue.Emotion) -> catalogue.Emotion:
+      one = catalogue.in_metre(one, metre)
+      return one if target is None else targets.replaced(one, target)
+
+    followed = adjusted(followed)
+    sections = tuple(s._replace(emotion=adjusted(s.emotion)) for s in sections)
 
     def draw(numbers: range) -> list[Melody]:
       orders = [
@@ -242,6 +253,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     guidance: float = 1.0,
     keep: float = transformation.KEEP,
     chords: str = transformation.OWN,
+    target: Mapping[str, Any] | str | None = None,
   ) -> list[Melody]:
     """Moves the user's melody to an emotion.
 
@@ -270,6 +282,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
         (the song above all).
       chords: 'own', chords that go with the melody, in the emotion's mode;
         'emotion', those of the emotion in the song's key; or a progression.
+      target: as in `generate`; of each 16 bars.
 
     Returns:
       n melodies, as long as the song.
@@ -291,6 +304,8 @@ class EmotionMusicVAE(pipeline.Pipeline):
     seed = arguments.seed(seed)
     followed = arguments.emotion(emotion)
     assert followed is not None
+    if target is not None:
+      followed = targets.replaced(followed, target)
     plan, start = self._plan(song, start_bar, followed, intensity, chords)
     order = pipeline.Order(
       followed, seed, 0, temperature, intensity, None, guidance, chords, keep

@@ -22,6 +22,7 @@ from pyarrow import parquet
 from emotion_musicvae.batch import jobs
 from emotion_musicvae.batch import shards
 from emotion_musicvae.batch import storage
+from emotion_musicvae.terms import registry
 
 if TYPE_CHECKING:
   from emotion_musicvae import api
@@ -39,6 +40,11 @@ _MEASURES = pyarrow.struct(
       'chord_tones_on_beat',
       'energy',
     )
+  ]
+  # A form is told as its letters.
+  + [
+    (name, pyarrow.float64() if term.size == 1 else pyarrow.string())
+    for name, term in registry.known().items()
   ]
 )
 SCHEMA = pyarrow.schema(

@@ -25,6 +25,7 @@ from emotion_musicvae.emotions import arcs
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import readings
 from emotion_musicvae.emotions import recognition
+from emotion_musicvae.emotions import targets as replacing
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
@@ -42,6 +43,7 @@ TARGETS = (
   'cadence',
   'time_signature',
   'qpm',
+  'target',
 )
 FIELDS = (
   'emotion',
@@ -269,10 +271,13 @@ def parse(
       asked = dict(targets)
       if 'time_signature' in asked:
         emotion = catalogue.in_metre(emotion, str(asked.pop('time_signature')))
+      further = asked.pop('target', None)
       if asked:
         values = {**dataclasses.asdict(emotion), **asked}
         emotion = configuration.build(catalogue.Emotion, values, 'targets')
         catalogue.check(emotion, 'targets')
+      if further is not None:
+        emotion = replacing.replaced(emotion, str(further))
       metre = metres.parse(emotion.time_signature)
       harmony.chord_tones(emotion.chords, metre=metre)
       return emotion

@@ -37,6 +37,7 @@ from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import own
 
 if TYPE_CHECKING:
   from emotion_musicvae.batch import engines
@@ -122,6 +123,8 @@ def main() -> None:
     # It logs a worker's failure once on every level, and then raises it.
     logging.getLogger('apache_beam').setLevel(logging.FATAL)
   configuration.load_model_config(FLAGS.config)
+  if FLAGS.actor_dir:
+    own.load_run(FLAGS.actor_dir)
   known = catalogue.load(FLAGS.emotions_file)
 
   with _rows(known) as rows, _engine() as engine:

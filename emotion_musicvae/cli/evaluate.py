@@ -18,6 +18,7 @@ from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.terms import own
 
 FLAGS = flags.FLAGS
 
@@ -40,6 +41,12 @@ flags.DEFINE_integer(
   'Updates of the learners that are trained to be compared, if not those of '
   'configs/arms.yaml.',
 )
+flags.DEFINE_list(
+  'terms',
+  [],
+  'In place of arms: how well further targets are met, swept over the range of '
+  'real tunes and three at once; all, or names as range and syncopation.',
+)
 flags.DEFINE_integer('max_batch_size', 32, 'Melodies that are decoded at once.')
 flags.DEFINE_string(
   'output_dir',
@@ -61,6 +68,11 @@ def main() -> None:
   command.set_log(FLAGS.log)
   if FLAGS.output_dir:
     _check_new_folder(FLAGS.output_dir)
+  if FLAGS.actor_dir:
+    own.load_run(FLAGS.actor_dir)
+  terms = own.load(FLAGS.terms)
+  if terms and FLAGS.output_dir:
+    raise UserError('output_dir', messages.say('goes without --terms'))
 
   quiet.load_tensorflow()
 
@@ -71,6 +83,7 @@ def main() -> None:
   from emotion_musicvae.evaluation import bench as benches
   from emotion_musicvae.evaluation import experiment
   from emotion_musicvae.evaluation import report
+  from emotion_musicvae.evaluation import targets
   from emotion_musicvae.musicvae import checkpoints
 
   settings, num_steps, _ = baselines.load_settings()
@@ -87,6 +100,10 @@ def main() -> None:
       progress=tqdm.tqdm,
       train_actor=True,
     )
+  if terms:
+    found = targets.evaluate(model, terms, FLAGS.num_outputs, seeds[0])
+    print(targets.markdown(found))
+    return
   bench = benches.Bench(
     model,
     weights,

@@ -57,7 +57,9 @@ def define() -> None:
     'target',
     None,
     'Targets over those of the emotion, or alone: mean_pitch=70,'
-    'onsets_per_bar=6,chords=C Am F G; also mode, qpm and cadence=false.',
+    'onsets_per_bar=6,chords=C Am F G; also mode and qpm, and what can be '
+    'measured: syncopation=0.3,form=AABA,range=12; =emotion takes what suits '
+    'the emotion.',
   )
   flags.DEFINE_string(
     'mode',

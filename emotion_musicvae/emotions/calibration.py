@@ -28,11 +28,13 @@ from emotion_musicvae.music import melody
 from emotion_musicvae.music import spectrogram
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.support import parallel
+from emotion_musicvae.terms import registry
 
 MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
 # Pieces of a label whose chords are inferred, bars of each, and the sections of
 # four bars that a suggestion needs at least.
 CHORD_PIECES, _CHORD_BARS, _ENOUGH_SECTIONS = 24, melody.NUM_BARS, 8
+_TOLD = 5  # progressions of a label, at most
 _ENERGY_WINDOWS = 8  # of a piece, at most
 _TONICS = ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
 
@@ -54,6 +56,8 @@ class Measured:
     opening: [N, 3] notes of all voices in the first 16 bars: onset and end in
       bars, and pitch above the tonic; None where the metre is not 4/4, or
       no chords are inferred of this piece.
+    terms: of each further term what its melodies measure, [size] by name; none
+      where no melody fits the grid of sixteenths.
   """
 
   melodies: int
@@ -65,6 +69,9 @@ class Measured:
   tonic: int
   degrees: tuple[float, ...]
   opening: npt.NDArray[np.float32] | None
+  terms: dict[str, npt.NDArray[np.float64]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +88,11 @@ class Reference:
     major: share of pieces in a major key.
     degrees: [12] mean share of each degree above the tonic.
     chords_from: where the progression comes from.
+    progressions: its commonest four chords that move, with how many of the
+      `sections` of four bars have them.
+    sections: how many there are.
+    terms: of each further term statistics over pieces as in `summary`, and of a
+      form the share of pieces by its letters.
     values: dictionary of `mean_pitch` and `onsets_per_bar` to [pieces] arrays.
   """
 
@@ -92,6 +104,9 @@ class Reference:
   major: float
   degrees: npt.NDArray[np.float64]
   chords_from: str
+  progressions: list[tuple[str, int]]
+  sections: int
+  terms: dict[str, tuple[float, ...] | dict[str, float]]
   values: dict[str, npt.NDArray[np.float64]]
 
 
@@ -130,8 +145,11 @@ def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
     ]
   )[:_ENERGY_WINDOWS]
   energy = float('nan')
+  terms = {}
   if len(windows):
     energy = float(np.mean(spectrogram.energy(windows)))
+    measured = registry.measure(windows)
+    terms = {name: values.mean(axis=0) for name, values in measured.items()}
   profile = _profile(piece.score)
   tonic, mode = harmonization.key_of(profile)
   return Measured(
@@ -144,6 +162,7 @@ def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
     tonic,
     tuple(np.roll(profile, -tonic) / profile.sum()),
     _opening(piece, tonic) if with_opening else None,
+    terms,
   )
 
 
@@ -305,10 +324,16 @@ def summarize(
     mode=mode,
   )
   near = shipped.get(label) or nearest(asked, shipped.values())
-  chords = _progression([m for m in measured if m.mode == mode])
-  chords_from = 'of its own music'
-  if not chords:
-    chords, chords_from = near.chords, f'of {near.name}, too few of its own'
+  progressions, sections = _progressions(
+    [m for m in measured if m.mode == mode]
+  )
+  chords, chords_from = '', ''
+  if progressions:
+    chords, found = progressions[0]
+    chords_from = f'of its own music, {found} of {sections} sections'
+  else:
+    own = 'too few' if sections < _ENOUGH_SECTIONS else 'none that move'
+    chords, chords_from = near.chords, f'of {near.name}, {own} of its own'
   qpm = summary['qpm'][0]
   tempo_from = ''
   if np.isnan(qpm):
@@ -322,6 +347,8 @@ def summarize(
     onsets_per_bar=asked.onsets_per_bar,
     mode=asked.mode,
     chords=chords,
+    references=registry.spelled(_typical(measured)),
+    references_basis='median of the labelled pieces',
     qpm=round(float(np.clip(qpm, 10, 400)), 1),
     basis=f'mean of {len(measured)} labelled pieces; chords {chords_from}'
     + f'{tempo_from}; played as {near.name}',
@@ -335,6 +362,9 @@ def summarize(
     major,
     np.mean([m.degrees for m in measured], axis=0),
     chords_from,
+    progressions,
+    sections,
+    _of_terms(measured),
     {name: values[name] for name in ('mean_pitch', 'onsets_per_bar')},
   )
 
@@ -362,17 +392,66 @@ def nearest(
   return min(candidates, key=distance)
 
 
-def _progression(measured: Sequence[Measured]) -> str:
-  """The commonest four chords, in the commonest key; '' where too few."""
+def _progressions(
+  measured: Sequence[Measured],
+) -> tuple[list[tuple[str, int]], int]:
+  """The commonest four chords that move, in the commonest key.
+
+  A section that stays on one chord, or leaves it but once, says what a label
+  dwells on and not where it goes.
+
+  Returns:
+    `(progressions, sections)`: the `_TOLD` commonest with how many sections
+    have each, the commonest first, none where there are too few sections or
+    none moves; and how many sections there are.
+  """
   openings = [m.opening for m in measured if m.opening is not None]
   sections = _sections(openings[:CHORD_PIECES])
   if len(sections) < _ENOUGH_SECTIONS:
-    return ''
-  counts = collections.Counter(sections)
+    return [], len(sections)
+  counts = collections.Counter(s for s in sections if _moves(s))
   # Of equals the first by name, so that the same music gives the same bytes.
-  commonest = min(counts, key=lambda section: (-counts[section], section))
+  commonest = sorted(counts, key=lambda section: (-counts[section], section))
   tonics = collections.Counter(m.tonic for m in measured)
   tonic = min(tonics, key=lambda t: (-tonics[t], t))
-  return ' '.join(
-    _TONICS[(root + tonic) % 12] + kind for root, kind in commonest
-  )
+  return [
+    (
+      ' '.join(_TONICS[(root + tonic) % 12] + kind for root, kind in section),
+      counts[section],
+    )
+    for section in commonest[:_TOLD]
+  ], len(sections)
+
+
+def _moves(section: Sequence[tuple[int, str]]) -> bool:
+  """Whether four chords change twice at least, from bar to bar."""
+  return sum(a != b for a, b in zip(section, section[1:])) >= 2
+
+
+def _typical(measured: Sequence[Measured]) -> dict[str, str]:
+  """What pieces measure of each term in the median; a form's commonest."""
+  result = {}
+  for name, found in _of_terms(measured).items():
+    if isinstance(found, dict):
+      result[name] = next(iter(found))
+    else:
+      term = registry.known()[name]
+      result[name] = f'{np.clip(found[3], term.low, term.high):.3g}'
+  return result
+
+
+def _of_terms(
+  measured: Sequence[Measured],
+) -> dict[str, tuple[float, ...] | dict[str, float]]:
+  """See `Reference.terms`."""
+  rows = [m.terms for m in measured if m.terms]
+  result: dict[str, tuple[float, ...] | dict[str, float]] = {}
+  for name in rows[0] if rows else ():
+    term = registry.known()[name]
+    if term.size == 1:
+      result[name] = _statistics(np.array([row[name][0] for row in rows]))
+    else:
+      told = collections.Counter(str(term.told(row[name])) for row in rows)
+      order = sorted(told, key=lambda letters: (-told[letters], letters))
+      result[name] = {letters: told[letters] / len(rows) for letters in order}
+  return result

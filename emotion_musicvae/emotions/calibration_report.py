@@ -119,6 +119,7 @@ def report(
   for r in references:
     shares = ' | '.join(f'{share:.2f}' for share in r.degrees)
     lines.append(f'| {_cell(r.emotion.name)} | {shares} |')
+  lines += [*_terms(references), *_progressions(references)]
   for title, rows in (
     ('Noticed', notes),
     (
@@ -129,6 +130,49 @@ def report(
     if rows:
       lines += ['', f'## {title}', ''] + [f'- {_cell(row)}' for row in rows]
   return '\n'.join(lines) + '\n'
+
+
+def _terms(references: Sequence[calibration.Reference]) -> list[str]:
+  """A table of what each label measures of each further term."""
+  names = list(dict.fromkeys(name for r in references for name in r.terms))
+  if not names:
+    return []
+  lines = [
+    '',
+    'Further terms:',
+    '',
+    '| label | ' + ' | '.join(name.replace('_', ' ') for name in names) + ' |',
+    '| --- |' + ' ---: |' * len(names),
+  ]
+  for r in references:
+    cells = []
+    for name in names:
+      found = r.terms.get(name, (np.nan,) * 5)
+      if isinstance(found, dict):
+        shares = [*found.items()][:3]
+        cells.append(', '.join(f'{k} {share:.0%}' for k, share in shares))
+      else:
+        cells.append(_spread(found))
+    lines.append(f'| {_cell(r.emotion.name)} | ' + ' | '.join(cells) + ' |')
+  return lines
+
+
+def _progressions(references: Sequence[calibration.Reference]) -> list[str]:
+  """A table of the chords that each label's music moves through."""
+  lines = [
+    '',
+    'Four-chord successions that change twice at least, with how many of the '
+    'sections of four bars have them:',
+    '',
+    '| label | sections | progressions |',
+    '| --- | ---: | --- |',
+  ]
+  for r in references:
+    told = '; '.join(f'{chords} ({n})' for chords, n in r.progressions)
+    lines.append(
+      f'| {_cell(r.emotion.name)} | {r.sections} | {told or "too few"} |'
+    )
+  return lines
 
 
 def _cell(text: str) -> str:

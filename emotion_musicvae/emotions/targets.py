@@ -15,6 +15,8 @@ from emotion_musicvae.terms import registry
 # What stands for a mode, a progression and the like in a list of targets.
 _OWN_TARGETS = ('mean_pitch', 'onsets_per_bar', 'mode', 'chords', 'qpm')
 registry.reserve(_OWN_TARGETS)
+# An emotion's own `cadence` is no number, as that of the term is.
+_CLOSES = {('cadence', 'true'), ('cadence', 'false')}
 
 
 def replaced(
@@ -27,7 +29,7 @@ def replaced(
   Args:
     emotion: `Emotion`.
     targets: `mean_pitch=70,onsets_per_bar=6,chords=C Am F G`, or a mapping;
-      also mode and qpm, and any term of `registry.known`, as
+      also mode, qpm and `cadence=false`, and any term of `registry.known`, as
       `syncopation=0.3,form=AABA`. A term's value may be `emotion`, for what the
       emotion has as reference.
     where: what to name in an error.
@@ -43,11 +45,15 @@ def replaced(
     if isinstance(targets, str)
     else dict(targets)
   )
-  own = {k: v for k, v in values.items() if k in _OWN_TARGETS}
+  own = {
+    k: v
+    for k, v in values.items()
+    if k in _OWN_TARGETS or (k, str(v).lower()) in _CLOSES
+  }
   changed = configuration.build(
     catalogue.Emotion, {**dataclasses.asdict(emotion), **own}, where
   )
-  further = {k: v for k, v in values.items() if k not in _OWN_TARGETS}
+  further = {k: v for k, v in values.items() if k not in own}
   if further:
     changed = _with_terms(changed, further, where)
   catalogue.check(changed, where)

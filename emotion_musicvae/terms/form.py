@@ -114,7 +114,7 @@ class Form(Term):
       )
     return tuple(float(letters[i] == letters[j]) for i, j in PAIRS)
 
-  def told(self, values: Sequence[float]) -> str:
+  def told(self, values: Sequence[float] | npt.NDArray[typing.Any]) -> str:
     """The letters of a form: each phrase's own, or that of the likest."""
     letters = [0]
     for j in range(1, _NUM_PHRASES):

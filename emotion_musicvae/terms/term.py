@@ -148,7 +148,9 @@ class Term:
       )
     return (value,) * self.size
 
-  def told(self, values: Sequence[float]) -> float | str:
+  def told(
+    self, values: Sequence[float] | npt.NDArray[typing.Any]
+  ) -> float | str:
     """A target or a measure, [size] values, as it is told."""
     return float(values[0])
 
