@@ -60,25 +60,28 @@ def keep(names: Iterable[str], run_dir: str) -> None:
     names: of terms.
     run_dir: folder of the run.
   """
-  sources = [registry.where_from(name) for name in names]
   folder = os.path.join(run_dir, _FOLDER)
-  specs = []
-  for match in filter(None, map(FILE.fullmatch, sources)):
+  lines = []
+  for name in names:
+    match = FILE.fullmatch(registry.where_from(name))
+    if not match:
+      continue
     os.makedirs(folder, exist_ok=True)
     copy = os.path.join(folder, f'{match["name"]}.py')
     if os.path.abspath(match['path']) != os.path.abspath(copy):
       with open(match['path'], 'rb') as f, atomic.replace_file(copy) as kept:
         kept.write(f.read())
-    specs.append(match['name'])
-  if specs:
+    lines.append(f'{name} {match["name"]}\n')
+  if lines:
     with atomic.replace_file(os.path.join(folder, _LIST)) as f:
-      f.write(''.join(f'{name}\n' for name in specs).encode())
+      f.write(''.join(lines).encode())
 
 
 def load_run(run_dir: str) -> list[str]:
   """Makes the terms known whose files lie beside a run; their names.
 
-  Their Python is run, as that of any program.
+  Their Python is run, as that of any program; not that of one that is known by
+  its name and class already.
 
   Args:
     run_dir: folder of the run.
@@ -89,10 +92,17 @@ def load_run(run_dir: str) -> list[str]:
   folder = os.path.join(run_dir, _FOLDER)
   try:
     with open(os.path.join(folder, _LIST), encoding='utf-8') as f:
-      names = f.read().split()
+      kept = [line.split() for line in f if line.strip()]
   except OSError:
     return []
-  return load(f'{os.path.join(folder, name)}.py:{name}' for name in names)
+
+  def spec(name: str, kind: str) -> str:
+    known = name in registry.known()
+    if known and registry.where_from(name).endswith(f':{kind}'):
+      return name
+    return f'{os.path.join(folder, kind)}.py:{kind}'
+
+  return load(spec(name, kind) for name, kind in kept)
 
 
 def _class_of(path: str, name: str, spec: str) -> typing.Any:
