@@ -42,7 +42,7 @@ tf.app.run(lambda _: music_vae_generate.run(configs.CONFIG_MAP))
 """
 
 
-def _resident(pid):
+def resident(pid):
   """KiB of memory of a process, and of each below it."""
   try:
     with open(f'/proc/{pid}/status', encoding='utf-8') as f:
@@ -54,7 +54,7 @@ def _resident(pid):
   except OSError:
     return [0]
   own = int(lines.get('VmRSS', '0 kB').split()[0])
-  return [own, *(kib for child in children for kib in _resident(int(child)))]
+  return [own, *(kib for child in children for kib in resident(int(child)))]
 
 
 def measure(command, n):
@@ -73,7 +73,7 @@ def measure(command, n):
   def watch():
     nonlocal first
     while process.poll() is None:
-      launcher, *others = _resident(process.pid)
+      launcher, *others = resident(process.pid)
       now = launcher + sum(others), launcher, max(others, default=0)
       peaks[:] = map(max, peaks, now)
       if first is None and os.path.isdir(parts) and (done := os.listdir(parts)):

@@ -1,13 +1,16 @@
-"""What a launcher does itself: the plan before a job, the manifest after it.
+"""What a launcher does itself: the plan, handing it out, and the manifest.
 
 python benchmarks/plan.py 10000 100000 1000000
 
-For so many requests of one melody, CPU seconds to plan and to join the parts of
-the manifest (rows as long as real ones, which this script makes up), the bytes
-of both, and the memory at the end. Prints a JSON line for each number. No
-melody is composed.
+For so many requests of one melody, CPU seconds to plan and to join the parts
+of the manifest (rows as long as real ones, which this script makes up), the
+bytes of the plan, and the memory of planning; milliseconds to hand out a shard
+to two workers of Dask's that do nothing with it, and the memory of the
+launcher, with the scheduler in it, and of the larger worker after the last.
+Prints a JSON line for each number. No melody is composed.
 """
 
+import itertools
 import json
 import os
 import resource
@@ -15,6 +18,9 @@ import sys
 import tempfile
 import time
 
+import batch
+
+from emotion_musicvae.batch import engines
 from emotion_musicvae.batch import jobs
 from emotion_musicvae.batch import manifest
 from emotion_musicvae.batch import requests
@@ -22,6 +28,26 @@ from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import playing
 
 _ROW = b'{' + b'.' * 400 + b'}\n'
+
+
+def _nothing(place):
+  """What each worker does with a shard."""
+
+
+def _handed_out(job):
+  """Milliseconds a shard, and MiB of launcher and worker."""
+  with engines.dask(None, 2) as engine:
+    # Workers load what they take from here once.
+    engine(_nothing, itertools.islice(job.places(), 8))
+    start = time.monotonic()
+    engine(_nothing, job.places())
+    seconds = time.monotonic() - start
+    kib = batch.resident(os.getpid())
+  return {
+    'dask_ms_a_shard': round(1000 * seconds / job.num_shards, 2),
+    'dask_launcher_mib': round(kib[0] / 2**10),
+    'dask_worker_mib': round(max(kib[1:]) / 2**10),
+  }
 
 
 def measure(n):
@@ -53,6 +79,7 @@ def measure(n):
       'manifest_seconds': round(joined, 2),
       'manifest_us_a_melody': round(1e6 * joined / n, 2),
       'peak_mib': round(peak / 2**10),
+      **_handed_out(job),
     }
     print(json.dumps(told), flush=True)
 

@@ -22,10 +22,12 @@ import functools
 import io
 import itertools
 import logging
+import math
 import os
 import re
 import socket
 import sys
+import time
 from typing import Any
 import urllib.parse
 
@@ -207,11 +209,13 @@ def _by_dask(
   from distributed import comm
 
   done = distributed.as_completed(loop=client.loop)
-  given = 0
+  given, threads, asked = 0, 0, -math.inf
   try:
     while True:
-      # Workers come and go.
-      room = _AHEAD * max(1, sum(client.nthreads().values())) - given
+      if time.monotonic() > asked + 1:  # Workers come and go.
+        threads = sum(client.nthreads().values())
+        asked = time.monotonic()
+      room = _AHEAD * max(1, threads) - given
       for place in itertools.islice(places, max(0, room)):
         # Its key says nothing: another launcher's is its own.
         done.add(client.submit(function, place, pure=False))
