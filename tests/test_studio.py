@@ -194,6 +194,33 @@ def test_what_is_played_on_keys_is_a_melody(address):
   assert tokens[20] == 1
 
 
+@pytest.mark.parametrize(
+  'notes',
+  [None, [], 'abc', [[0, 4]], [[0, 4, 200]], [[4, 4, 60]], [[0, 1e9, 60]]],
+)
+def test_keys_that_make_no_melody_are_told_in_one_line(address, notes):
+  answer = http.post(f'{address}/api/notes', json={'notes': notes})
+  assert answer.status_code == 400
+  assert answer.json()['error'] == 'notes: expected notes within 64 bars'
+
+
+@pytest.mark.parametrize(
+  ('flag', 'told'),
+  [
+    ('--port=70000', '--port: expected 0 to 65535'),
+    ('--token=a b', '--token: expected letters and digits'),
+    ('--max_bars=0', '--max_bars: expected 1 to 1024'),
+    ('--host=203.0.113.7', '--port: cannot listen at 203.0.113.7:8765'),
+    ('--run_dir', '--run_dir: give it a value'),
+  ],
+)
+def test_a_flag_that_will_not_do_is_told_in_one_line(run, tmp_path, flag, told):
+  status, out, err = run('studio', flag, cwd=tmp_path)
+  assert (status, out) == (2, '')
+  assert err.startswith(f'Error: {told}')
+  assert err.count('\n') == 1
+
+
 RIGHT = {'emotion': 'peaceful', 'seed': 1}
 SONG = {'name': 'x', 'tokens': requests.packed(np.full(16, 40, np.uint8))}
 DEEP = {

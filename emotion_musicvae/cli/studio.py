@@ -18,6 +18,7 @@ from absl import flags
 
 from emotion_musicvae.cli import command
 from emotion_musicvae.cli import shared_flags
+from emotion_musicvae.files import writers
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
@@ -55,13 +56,14 @@ def main() -> None:
   ranges.UPLOAD_KIB.check('max_upload_kib', FLAGS.max_upload_kib)
   ranges.BATCH_SIZE.check('max_batch_size', FLAGS.max_batch_size)
   command.set_log(FLAGS.log)
-  for package in ('starlette', 'uvicorn', 'tinysoundfont', 'music21'):
+  for package in ('starlette', 'uvicorn'):
     if importlib.util.find_spec(package) is None:
       raise UserError(
         '',
         messages.say('the studio takes {package}', package=package),
         messages.say("type: pip install 'emotion_musicvae[studio]'"),
       )
+  writers.check_formats(['flac', 'musicxml'], '')
   token = _token()
   listening = _listening()
   host, port = listening.getsockname()[:2]
@@ -73,8 +75,6 @@ def main() -> None:
   print(messages.say('The studio is at {address}', address=address))
   print(messages.say('Ctrl+C ends it.'))
   sys.stdout.flush()
-
-  quiet.load_tensorflow()
 
   import uvicorn
 
@@ -108,6 +108,8 @@ def main() -> None:
 
 
 def _load() -> object:
+  quiet.load_tensorflow()
+
   from emotion_musicvae import api
 
   return api.EmotionMusicVAE.from_pretrained(

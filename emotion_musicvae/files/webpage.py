@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 from typing import TYPE_CHECKING
 
-import jinja2
 import numpy as np
 import pretty_midi
 
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import originals
-from emotion_musicvae.files import page_words
+from emotion_musicvae.files import pages
 from emotion_musicvae.music import melody as melody_grid
 from emotion_musicvae.support import messages
 from emotion_musicvae.terms import registry
@@ -62,12 +61,12 @@ def page(
   """
   # In their order, each once.
   names = {melody.emotion.name: melody.emotion for melody in melodies}
-  words = page_words.in_each(page_words.PLAYER)
+  words = pages.in_each(pages.PLAYER)
   shown = [shown_of(melody) for melody in melodies]
   embedded = [
     _files(contents, f'{stem}-{i:03d}') for i, contents in enumerate(files, 1)
   ]
-  text = template('page.html').render(
+  text = pages.template('page.html').render(
     words=words,
     korean=', '.join(names),
     english=', '.join(e.alias or e.name for e in names.values()),
@@ -83,24 +82,6 @@ def page(
     },
   )
   return text.encode('utf-8')
-
-
-def template(
-  name: str, package: str = 'emotion_musicvae.files'
-) -> jinja2.Template:
-  """A template of a package, which may include those of this one.
-
-  Args:
-    name: of its file.
-    package: whose folder `templates` has it.
-  """
-  homes = dict.fromkeys([package, 'emotion_musicvae.files'])
-  environment = jinja2.Environment(
-    loader=jinja2.ChoiceLoader([jinja2.PackageLoader(home) for home in homes]),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-  )
-  return environment.get_template(name)
 
 
 def _knots(sequence: 'note_seq.NoteSequence') -> list[tuple[float, float]]:
@@ -161,9 +142,7 @@ def shown_of(melody: 'writers.Melody') -> dict[str, Any]:
     facts.insert(
       0,
       {
-        language: messages.say_in(
-          language, page_words.PLAYER[mode], tonic=tonic
-        )
+        language: messages.say_in(language, pages.PLAYER[mode], tonic=tonic)
         for language in messages.LANGUAGES
       },
     )

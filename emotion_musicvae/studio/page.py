@@ -4,9 +4,8 @@ import functools
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import recognition
-from emotion_musicvae.files import page_words
+from emotion_musicvae.files import pages
 from emotion_musicvae.files import playing
-from emotion_musicvae.files import webpage
 from emotion_musicvae.music import metres
 from emotion_musicvae.studio import limits as limiting
 from emotion_musicvae.studio import words
@@ -19,8 +18,8 @@ def html(limits: limiting.Limits) -> str:
   Args:
     limits: of what it may ask for.
   """
-  said = page_words.in_each({**page_words.PLAYER, **words.STUDIO})
-  return webpage.template('studio.html', 'emotion_musicvae.studio').render(
+  said = pages.in_each({**pages.PLAYER, **words.STUDIO})
+  return pages.template('studio.html', 'emotion_musicvae.studio').render(
     words=said,
     styles=list(playing.styles()),
     metres=[str(metre) for metre in metres.PLAYABLE],

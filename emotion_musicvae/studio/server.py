@@ -14,14 +14,13 @@ from collections.abc import Callable
 from concurrent import futures
 import contextlib
 import contextvars
-import dataclasses
 import functools
 import importlib.resources
 import json
 import logging
 import os
-import tempfile
 from typing import Any
+from typing import TYPE_CHECKING
 from typing import TypeVar
 import urllib.parse
 
@@ -31,25 +30,15 @@ from starlette import responses
 from starlette import routing
 
 from emotion_musicvae._version import __version__
-from emotion_musicvae.files import songs
 from emotion_musicvae.studio import limits as limiting
 from emotion_musicvae.studio import page
-from emotion_musicvae.studio import requests
-from emotion_musicvae.studio import takes as taking
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
 
+if TYPE_CHECKING:
+  from emotion_musicvae.studio import takes as taking
+
 _T = TypeVar('_T')
-_SUFFIXES = (
-  '.mid',
-  '.midi',
-  '.kar',
-  '.rmi',
-  '.musicxml',
-  '.xml',
-  '.mxl',
-  '.abc',
-)
 _TYPES = {
   'mid': 'audio/midi',
   'wav': 'audio/wav',
@@ -85,7 +74,7 @@ class Studio:
   ) -> None:
     self._load = load
     self._limits = limits
-    count = workers or min(os.cpu_count() or 1, 4)
+    count = self._workers = workers or min(os.cpu_count() or 1, 4)
     self._composing = futures.ThreadPoolExecutor(count, 'compose')
     self._playing = futures.ThreadPoolExecutor(count, 'play')
     self._waiting = 0
@@ -131,16 +120,15 @@ class Studio:
     assert self._takes is not None
     loop = asyncio.get_running_loop()
     try:
-      model = await loop.run_in_executor(self._composing, self._load)
-      takes = taking.Takes(model, self._limits.most_bars)
+      takes = await loop.run_in_executor(self._composing, self._loaded)
       shown = await loop.run_in_executor(
-        self._composing, takes.compose, {'emotion': 'peaceful', 'seed': 0}
+        self._composing, takes.compose, {'emotion': 'peaceful', 'seed': 0}, 1
       )
       spec = takes.spec(shown['takes'][0]['spec'])
       await asyncio.gather(
         *(
           loop.run_in_executor(self._playing, takes.sound, spec)
-          for _ in range(2 * self._playing._max_workers)
+          for _ in range(self._workers)
         )
       )
     except Exception as e:
@@ -150,6 +138,13 @@ class Studio:
       self._takes.exception()
       return
     self._takes.set_result(takes)
+
+  def _loaded(self) -> taking.Takes:
+    model = self._load()
+    # What loads TensorFlow, while the page is there already.
+    from emotion_musicvae.studio import takes
+
+    return takes.Takes(model, self._limits.most_bars)
 
   async def _page(self, request: http.Request) -> responses.Response:
     if self._limits.token and 'token' in request.query_params:
@@ -219,77 +214,36 @@ class Studio:
 
   async def _reading(self, request: http.Request) -> responses.Response:
     values = await _values(request)
-    bars = self._limits.most_bars
+    takes = await self._ready()
     return responses.JSONResponse(
-      await self._run(self._playing, taking.reading, values, bars)
+      await self._run(self._playing, takes.reading, values)
     )
 
   async def _chords(self, request: http.Request) -> responses.Response:
     values = await _values(request)
-    text, mode = _field(values, 'chords'), _field(values, 'mode', 'major')
-    mode = 'minor' if mode == 'minor' else 'major'
-    metre = _field(values, 'time_signature', '4/4')
-    key, bars = requests.check_chords(
-      text[: requests.MOST_CHARACTERS], mode, metre[:8]
+    takes = await self._ready()
+    return responses.JSONResponse(
+      takes.chords(
+        _field(values, 'chords'),
+        _field(values, 'mode', 'major'),
+        _field(values, 'time_signature', '4/4'),
+      )
     )
-    return responses.JSONResponse({'key': key, 'mode': mode, 'bars': bars})
 
   async def _song(self, request: http.Request) -> responses.Response:
     content = await request.body()
     name = request.query_params.get('name', '')
+    takes = await self._ready()
     return responses.JSONResponse(
-      await self._run(self._playing, self._read, content, name)
+      await self._run(self._playing, takes.song_of_file, content, name)
     )
-
-  def _read(self, content: bytes, name: str) -> dict[str, Any]:
-    """The melody of a file; of its name only the ending counts."""
-    stem, suffix = os.path.splitext(os.path.basename(name.replace('\\', '/')))
-    if suffix.lower() not in _SUFFIXES:
-      raise UserError(
-        'song',
-        messages.say('expected a MIDI, MusicXML or ABC file'),
-      )
-    with tempfile.TemporaryDirectory(prefix='emotion_musicvae_') as folder:
-      path = os.path.join(folder, 'song' + suffix.lower())
-      with open(path, 'wb') as f:
-        f.write(content)
-      try:
-        song = songs.load_song(path)
-      except UserError as e:
-        raise UserError(
-          'song', e.problem.replace(path, name[:80]), e.remedy
-        ) from None
-    return self._shown(dataclasses.replace(song, name=stem[:80] or 'song'))
 
   async def _notes(self, request: http.Request) -> responses.Response:
     values = await _values(request)
-    bars = self._limits.most_bars
-    tokens = taking.played_song(values.get('notes'), bars)
-    packed = requests.Packed.of(
-      {
-        'name': 'keyboard',
-        'tokens': requests.packed(tokens),
-        'qpm': values.get('qpm'),
-      },
-      bars,
+    takes = await self._ready()
+    return responses.JSONResponse(
+      takes.song_of_keys(values.get('notes'), values.get('qpm'))
     )
-    return responses.JSONResponse(self._shown(packed.song()))
-
-  def _shown(self, song: songs.Song) -> dict[str, Any]:
-    """A melody as the page holds it, cut to what may be."""
-    steps = song.metre.bar_steps
-    most = self._limits.most_bars * steps
-    return {
-      'song': {
-        'name': song.name,
-        'tokens': requests.packed(song.tokens[:most]),
-        'qpm': song.qpm,
-        'time_signature': str(song.metre),
-      },
-      'bars': min(len(song.tokens), most) // steps,
-      'left_out': max(len(song.tokens) - most, 0) // steps,
-      'report': song.report,
-    }
 
   async def _compose(self, request: http.Request) -> responses.Response:
     values = await _values(request)

@@ -11,19 +11,17 @@ import threading
 from typing import Any
 import zipfile
 
-import numpy as np
-import numpy.typing as npt
-
 from emotion_musicvae import api
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import audio
 from emotion_musicvae.files import audio_formats
 from emotion_musicvae.files import originals
+from emotion_musicvae.files import songs
 from emotion_musicvae.files import webpage
 from emotion_musicvae.files import writers
-from emotion_musicvae.music import melody as grid
 from emotion_musicvae.music import metres
+from emotion_musicvae.studio import inputs
 from emotion_musicvae.studio import requests
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
@@ -92,6 +90,46 @@ class Takes:
   def spec(self, values: Any) -> requests.Spec:
     """The take that a browser names."""
     return requests.Spec.of(values, self.most_bars)
+
+  def reading(self, values: Any) -> dict[str, Any]:
+    """See `inputs.reading`."""
+    return inputs.reading(values, self.most_bars)
+
+  def chords(self, text: str, mode: str, time_signature: str) -> dict[str, Any]:
+    """What a progression is: its key, and how many bars it has.
+
+    Raises:
+      UserError: it is none.
+    """
+    mode = 'minor' if mode == 'minor' else 'major'
+    key, bars = requests.check_chords(
+      text[: requests.MOST_CHARACTERS], mode, time_signature[:8]
+    )
+    return {'key': key, 'mode': mode, 'bars': bars}
+
+  def song_of_file(self, content: bytes, name: str) -> dict[str, Any]:
+    """The melody of a file as the page holds it; see `inputs`."""
+    return self._held(inputs.song_of_file(content, name))
+
+  def song_of_keys(self, notes: Any, qpm: Any) -> dict[str, Any]:
+    """The melody of a keyboard as the page holds it; see `inputs`."""
+    return self._held(inputs.song_of_keys(notes, qpm, self.most_bars))
+
+  def _held(self, song: songs.Song) -> dict[str, Any]:
+    """A melody as the page holds it, cut to what may be."""
+    steps = song.metre.bar_steps
+    most = self.most_bars * steps
+    return {
+      'song': {
+        'name': song.name,
+        'tokens': requests.packed(song.tokens[:most]),
+        'qpm': song.qpm,
+        'time_signature': str(song.metre),
+      },
+      'bars': min(len(song.tokens), most) // steps,
+      'left_out': max(len(song.tokens) - most, 0) // steps,
+      'report': song.report,
+    }
 
   def _found(self, spec: requests.Spec) -> api.Melody | None:
     with self._lock:
@@ -276,72 +314,3 @@ def _arguments(request: requests.Request) -> dict[str, Any]:
     if getattr(request, name) != defaults[name]:
       named[name] = getattr(request, name)
   return {**named, 'seed': request.seed}
-
-
-def reading(values: Any, most_bars: int) -> dict[str, Any]:
-  """What is read in a request, as plain values: the blend, and why.
-
-  Args:
-    values: what a browser sent.
-    most_bars: see `requests.Request.of`.
-
-  Raises:
-    UserError: nothing is.
-  """
-  request = requests.Request.of(values, most_bars)
-  emotion, intensity = request.followed()
-  found = request.recognized()
-  return {
-    'korean': emotion.name,
-    'english': emotion.alias or emotion.name,
-    'weights': found.weights if found else {},
-    'evidence': [list(one) for one in found.evidence[:6]] if found else [],
-    'place': [found.valence, found.arousal] if found else None,
-    'intensity': intensity,
-    'targets': {
-      'mean_pitch': emotion.mean_pitch,
-      'onsets_per_bar': emotion.onsets_per_bar,
-      'mode': emotion.mode,
-      'chords': emotion.chords,
-      'qpm': emotion.qpm,
-      'program': emotion.program,
-    },
-  }
-
-
-def played_song(values: Any, most_bars: int) -> npt.NDArray[np.uint8]:
-  """Tokens of what was played on a keyboard.
-
-  Args:
-    values: `[[start, end, pitch], …]` in sixteenths and MIDI, one voice.
-    most_bars: how long it may be.
-
-  Raises:
-    UserError: it is something else.
-  """
-  most = most_bars * grid.STEPS_PER_BAR
-  try:
-    notes = sorted((int(a), int(b), int(p)) for a, b, p in values)
-    end = max(b for _, b, _ in notes)
-    fits = notes[0][0] >= 0 and end <= most
-    fits = fits and all(
-      a < b and grid.MIN_PITCH <= p < grid.MIN_PITCH + 88 for a, b, p in notes
-    )
-  except (TypeError, ValueError, OverflowError):
-    fits = False
-  if not fits:
-    raise UserError(
-      'notes',
-      messages.say('expected notes within {most} bars', most=most_bars),
-    )
-  tokens = [0] * (-(-end // grid.STEPS_PER_BAR) * grid.STEPS_PER_BAR)
-  tokens[0] = grid.NOTE_OFF
-  for start, stop, pitch in notes:
-    # The next note ends one that still sounds.
-    if stop < len(tokens):
-      tokens[stop] = tokens[stop] or grid.NOTE_OFF
-    tokens[start] = pitch - grid.MIN_PITCH + grid.FIRST_ONSET
-    following = [a for a, _, _ in notes if a > start]
-    for step in range(start + 1, min([stop, *following])):
-      tokens[step] = 0
-  return np.array(tokens, np.uint8)

@@ -1,4 +1,4 @@
-"""What the studio says, beside `page_words.PLAYER`."""
+"""What the studio says, beside `pages.PLAYER`."""
 
 from emotion_musicvae.support import messages
 
@@ -20,6 +20,7 @@ STUDIO = {
   'compose': messages.mark('Compose four takes'),
   'another': messages.mark('Another four'),
   'composing': messages.mark('Composing…'),
+  'ready': messages.mark('Ready'),
   'loading': messages.mark('The model is being loaded…'),
   'composed': messages.mark('{n} takes are there'),
   'shape': messages.mark('Shape it'),
@@ -60,7 +61,6 @@ STUDIO = {
   'drop_song': messages.mark('Without it'),
   'takes': messages.mark('Takes'),
   'kept_takes': messages.mark('Kept'),
-  'earlier': messages.mark('Earlier takes'),
   'nothing_yet': messages.mark(
     'Four takes will stand here, each with its roll, its sound and what it '
     'measures.'

@@ -686,7 +686,22 @@ async function compose(values, words = '', told = {}) {
   }
 }
 
+// The page is there before the model.
+async function untilReady() {
+  for (;;) {
+    const state = await fetch('/healthz').then(answer => answer.json())
+      .then(told => told.status, () => 'gone');
+    if (state !== 'loading') {
+      if (byId('status').said?.['']?.[0] === 'loading') tell('ready');
+      return;
+    }
+    tell('loading');
+    await new Promise(done => setTimeout(done, 500));
+  }
+}
+
 async function restore() {
+  await untilReady();
   let kept = [];
   try { kept = JSON.parse(localStorage.getItem(KEY)) || []; } catch { /* none */ }
   for (const spec of kept) await again(spec, true);

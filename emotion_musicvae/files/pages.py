@@ -1,6 +1,8 @@
-"""What pages say, in the languages that they can be switched between."""
+"""Templates of pages, and what these say in the languages of their readers."""
 
 from collections.abc import Mapping
+
+import jinja2
 
 from emotion_musicvae.support import messages
 
@@ -38,7 +40,6 @@ PLAYER = {
     'The melodies on this page are shown and played by a script. Allow '
     'JavaScript for it, or take the files that were written beside it.'
   ),
-  'melodies': messages.mark('Melodies'),
   'settings': messages.mark('How it is played'),
   'mean_pitch': messages.mark('mean pitch (MIDI)'),
   'onsets_per_bar': messages.mark('onsets a bar'),
@@ -61,3 +62,21 @@ def in_each(words: Mapping[str, str]) -> dict[str, dict[str, str]]:
     }
     for language in messages.LANGUAGES
   }
+
+
+def template(
+  name: str, package: str = 'emotion_musicvae.files'
+) -> jinja2.Template:
+  """A template of a package, which may include those of this one.
+
+  Args:
+    name: of its file.
+    package: whose folder `templates` has it.
+  """
+  homes = dict.fromkeys([package, 'emotion_musicvae.files'])
+  environment = jinja2.Environment(
+    loader=jinja2.ChoiceLoader([jinja2.PackageLoader(home) for home in homes]),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+  )
+  return environment.get_template(name)
