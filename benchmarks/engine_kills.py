@@ -189,6 +189,8 @@ def measure(cluster, who, kills, whole):
         again.get(name) != content for name, content in files.items()
       )
       result['left_over'] += left
+    # The whole takes long; what is counted should not be lost.
+    print(who, result, file=sys.stderr, flush=True)
   return result
 
 
@@ -215,7 +217,6 @@ def main():
       for who in ('worker', 'launcher', 'scheduler'):
         if who != 'scheduler' or engine == 'dask':
           told[who] = measure(cluster, who, arguments.kills, whole)
-          print(engine, who, told[who], file=sys.stderr, flush=True)
       cluster.close()
       result[engine] = told
   print(json.dumps(result, indent=2))
