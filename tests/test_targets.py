@@ -158,23 +158,25 @@ def test_the_page_builds_a_term_trains_it_and_asks_for_it(
   path.unlink()
   monkeypatch.setattr(registry, '_terms', dict(registry._terms))
   registry._terms.pop('off_beat')
+  monkeypatch.setattr(registry, '_from', dict(registry._from))
+  registry._from.pop('off_beat')
   with pytest.raises(UserError, match='not known'):
     actors.load(prefix)
   assert own.load_run(run_dir) == ['off_beat']
   actor = actors.of_run(run_dir, checkpoints.fingerprint(small_weights))
   assert actor.terms == tuple(names)
-  bright = targets.replaced(catalogue.find('bright'), 'off_beat=0.4')
+  bright = targets.replaced(catalogue.find('bright'), 'off_beat=0.7')
   condition, _ = conditions.Condition.of([bright] * 4).in_canonical_key()
   features = condition.features(actor.terms)
   assert features.shape == (4, conditions.NUM_FEATURES + 2 * (1 + 1 + 6))
-  np.testing.assert_allclose(features[0, -16:-12], [-0.2, 1, 0, 0], atol=1e-6)
+  np.testing.assert_allclose(features[0, -16:-12], [0.4, 1, 0, 0], atol=1e-6)
   assert actor(np.zeros([4, 12], np.float32), features).shape == (4, 12)
   tunes = references.load_held_out()[:4]
   found = plans.refine(
     sampling.adapt(tunes, condition), condition, plans.load_settings()
   )
   np.testing.assert_allclose(
-    registry.known()['off_beat'].measure(found), 0.4, atol=0.05
+    registry.known()['off_beat'].measure(found), 0.7, atol=0.05
   )
 
 

@@ -1,10 +1,12 @@
 """Templates of pages, and what these say in the languages of their readers."""
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 
 import jinja2
 
 from emotion_musicvae.support import messages
+from emotion_musicvae.terms import registry
 
 # Of the roll and the player, by the name that their script asks for.
 PLAYER = {
@@ -52,6 +54,23 @@ PLAYER = {
   'major': messages.mark('{tonic} major'),
   'minor': messages.mark('{tonic} minor'),
 }
+
+
+def of_terms(names: Iterable[str], language: str) -> dict[str, str]:
+  """What further terms are called, by their names.
+
+  Args:
+    names: of them, and others, which are left out.
+    language: code of it.
+  """
+  known = registry.known()
+  return {
+    name: known[name].korean
+    if language == 'ko' and known[name].korean
+    else name.replace('_', ' ')
+    for name in names
+    if name in known
+  }
 
 
 def in_each(words: Mapping[str, str]) -> dict[str, dict[str, str]]:

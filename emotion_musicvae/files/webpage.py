@@ -1,7 +1,6 @@
 """A run as one HTML page that plays, shows and hands out its melodies."""
 
 import base64
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +14,6 @@ from emotion_musicvae.files import originals
 from emotion_musicvae.files import pages
 from emotion_musicvae.music import melody as melody_grid
 from emotion_musicvae.support import messages
-from emotion_musicvae.terms import registry
-from emotion_musicvae.terms.term import Term
 
 if TYPE_CHECKING:
   import note_seq
@@ -62,6 +59,9 @@ def page(
   # In their order, each once.
   names = {melody.emotion.name: melody.emotion for melody in melodies}
   words = pages.in_each(pages.PLAYER)
+  asked = dict.fromkeys(name for m in melodies for name in m.reference)
+  for language, own in words.items():
+    own |= pages.of_terms(asked, language)
   shown = [shown_of(melody) for melody in melodies]
   embedded = [
     _files(contents, f'{stem}-{i:03d}') for i, contents in enumerate(files, 1)
@@ -93,16 +93,6 @@ def _knots(sequence: 'note_seq.NoteSequence') -> list[tuple[float, float]]:
     quarters = (end - tempo.time) * tempo.qpm / 60.0
     steps += quarters * melody_grid.STEPS_PER_QUARTER
   return [*knots, (sequence.total_time, steps)]
-
-
-def _further(
-  reference: Mapping[str, Any],
-) -> Iterator[tuple[str, Term]]:
-  """The further terms among what was asked for."""
-  if any(name not in _DIGITS for name in reference):
-    for name, term in registry.known().items():
-      if name in reference:
-        yield name, term
 
 
 def _files(contents: Mapping[str, bytes], stem: str) -> list[dict[str, Any]]:
@@ -165,14 +155,13 @@ def shown_of(melody: 'writers.Melody') -> dict[str, Any]:
     ]
     + [
       (
-        term.korean or name.replace('_', ' '),
-        name.replace('_', ' '),
+        name,
         *(
           value if isinstance(value, str) else format(value, '.2f')
           for value in (melody.reference[name], melody.measured[name])
         ),
       )
-      for name, term in _further(melody.reference)
+      for name in pages.of_terms(melody.reference, 'en')
     ],
     'data': {
       'seconds': sequence.total_time,

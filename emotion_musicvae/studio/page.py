@@ -9,6 +9,7 @@ from emotion_musicvae.files import playing
 from emotion_musicvae.music import metres
 from emotion_musicvae.studio import limits as limiting
 from emotion_musicvae.studio import words
+from emotion_musicvae.terms import registry
 
 
 @functools.cache
@@ -19,6 +20,8 @@ def html(limits: limiting.Limits) -> str:
     limits: of what it may ask for.
   """
   said = pages.in_each({**pages.PLAYER, **words.STUDIO})
+  for language, own in said.items():
+    own |= pages.of_terms(registry.known(), language)
   return pages.template('studio.html', 'emotion_musicvae.studio').render(
     words=said,
     styles=list(playing.styles()),
