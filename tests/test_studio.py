@@ -64,7 +64,7 @@ def take(address):
   return answer.json()['takes'][1]
 
 
-def test_a_take_is_what_python_gives(model, take):
+def test_a_take_is_what_python_gives(model, take, monkeypatch):
   melody = model.generate('peaceful', n=2, seed=7)[1].played(
     accompaniment='chords'
   )
@@ -73,6 +73,10 @@ def test_a_take_is_what_python_gives(model, take):
   assert take['korean'] == '평화로움'
   again = requests.compose(model, requests.Spec.of(take['spec'], 64))
   assert again.note_sequence == melody.note_sequence
+  monkeypatch.setattr(EmotionMusicVAE, 'from_pretrained', lambda: model)
+  told = {}
+  exec(take['python'], told)
+  assert told['melody'].note_sequence == melody.note_sequence
 
 
 def test_ten_at_once_get_each_their_own(address):
@@ -155,6 +159,34 @@ def test_bars_stay_and_sections_follow(address, take):
   assert len(longer['data']['bars']) == 32
   whole = requests.unpacked(longer['song']['tokens'], 1000)
   np.testing.assert_array_equal(whole[:256], before)
+
+
+def test_more_like_it_are_near_it_and_each_another(address, take):
+  request = {
+    'emotion': 'peaceful',
+    'seed': 3,
+    'song': take['song'],
+    'distance': 0.2,
+  }
+  answer = http.post(f'{address}/api/takes', json={'request': request, 'n': 3})
+  own = requests.unpacked(take['song']['tokens'], 1000)
+  found = [
+    requests.unpacked(one['song']['tokens'], 1000)
+    for one in answer.json()['takes']
+  ]
+  assert len({tokens.tobytes() for tokens in found}) == 3
+  # More of its onsets than a melody of another seed has.
+  request = {'emotion': 'peaceful', 'seed': 99}
+  answer = http.post(f'{address}/api/takes', json={'request': request, 'n': 3})
+  others = [
+    requests.unpacked(one['song']['tokens'], 1000)
+    for one in answer.json()['takes']
+  ]
+
+  def shared(tokens):
+    return np.mean([((own >= 2) & (own == one)).sum() for one in tokens])
+
+  assert shared(found) > shared(others)
 
 
 def test_a_reading_says_which_words_led_there(address):
@@ -353,10 +385,22 @@ def test_nothing_written_into_the_page_would_run(address):
   policy = answer.headers['Content-Security-Policy']
   assert "default-src 'none'" in policy
   assert 'unsafe' not in policy
+  assert "frame-ancestors 'self'" in policy
   assert 'http' not in policy
   assert answer.text.count('<script') == 3
   assert ' onclick=' not in answer.text
   assert ' style=' not in answer.text
+
+
+def test_a_public_one_may_stand_in_a_frame(model):
+  with serving(model, limits.Limits(any_host=True)) as address:
+    answer = http.get(address, headers={'Host': 'class.example'})
+    assert answer.status_code == 200
+    assert 'frame-ancestors *' in answer.headers['Content-Security-Policy']
+    elsewhere = {'Host': 'class.example', 'Origin': 'https://other.example'}
+    url = f'{address}/api/takes'
+    refused = http.post(url, json={'request': RIGHT}, headers=elsewhere)
+    assert refused.status_code == 403
 
 
 def test_who_has_the_token_comes_in(model, caplog):

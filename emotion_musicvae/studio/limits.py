@@ -21,11 +21,12 @@ COOKIE = 'emotion_musicvae_token'
 _MINUTE = 60.0
 _MOST_ADDRESSES = 10_000
 # Nothing from elsewhere, nothing that is written into the page.
+_POLICY = 'Content-Security-Policy'
 _HEADERS = {
-  'Content-Security-Policy': (
+  _POLICY: (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self' data:; media-src blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "base-uri 'none'; form-action 'none'; "
   ),
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Permissions-Policy': 'camera=(), microphone=(), geolocation=()',
@@ -68,6 +69,10 @@ class Gate:
   def __init__(self, app: types.ASGIApp, limits: Limits) -> None:
     self._app = app
     self._limits = limits
+    # Where everybody may come in, others may show it: Spaces stand in a frame.
+    is_public = limits.any_host and not limits.token
+    frames = 'frame-ancestors *' if is_public else "frame-ancestors 'self'"
+    self._headers = {**_HEADERS, _POLICY: _HEADERS[_POLICY] + frames}
     self._asked: dict[str, collections.deque[float]] = {}
 
   async def __call__(
@@ -84,7 +89,7 @@ class Gate:
       if message['type'] == 'http.response.start':
         status = message['status']
         own = datastructures.MutableHeaders(scope=message)
-        for name, value in _HEADERS.items():
+        for name, value in self._headers.items():
           own.setdefault(name, value)
         own.setdefault('Cache-Control', 'no-cache')
       await send(message)
