@@ -15,6 +15,7 @@ import pytest
 
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.support import caches
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
@@ -195,7 +196,7 @@ def test_no_room_to_unpack_keeps_what_was_fetched(published, monkeypatch):
 def test_an_unpacked_remainder_of_a_killed_process_is_in_nobodys_way(
   published,
 ):
-  home = os.path.join(checkpoints.cache_dir(), 'checkpoints', LITE)
+  home = os.path.join(caches.cache_dir(), 'checkpoints', LITE)
   os.makedirs(home + '.unpacked')
   with open(os.path.join(home + '.unpacked', 'x.index'), 'wb') as f:
     f.write(b'half')

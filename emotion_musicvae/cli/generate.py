@@ -20,6 +20,7 @@ from emotion_musicvae.cli import wanted as asking
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import targets
 from emotion_musicvae.files import writers
+from emotion_musicvae.support import caches
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
@@ -86,6 +87,8 @@ def main() -> None:
   for line in wanted.lines:
     print(line)
 
+  if FLAGS.updates:
+    caches.keep_compiled()
   quiet.load_tensorflow()
 
   import tqdm

@@ -22,6 +22,7 @@ from emotion_musicvae.musicvae import archives
 from emotion_musicvae.musicvae import downloads
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.support import atomic
+from emotion_musicvae.support import caches
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
@@ -52,19 +53,13 @@ def bundled(config: str, name: str = 'model.ckpt') -> str | None:
   return prefix if os.path.exists(prefix + '.index') else None
 
 
-def cache_dir() -> str:
-  """Folder for what was trained on demand; $EMOTION_MUSICVAE_CACHE moves it."""
-  default = os.path.join('~', '.cache', 'emotion_musicvae')
-  return os.path.expanduser(os.environ.get('EMOTION_MUSICVAE_CACHE') or default)
-
-
 def actor_dir(fingerprint: str) -> str:
   """Run folder, in the cache, of the actor of a base model.
 
   Args:
     fingerprint: of the base model, see `fingerprint`.
   """
-  return os.path.join(cache_dir(), 'actors', fingerprint[:16])
+  return os.path.join(caches.cache_dir(), 'actors', fingerprint[:16])
 
 
 @contextlib.contextmanager
@@ -138,7 +133,7 @@ def _published(config: str, progress: Callable[..., Any] | None) -> str:
   It is kept unpacked, once it has been read from end to end and found whole.
   """
   url = configuration.load_model_config(config)[0]['url']
-  kept = os.path.join(cache_dir(), 'checkpoints', config)
+  kept = os.path.join(caches.cache_dir(), 'checkpoints', config)
   prefix = _in_folder(kept)
   if prefix:
     return prefix

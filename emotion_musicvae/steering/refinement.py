@@ -14,7 +14,10 @@ import tensorflow as tf
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.steering import objective
+from emotion_musicvae.support import caches
 from emotion_musicvae.support import configuration
+from emotion_musicvae.support import messages
+from emotion_musicvae.support.errors import UserError
 
 
 class Refinement:
@@ -76,25 +79,36 @@ class Refinement:
     result = []
     for first in progress(firsts) if progress else firsts:
       rows = np.arange(first, first + self.BATCH) % len(moved)
-      result.append(
-        self._refine(
-          tf.constant(start[rows], tf.float32),
-          tf.Variable(moved[rows], dtype=tf.float32),
-          tf.nest.map_structure(tf.constant, condition.take(rows)),
-          num_steps,
-          [seed % 2**31, number + first],
-        )
+      arguments = (
+        start[rows],
+        moved[rows],
+        condition.take(rows),
+        num_steps,
+        [seed % 2**31, number + first],
       )
+      try:
+        result.append(self._refine(*arguments))
+      except tf.errors.OpError:
+        if not caches.forget_compiled():
+          raise
+        raise UserError(
+          'cache_dir',
+          messages.say('what an earlier run has compiled may be damaged'),
+          messages.say('it is thrown away, so repeat the command'),
+        ) from None
     return np.concatenate(result)[: len(moved)]
 
   def _refine(
     self,
-    start: tf.Tensor,
-    z: tf.Variable,
+    start: npt.NDArray[np.float32],
+    moved: npt.NDArray[np.float32],
     condition: conditions.Condition,
     num_steps: int,
     seed: list[int],
   ) -> npt.NDArray[np.float32]:
+    z = tf.Variable(moved, dtype=tf.float32)
+    start = tf.constant(start, tf.float32)
+    condition = tf.nest.map_structure(tf.constant, condition)
     optimizer = tf.keras.optimizers.Adam(self._learning_rate, 0.9, 0.99)
     for k in range(num_steps):
       noise_seed = tf.random.experimental.stateless_fold_in(seed, k)
