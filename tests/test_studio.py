@@ -24,6 +24,7 @@ from emotion_musicvae.studio import server
 from emotion_musicvae.support.errors import UserError
 
 OPEN = limits.Limits()
+RIGHT = {'emotion': 'peaceful', 'seed': 1}
 
 
 @contextlib.contextmanager
@@ -143,6 +144,16 @@ def test_the_command_gives_the_same_take(run, tmp_path, address, take):
   assert second.read_bytes() == taken
 
 
+def test_further_targets_are_asked_for_and_measured(address):
+  request = {**RIGHT, 'mean_pitch': 70, 'target': 'syncopation=0.3'}
+  answer = http.post(f'{address}/api/takes', json={'request': request, 'n': 1})
+  (take,) = answer.json()['takes']
+  measures = {name: asked for name, asked, _ in take['measures']}
+  assert measures['mean_pitch'] == '70.0'
+  assert measures['syncopation'] == '0.30'
+  assert '--target=mean_pitch=70,syncopation=0.3' in take['command']
+
+
 def test_bars_stay_and_sections_follow(address, take):
   song = take['song']
   request = {'emotion': 'peaceful', 'seed': 9, 'song': song, 'bars': [1, 2, 3]}
@@ -253,7 +264,6 @@ def test_a_flag_that_will_not_do_is_told_in_one_line(run, tmp_path, flag, told):
   assert err.count('\n') == 1
 
 
-RIGHT = {'emotion': 'peaceful', 'seed': 1}
 SONG = {'name': 'x', 'tokens': requests.packed(np.full(16, 40, np.uint8))}
 DEEP = {
   **RIGHT,
@@ -278,6 +288,7 @@ DEEP = {
     {**RIGHT, 'temperature': True},
     {**RIGHT, 'chords': 'C ' * 900},
     {**RIGHT, 'chords': '../../etc/passwd'},
+    {**RIGHT, 'target': 'loveliness=1'},
     {**RIGHT, 'style': 'block'},
     {**RIGHT, 'soundfont': '/etc/passwd'},
     {**RIGHT, 'time_signature': '11/16'},

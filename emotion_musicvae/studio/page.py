@@ -21,6 +21,8 @@ def html(limits: limiting.Limits) -> str:
   """
   said = pages.in_each({**pages.PLAYER, **words.STUDIO})
   for language, own in said.items():
+    own.update(pages.of_terms(registry.known(), language))
+  for language, own in said.items():
     own |= pages.of_terms(registry.known(), language)
   return pages.template('studio.html', 'emotion_musicvae.studio').render(
     words=said,

@@ -23,6 +23,7 @@ from emotion_musicvae.api import transformation
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import readings
 from emotion_musicvae.emotions import recognition
+from emotion_musicvae.emotions import targets
 from emotion_musicvae.files import playing
 from emotion_musicvae.files import songs
 from emotion_musicvae.music import harmony
@@ -54,6 +55,7 @@ _NUMBERS = {
 _TEXTS = (
   'emotion',
   'text',
+  'target',
   'chords',
   'time_signature',
   'accompaniment',
@@ -74,6 +76,7 @@ class Request:
     intensity: as in `generate`.
     temperature: likewise.
     guidance: likewise.
+    target: further targets, as in `generate`.
     mean_pitch: target over the emotion's, MIDI.
     onsets_per_bar: likewise.
     chords: a progression over the emotion's.
@@ -99,6 +102,7 @@ class Request:
   intensity: float = 1.0
   temperature: float = 0.5
   guidance: float = 1.0
+  target: str | None = None
   mean_pitch: float | None = None
   onsets_per_bar: float | None = None
   chords: str | None = None
@@ -207,6 +211,8 @@ class Request:
       for name in ('mean_pitch', 'onsets_per_bar', 'qpm', 'program')
       if getattr(self, name) is not None
     }
+    if self.target:
+      emotion = targets.replaced(emotion, self.target)
     if self.time_signature and self.song is None:
       emotion = catalogue.in_metre(emotion, self.time_signature)
     if self.chords and (self.song is None or self.bars):

@@ -270,6 +270,8 @@ def command(spec: requests.Spec) -> str:
     for name in ('mean_pitch', 'onsets_per_bar')
     if getattr(request, name) is not None
   ]
+  if request.target:
+    targets.append(request.target)
   if targets:
     flags['target'] = ','.join(targets)
   if request.song:

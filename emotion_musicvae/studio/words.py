@@ -40,6 +40,8 @@ STUDIO = {
   'only_chords': messages.mark('chords'),
   'full': messages.mark('chords, bass and drums'),
   'style': messages.mark('Style'),
+  'target': messages.mark('Further targets'),
+  'target_help': messages.mark('as syncopation=0.3, form=AABA'),
   'metre': messages.mark('Metre'),
   'instrument': messages.mark('Instrument'),
   'yours': messages.mark('Your melody'),

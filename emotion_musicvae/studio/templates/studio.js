@@ -59,6 +59,8 @@ function request() {
   for (const name of OWN) if (!byId(name).disabled) values[name] = number(name);
   const chords = byId('chords').value.trim();
   if (chords) values.chords = chords;
+  const target = byId('target').value.replace(/\s+/g, '');
+  if (target) values.target = target;
   const accompaniment = byId('accompaniment').value;
   if (accompaniment !== 'none') {
     values.accompaniment = accompaniment;
@@ -245,6 +247,19 @@ const checkChords = later(async () => {
   }
 }, 200);
 
+const checkTarget = later(async () => {
+  const line = byId('target-is'), input = byId('target');
+  const target = input.value.replace(/\s+/g, '');
+  let told = '';
+  try {
+    if (target) await asked('/api/reading', {emotion: 'peaceful', target});
+  } catch (error) { told = error.message; }
+  input.setAttribute('aria-invalid', String(Boolean(told)));
+  line.classList.toggle('wrong', Boolean(told));
+  if (told) line.textContent = told;
+  else Words.say(line, 'target_help');
+}, 200);
+
 function setUpShape() {
   for (const row of document.querySelectorAll('.own')) {
     const input = byId(row.dataset.field);
@@ -257,6 +272,7 @@ function setUpShape() {
     input.addEventListener('input', outputs);
   }
   byId('chords').oninput = checkChords;
+  byId('target').oninput = checkTarget;
   const say = (select, value, name) => {
     Words.say(select.querySelector(`option[value="${value}"]`), name);
   };
@@ -510,7 +526,8 @@ function cardOf(take) {
     name.textContent = blended(
       Words.language === 'ko' ? take.korean : take.english);
     facts.textContent = take.facts.map(fact => fact[Words.language]).join(' · ');
-    measures.replaceChildren(...take.measures.slice(0, 3).map(([what, want, got]) =>
+    measures.replaceChildren(...take.measures.filter(
+      ([what], i) => i < 3 || !['energy', 'chord_tones_on_beat'].includes(what)).map(([what, want, got]) =>
       make('li', {}, `${Words.text(what)} `, make('b', {}, got),
         ` (${Words.text('asked')} ${want})`)));
     measures.append(make('li', {}, take.is_hit ? '✓ ' : '≈ ',
@@ -565,7 +582,7 @@ function feelingOf(values) {
 }
 function plain(values) {
   const kept = {};
-  for (const name of ['intensity', 'temperature', 'guidance', 'qpm', 'program',
+  for (const name of ['intensity', 'temperature', 'guidance', 'target', 'qpm', 'program',
     'mean_pitch', 'onsets_per_bar', 'accompaniment', 'style', 'time_signature']) {
     if (values[name] !== undefined) kept[name] = values[name];
   }
