@@ -163,7 +163,9 @@ def main():
   tell(f'the next take: {time.perf_counter() - began:.2f} s')
   began = time.perf_counter()
   studio.click(3, 'clear')
-  tell(f'four that were composed ahead: {time.perf_counter() - began:.2f} s')
+  tell(
+    f'four that were composed before, rendered anew: {time.perf_counter() - began:.2f} s'
+  )
   for count in arguments.clients:
     before = studio.memory()
     waited, errors, memory = crowd(studio, count, arguments.seconds)
