@@ -18,6 +18,7 @@ from emotion_musicvae.api import arguments
 from emotion_musicvae.api import pipeline
 from emotion_musicvae.api import stages
 from emotion_musicvae.api import starts
+from emotion_musicvae.api import steered
 from emotion_musicvae.api import transformation
 from emotion_musicvae.api.melody import Melody
 from emotion_musicvae.emotions import arcs as sectioned
@@ -47,7 +48,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     intensity: float = 1.0,
     updates: int = 0,
     reject_misses: bool = False,
-    progress: pipeline.Progress | None = None,
+    progress: steered.Progress | None = None,
     guidance: float = 1.0,
     text: str | None = None,
     arc: bool | Sequence[sectioned.Section] = False,
@@ -200,7 +201,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     self,
     orders: Sequence[pipeline.Order],
     updates: int = 0,
-    progress: pipeline.Progress | None = None,
+    progress: steered.Progress | None = None,
   ) -> list[Melody]:
     """Composes a melody for each of N orders, which may differ in everything.
 
@@ -249,7 +250,7 @@ class EmotionMusicVAE(pipeline.Pipeline):
     start_bar: int | None = None,
     updates: int = 0,
     reject_misses: bool = False,
-    progress: pipeline.Progress | None = None,
+    progress: steered.Progress | None = None,
     guidance: float = 1.0,
     keep: float = transformation.KEEP,
     chords: str = transformation.OWN,
