@@ -163,9 +163,8 @@ def main():
   tell(f'the next take: {time.perf_counter() - began:.2f} s')
   began = time.perf_counter()
   studio.click(3, 'clear')
-  tell(
-    f'four that were composed before, rendered anew: {time.perf_counter() - began:.2f} s'
-  )
+  again = time.perf_counter() - began
+  tell(f'four that were composed before, rendered anew: {again:.2f} s')
   for count in arguments.clients:
     before = studio.memory()
     waited, errors, memory = crowd(studio, count, arguments.seconds)
@@ -186,9 +185,9 @@ def main():
       with contextlib.suppress(requests.RequestException):
         call.result()
   tell(f'killed: status {status}, left in its folder: {left}')
-  again = Studio(studio.port)
-  is_same = again.sound(again.takes(5, 'gloomy')[2]) == wanted
-  status, left = again.end()
+  second = Studio(studio.port)
+  is_same = second.sound(second.takes(5, 'gloomy')[2]) == wanted
+  status, left = second.end()
   tell(
     f'started again at the same port: the same bytes {is_same}; ended by '
     f'Ctrl+C or TERM: status {status}, left: {left}'
