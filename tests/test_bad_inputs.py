@@ -626,7 +626,7 @@ def test_ctrl_c_leaves_nothing_at_any_stage(run, tmp_path, where):
       'evaluation.figures.pitch_against_density',
     ),
     ('train', ['--run_dir=r'], 'musicvae.checkpoints.load_model'),
-    ('train', ['--run_dir=r'], 'steering.training.train'),
+    ('train', ['--run_dir=r'], 'steering.training.make_learner'),
     (
       'pretrain',
       ['--run_dir=r', '--input_dir={scales}'],

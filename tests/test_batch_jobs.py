@@ -128,7 +128,7 @@ def test_a_melody_is_what_generate_makes_of_its_seed(out):
   for row, melody in zip(_rows(out)[91:], model.generate(
     'gloomy', 4, seed=6, intensity=0.5, guidance=0.0
   )):  # fmt: skip
-    assert row['measured'] == melody.record()['measured']
+    assert _given(row['measured']) == _given(melody.record()['measured'])
     written = note_seq.midi_file_to_note_sequence(str(out / row['files'][0]))
     assert [n.pitch for n in written.notes] == [
       n.pitch for n in melody.note_sequence.notes
@@ -244,7 +244,7 @@ def test_ones_own_melody_is_moved_as_the_command_does(
   for row, melody in zip(rows, expected, strict=True):
     written = (tmp_path / 'o' / row['files'][0]).read_bytes()
     assert written == midi.midi(melody.note_sequence)
-    assert row['measured'] == melody.record()['measured']
+    assert _given(row['measured']) == _given(melody.record()['measured'])
   assert 'long.mid: took track 1' in rows[0]['input']
   assert [row['start_bar'] for row in rows] == [1] * 4 + [None] * 3 + [9]
 
@@ -279,11 +279,20 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
   assert {key: found[key] for key in before} == before
 
 
+def _given(fields):
+  """The same without what a column of a Parquet file has no value for."""
+  if not isinstance(fields, dict):
+    return fields
+  return {k: _given(v) for k, v in fields.items() if v is not None}
+
+
 def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
   _run(tmp_path, REQUESTS, tfrecord=True, parquet=True)
   table = parquet.read_table(tmp_path / 'manifest.parquet').to_pylist()
   rows = _rows(out)
-  assert [{**a, 'files': 0} for a in table] == [{**a, 'files': 0} for a in rows]
+  assert [_given({**a, 'files': 0}) for a in table] == [
+    _given({**a, 'files': 0}) for a in rows
+  ]
   sequences = [
     note_seq.NoteSequence.FromString(record.numpy())
     for path in dict.fromkeys(row['files'][0] for row in table)
