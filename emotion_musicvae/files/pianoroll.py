@@ -257,7 +257,8 @@ def _draw_gauge(
   if isinstance(target, str) or isinstance(measured, str):
     panel.set_axis_off()
     panel.set_title(
-      f'{label}: {measured} (asked for {target})', fontsize='medium'
+      f'{label}:\n{measured} (asked for {target})',
+      fontsize='medium',
     )
     return
   if name in _GAUGES:
@@ -275,7 +276,7 @@ def _draw_gauge(
   panel.spines[['top', 'left', 'right']].set_visible(False)
   shown = 'none' if np.isnan(measured) else f'{measured:.3g}'
   panel.set_title(
-    f'{label}: {shown} (asked for {target:.3g})',
+    f'{label}:\n{shown} (asked for {target:.3g})',
     fontsize='medium',
   )
 
