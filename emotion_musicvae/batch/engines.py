@@ -73,11 +73,11 @@ def beam(options: Sequence[str]) -> Iterator[Engine]:
   said = io.StringIO()
   try:
     with contextlib.redirect_stderr(said):
-      # The one that Beam takes of itself would first try to download another.
-      parsed = pipeline_options.PipelineOptions(
-        ['--runner=FnApiRunner', *options]
-      )
+      parsed = pipeline_options.PipelineOptions(list(options))
       parsed.get_all_options()
+      standard = parsed.view_as(pipeline_options.StandardOptions)
+      # The one that Beam takes of itself would first try to download another.
+      standard.runner = standard.runner or 'FnApiRunner'
       pipeline = apache_beam.Pipeline(options=parsed)
   except (ValueError, ImportError, AttributeError) as e:
     raise UserError('pipeline_options', str(e)) from None
