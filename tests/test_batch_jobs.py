@@ -415,9 +415,12 @@ def test_processes_of_an_engine_write_what_one_does(
 ):
   """Each has its share, and a shard whose worker dies goes to another."""
   if engine == 'spark':
-    pytest.importorskip('pyspark')
+    pytest.importorskip(
+      'pyspark',
+      reason='pyspark is not installed: 434 MB, of the extra [spark] alone',
+    )
     if not shutil.which('java'):
-      pytest.skip('Spark takes Java')
+      pytest.skip('Spark runs in a Java machine, and there is none')
   flags = [*WHOLE, f'--runner={engine}', '--num_workers=2', '--output_dir=o']
   assert command(tmp_path, *flags)[::2] == (0, '')
   assert _files(tmp_path / 'o') == whole[0]

@@ -19,7 +19,10 @@ def _refusal(engine, *arguments):
 
 
 def test_a_cluster_that_does_not_answer(monkeypatch):
-  pytest.importorskip('pyspark')
+  pytest.importorskip(
+    'pyspark',
+    reason='pyspark is not installed: 434 MB, of the extra [spark] alone',
+  )
   monkeypatch.setattr(engines, '_TIMEOUT', 0.5)
   for engine, scheme in ((engines.dask, 'tcp'), (engines.spark, 'spark')):
     said = _refusal(engine, f'{scheme}://{NOBODY}', 2)
@@ -31,7 +34,10 @@ def test_a_cluster_that_does_not_answer(monkeypatch):
 
 
 def test_an_address_that_is_none():
-  pytest.importorskip('pyspark')
+  pytest.importorskip(
+    'pyspark',
+    reason='pyspark is not installed: 434 MB, of the extra [spark] alone',
+  )
   assert 'missing port' in _refusal(engines.dask, 'host', 2)
   assert 'does not answer' in _refusal(engines.spark, 'spark://a:b', 2)
 
@@ -47,7 +53,10 @@ def test_an_engine_that_is_not_installed(monkeypatch):
 
 
 def test_spark_without_java(monkeypatch):
-  pytest.importorskip('pyspark')
+  pytest.importorskip(
+    'pyspark',
+    reason='pyspark is not installed: 434 MB, of the extra [spark] alone',
+  )
   monkeypatch.setenv('JAVA_HOME', '/nowhere')
   monkeypatch.setenv('PATH', '/nowhere')
   assert not shutil.which('java')
