@@ -6,11 +6,9 @@ is bar 5 in the user's sequencer.
 
 import collections
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import os
-import re
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
@@ -21,6 +19,7 @@ from emotion_musicvae.files import lines
 from emotion_musicvae.files import performances
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import scores
+from emotion_musicvae.files import tracks
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import metres
@@ -34,20 +33,6 @@ _Tokens: TypeAlias = npt.NDArray[np.uint8]
 # Music that stops before its last phrase is over still has that phrase.
 _PHRASE_BARS = 4
 _TRACKS_NAMED = 16
-# Share of its notes that a voice's melody is; and semitones: how much lower
-# than chords a voice may lie that they go with, and how much lower than the
-# melody what is as likely that.
-_ONE_VOICE, _UNDER_CHORDS, _AS_HIGH = 0.8, 12, 7
-# How people name the track that has the melody, and those that go with it.
-_MELODIC = re.compile(
-  r'melod|m[ée]lodie|vocal|voice|voix|\bvoz|canto|gesang|sopran|lead'
-  r'|멜로디|보컬|노래|주선율|가락|メロディ|ボーカル|主旋律|旋律|歌|人声|主唱',
-  re.IGNORECASE,
-)
-_BESIDE = re.compile(
-  r'back|harmon|choir|chorus|\bpad|counter|코러스|합창|화음|반주|コーラス|和声',
-  re.IGNORECASE,
-)
 _REMEDIES = {
   tunes.UNREADABLE: messages.mark('export it anew as a standard MIDI file'),
   tunes.NO_NOTES: messages.mark('name a file with a melody in that range'),
@@ -203,47 +188,6 @@ class Song:
     return self.first_bar + len(self.tokens) // self.metre.bar_steps - 1
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Track:
-  """One track of a file, in the part of it that is taken.
-
-  Attributes:
-    title: what to call it.
-    name: what the file calls it.
-    line: [N, 4] the notes of its melody, as in `scores.Part`, on the grid.
-    num_notes: how many notes it has.
-    outside: how many of them the model has no token for.
-    elsewhere: how many stand in staves that do not have the melody.
-    unplayed: as in `scores.Part`.
-    bar: quarter notes.
-  """
-
-  title: str
-  name: str
-  line: scores.Notes
-  num_notes: int
-  outside: int
-  elsewhere: int
-  unplayed: Mapping[str, int]
-  bar: float
-
-  @property
-  def is_one_voice(self) -> bool:
-    """Whether it hardly plays more than its melody."""
-    played = self.num_notes - self.outside - self.elsewhere
-    return len(self.line) >= _ONE_VOICE * played
-
-  @property
-  def height(self) -> float:
-    """Mean pitch of its melody."""
-    return float(self.line[:, scores.PITCH].mean())
-
-  @property
-  def num_bars(self) -> int:
-    """In how many bars a note begins."""
-    return len(np.unique(self.line[:, scores.ONSET] // self.bar))
-
-
 def load_song(
   source: 'str | os.PathLike[str] | note_seq.NoteSequence',
   start_bar: int | None = None,
@@ -296,12 +240,12 @@ def load_song(
     refusals.append(refusal or lines.other_metres(score, tunes.NOT_PLAYABLE))
   else:
     raise _refused(refusals, argument, subject)
-  tracks = [_track(part, section, score) for part in score.parts]
-  chosen, as_likely = _chosen(tracks, track, argument, subject)
+  every = [tracks.track_of(part, section, score) for part in score.parts]
+  chosen, as_likely = tracks.chosen(every, track, argument, subject)
   song = _song(os.path.splitext(name)[0], score, section, chosen)
   played = len(song.tokens) // song.metre.bar_steps
   silent = played - chosen.num_bars
-  others = [t.title for t in tracks if t is not chosen and t.num_notes]
+  others = [t.title for t in every if t is not chosen and t.num_notes]
   apart = chosen.outside + chosen.elsewhere
   hidden = chosen.num_notes - apart - len(chosen.line)
   left_out = [
@@ -387,38 +331,12 @@ def _other_bars(
     yield messages.say(one if bars == 1 else more, n=bars, metre=metre)
 
 
-def _track(
-  part: scores.Part, section: scores.Section, score: scores.Score
-) -> _Track:
-  """A part of a score as a `_Track`."""
-  notes = section.place(part.notes, score.performed)
-  able = lines.in_range(notes)
-  line = able[:0]
-  if not part.is_drum:
-    line = lines.melody_line(able, score.performed)
-  return _Track(
-    part.title,
-    part.name,
-    line,
-    len(notes),
-    len(notes) - len(able),
-    len(able) - len(lines.upper_staff(able)),
-    part.unplayed,
-    _metre(section).bar_steps / melody.STEPS_PER_QUARTER,
-  )
-
-
-def _metre(section: scores.Section) -> metres.Metre:
-  assert section.metre is not None  # No other is taken.
-  return section.metre
-
-
 def _song(
-  name: str, score: scores.Score, section: scores.Section, track: _Track
+  name: str, score: scores.Score, section: scores.Section, track: tracks.Track
 ) -> Song:
   """The melody of a track in a section, in whole bars and with its pick-up."""
   # A pick-up ends a bar of its own.
-  metre = _metre(section)
+  metre = tracks.metre_of(section)
   quarters = track.bar
   before = quarters if section.places[0] < 0 else 0.0
   line = track.line + [before, 0.0, 0.0, 0.0]
@@ -476,49 +394,3 @@ def _refused(
   detail = f' ({refusal.detail[:80]})' if refusal.detail else ''
   problem = f'{subject}: {messages.say(refusal.reason)}{detail}'
   return UserError(argument, problem, messages.say(_REMEDIES[refusal.reason]))
-
-
-def _chosen(
-  tracks: list[_Track], number: int | None, argument: str, subject: str
-) -> tuple[_Track, list[str]]:
-  """The track that has the melody, and titles of others that may have it."""
-  if number is not None:
-    if not 1 <= number <= len(tracks):
-      raise UserError(
-        'track',
-        messages.say(
-          '{argument}: {subject} has tracks 1 to {count}, got {value}',
-          argument=argument,
-          subject=subject,
-          count=len(tracks),
-          value=number,
-        ),
-      )
-    if not len(tracks[number - 1].line):
-      raise UserError(
-        'track',
-        messages.say(
-          '{title} has no note to take', title=tracks[number - 1].title
-        ),
-        messages.say('name another'),
-      )
-    return tracks[number - 1], []
-  able = [t for t in tracks if len(t.line)]
-  fullest = max(t.num_bars for t in able)
-  named = [
-    t for t in able if _MELODIC.search(t.name) and not _BESIDE.search(t.name)
-  ]
-  if named:
-    return max(named, key=lambda t: t.height), []
-  full = [t for t in able if t.num_bars >= fullest / 2]
-  highest = max(t.height for t in full)
-  voices = [
-    t for t in full if t.is_one_voice and t.height >= highest - _UNDER_CHORDS
-  ]
-  among = voices or full
-  chosen = max(among, key=lambda t: t.height)
-  return chosen, [
-    t.title
-    for t in among
-    if t is not chosen and t.height >= chosen.height - _AS_HIGH
-  ]
