@@ -46,7 +46,8 @@ def test_they_have_the_same_commands(both):
   assert _blocks(both[0]) == _blocks(both[1])
   for english, korean in zip(*map(_prose, both)):
     spans = [
-      sorted(set(re.findall(r'`([^`]+)`', t))) for t in (english, korean)
+      sorted({' '.join(s.split()) for s in re.findall(r'`([^`]+)`', t)})
+      for t in (english, korean)
     ]
     assert spans[0] == spans[1]
 
