@@ -94,7 +94,7 @@ def test_nothing_is_overwritten_unless_asked(melody, tmp_path):
   [
     ('it.aiff', r"end in 'aiff'; known: \.mid, \.wav,.*\.json"),
     ('it', 'known: '),
-    ('absent/it.mid', 'cannot write'),
+    ('absent/it.mid', 'could not write'),
   ],
 )
 def test_what_cannot_be_saved_leaves_nothing(melody, tmp_path, name, message):

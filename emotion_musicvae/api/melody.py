@@ -22,6 +22,7 @@ from emotion_musicvae.music import melody as music
 from emotion_musicvae.music import metres
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import messages
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -255,15 +256,7 @@ class Melody:
     try:
       _write(folder or '.', name, content, overwrite)
     except OSError as e:
-      raise UserError(
-        'path',
-        messages.say(
-          'cannot write {path!r} ({reason})',
-          path=path,
-          reason=messages.reason(e),
-        ),
-        messages.say('nothing was kept'),
-      ) from None
+      raise refusals.unwritten('path', path, e) from None
     return path
 
   def _content(self, ending: str, stem: str) -> bytes:

@@ -46,6 +46,7 @@ from emotion_musicvae.batch import storage
 from emotion_musicvae.files import playing
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import messages
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -202,15 +203,7 @@ def lock(output_dir: str) -> Iterator[Callable[[], None]]:
         )
       _check(output_dir)
     except OSError as e:
-      raise UserError(
-        'output_dir',
-        messages.say(
-          'cannot write to {path!r} ({reason})',
-          path=output_dir,
-          reason=messages.reason(e),
-        ),
-        messages.say('name a folder you may write to'),
-      ) from None
+      raise refusals.unwritable('output_dir', output_dir, e) from None
 
     def check() -> None:
       if not is_ours():

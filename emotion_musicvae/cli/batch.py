@@ -36,6 +36,7 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 from emotion_musicvae.terms import own
 
@@ -223,13 +224,10 @@ def _check_runner() -> None:
   """Refuses a runner that is none, and what does not go with it."""
   known = ('beam', 'dask', 'spark')
   if FLAGS.runner not in known:
-    raise UserError(
+    raise refusals.unknown(
       'runner',
-      messages.say(
-        'expected one of {known}, got {value!r}',
-        known=', '.join(known),
-        value=FLAGS.runner,
-      ),
+      FLAGS.runner,
+      known,
       messages.say("Beam's own are named in `pipeline_options`"),
     )
   if FLAGS.runner == 'beam':
@@ -275,14 +273,7 @@ def _rows(known: list[catalogue.Emotion]) -> Iterator[Iterable[Any]]:
   try:
     stream = open(FLAGS.requests, 'rb')
   except OSError as e:
-    raise UserError(
-      'requests',
-      messages.say(
-        '{path!r} cannot be read ({reason})',
-        path=FLAGS.requests,
-        reason=messages.reason(e),
-      ),
-    ) from None
+    raise refusals.unreadable('requests', FLAGS.requests, e) from None
   with stream:
     yield read(stream)
 

@@ -18,6 +18,7 @@ from emotion_musicvae.support import atomic
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -149,14 +150,7 @@ def _outputs(output_file: str | None) -> tuple[str, str, str]:
       pass
     atomic.recover(folder)
   except OSError as e:
-    raise UserError(
-      'output_file',
-      messages.say(
-        'cannot write to {path!r} ({reason})',
-        path=folder,
-        reason=messages.reason(e),
-      ),
-    ) from None
+    raise refusals.unwritable('output_file', folder, e) from None
   for path in paths:
     if os.path.lexists(path):
       raise UserError(
@@ -190,15 +184,7 @@ def _write(
           ) as f:
             f.write(content)
   except OSError as e:
-    raise UserError(
-      'output_file',
-      messages.say(
-        'could not write to {path!r} ({reason})',
-        path=folder,
-        reason=messages.reason(e),
-      ),
-      messages.say('nothing was kept'),
-    ) from None
+    raise refusals.unwritten('output_file', paths[-1], e) from None
 
 
 def console_entry_point() -> None:

@@ -17,6 +17,7 @@ from emotion_musicvae._version import __version__
 from emotion_musicvae.cli import help
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 # Flags that name a file or a folder.
@@ -140,14 +141,7 @@ def check_strategy(name: str) -> None:
   """
   known = ('one_device', 'mirrored', 'multi_worker_mirrored')
   if name not in known:
-    raise UserError(
-      'distribution_strategy',
-      messages.say(
-        'expected one of {known}, got {value!r}',
-        known=', '.join(known),
-        value=name,
-      ),
-    )
+    raise refusals.unknown('distribution_strategy', name, known)
 
 
 def check_folder(flag: str, path: str) -> None:
@@ -163,15 +157,7 @@ def check_folder(flag: str, path: str) -> None:
     with tempfile.TemporaryFile(dir=there):
       pass
   except OSError as e:
-    raise UserError(
-      flag,
-      messages.say(
-        'cannot write to {path!r} ({reason})',
-        path=path,
-        reason=messages.reason(e),
-      ),
-      messages.say('name a folder you may write to'),
-    ) from None
+    raise refusals.unwritable(flag, path, e) from None
 
 
 def set_log(level: str) -> None:
@@ -182,14 +168,7 @@ def set_log(level: str) -> None:
   """
   levels = ('DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL')
   if level not in levels:
-    raise UserError(
-      'log',
-      messages.say(
-        'expected one of {known}, got {value!r}',
-        known=', '.join(levels),
-        value=level,
-      ),
-    )
+    raise refusals.unknown('log', level, levels)
   quiet.set_log(level)
 
 

@@ -17,6 +17,7 @@ from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
 from emotion_musicvae.support import ranges
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 from emotion_musicvae.terms import own
 
@@ -121,15 +122,7 @@ def main() -> None:
     try:
       _write(FLAGS.output_dir, result, bench, samples)
     except OSError as e:
-      raise UserError(
-        'output_dir',
-        messages.say(
-          'could not write {path!r} ({reason})',
-          path=FLAGS.output_dir,
-          reason=messages.reason(e),
-        ),
-        messages.say('nothing was kept'),
-      ) from None
+      raise refusals.unwritten('output_dir', FLAGS.output_dir, e) from None
 
 
 def _arms() -> list[str]:
@@ -162,13 +155,10 @@ def _check_new_folder(path: str) -> None:
       pass
     atomic.recover(parent)
   except OSError as e:
-    raise UserError(
+    raise refusals.unwritable(
       'output_dir',
-      messages.say(
-        'cannot write to {path!r} ({reason})',
-        path=parent,
-        reason=messages.reason(e),
-      ),
+      parent,
+      e,
       messages.say('name a folder in one that exists'),
     ) from None
   if os.path.lexists(path):

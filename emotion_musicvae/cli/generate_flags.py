@@ -7,6 +7,7 @@ from emotion_musicvae.cli import shared_flags
 from emotion_musicvae.files import readers
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -176,14 +177,7 @@ def check() -> None:
   """
   modes = ('sample', 'interpolate', 'variations')
   if FLAGS.mode not in modes:
-    raise UserError(
-      'mode',
-      messages.say(
-        'expected one of {known}, got {value!r}',
-        known=', '.join(modes),
-        value=FLAGS.mode,
-      ),
-    )
+    raise refusals.unknown('mode', FLAGS.mode, modes)
   for flag, given, mode in (
     ('arc', FLAGS.arc, 'sample'),
     ('to_emotion', FLAGS.to_emotion, 'interpolate'),

@@ -15,6 +15,7 @@ from emotion_musicvae.emotions import recognition
 from emotion_musicvae.emotions import targets
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -149,14 +150,7 @@ def _text() -> tuple[str | None, str]:
     with open(FLAGS.text_file, encoding='utf-8-sig') as f:
       return f.read(recognition.MAX_CHARACTERS), 'text_file'
   except OSError as e:
-    raise UserError(
-      'text_file',
-      messages.say(
-        '{path!r} cannot be read ({reason})',
-        path=FLAGS.text_file,
-        reason=messages.reason(e),
-      ),
-    ) from None
+    raise refusals.unreadable('text_file', FLAGS.text_file, e) from None
   except UnicodeDecodeError:
     raise UserError(
       'text_file',

@@ -20,6 +20,7 @@ from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 _MAX_CSV = 16 * 2**20
@@ -263,14 +264,7 @@ def _rows(csv_file: str) -> list[tuple[int, list[str]]]:
     with open(csv_file, 'rb') as f:
       raw = f.read(_MAX_CSV + 1)
   except OSError as e:
-    raise UserError(
-      'labels_file',
-      messages.say(
-        '{path!r} cannot be read ({reason})',
-        path=csv_file,
-        reason=messages.reason(e),
-      ),
-    ) from None
+    raise refusals.unreadable('labels_file', csv_file, e) from None
   if len(raw) > _MAX_CSV:
     raise UserError(
       'labels_file',

@@ -14,6 +14,7 @@ from emotion_musicvae.music import metres
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 ACCOMPANIMENTS = ('none', 'chords', 'full')
@@ -89,13 +90,8 @@ class Playing:
 
   def __post_init__(self) -> None:
     if self.accompaniment not in ACCOMPANIMENTS:
-      raise UserError(
-        'accompaniment',
-        messages.say(
-          'expected one of {known}, got {value!r}',
-          known=', '.join(ACCOMPANIMENTS),
-          value=self.accompaniment,
-        ),
+      raise refusals.unknown(
+        'accompaniment', self.accompaniment, ACCOMPANIMENTS
       )
     if self.style:
       check_style(self.style, 'style')
@@ -124,14 +120,7 @@ def _check_soundfont(path: str) -> None:
     with open(path, 'rb') as f:
       head = f.read(12)
   except OSError as e:
-    raise UserError(
-      'soundfont',
-      messages.say(
-        '{path!r} cannot be read ({reason})',
-        path=path,
-        reason=messages.reason(e),
-      ),
-    ) from None
+    raise refusals.unreadable('soundfont', path, e) from None
   if (head[:4], head[8:]) != (b'RIFF', b'sfbk'):
     raise UserError(
       'soundfont',

@@ -14,6 +14,7 @@ from emotion_musicvae.files import lines
 from emotion_musicvae.files import scores
 from emotion_musicvae.files import tunes
 from emotion_musicvae.support import messages
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 MAX_FILE_BYTES = 2**20  # of one song, some 100,000 notes of MIDI
@@ -148,14 +149,7 @@ def check_file(path: str, argument: str = 'song') -> None:
     with open(path, 'rb') as f:
       size = f.seek(0, os.SEEK_END)
   except OSError as e:
-    raise UserError(
-      argument,
-      messages.say(
-        '{path!r} cannot be read ({reason})',
-        path=path,
-        reason=messages.reason(e),
-      ),
-    ) from None
+    raise refusals.unreadable(argument, path, e) from None
   if not size:
     raise UserError(
       argument,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import messages
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
@@ -294,15 +295,7 @@ def _writing(
 
       yield stem, write
   except OSError as e:
-    raise UserError(
-      'output_dir',
-      messages.say(
-        'could not write to {path!r} ({reason})',
-        path=output_dir,
-        reason=messages.reason(e),
-      ),
-      messages.say('nothing was kept'),
-    ) from None
+    raise refusals.unwritten('output_dir', output_dir, e) from None
 
 
 @contextlib.contextmanager

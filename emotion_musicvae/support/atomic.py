@@ -16,8 +16,7 @@ import tempfile
 from typing import BinaryIO
 from typing import TYPE_CHECKING
 
-from emotion_musicvae.support import messages
-from emotion_musicvae.support.errors import UserError
+from emotion_musicvae.support import refusals
 
 if TYPE_CHECKING:
   import filelock
@@ -46,15 +45,7 @@ def make_dir(path: str | os.PathLike[str], argument: str) -> None:
     with tempfile.TemporaryFile(dir=path):
       pass
   except OSError as e:
-    raise UserError(
-      argument,
-      messages.say(
-        'cannot write to {path!r} ({reason})',
-        path=path,
-        reason=messages.reason(e),
-      ),
-      messages.say('name a folder you may write to'),
-    ) from None
+    raise refusals.unwritable(argument, path, e) from None
 
 
 @contextlib.contextmanager
