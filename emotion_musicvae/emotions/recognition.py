@@ -7,7 +7,9 @@ a feeling, nothing is recognized. `docs/recognition.md` has the figures.
 """
 
 import collections
-import collections.abc
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import difflib
 import functools
@@ -166,9 +168,7 @@ def place(valence: float, arousal: float) -> dict[str, float]:
   return _kept(shares)
 
 
-def named(
-  found: Recognition, aliases: collections.abc.Iterable[str]
-) -> list[str]:
+def named(found: Recognition, aliases: Iterable[str]) -> list[str]:
   """Names of emotions in the language of a text, Korean or English."""
   is_korean = found.language == 'ko'
   return [vocabulary.NAMES[a] if is_korean else a for a in aliases]
@@ -191,7 +191,7 @@ def describe(found: Recognition) -> str:
   )
 
 
-def _recognize(text, threshold):
+def _recognize(text: str, threshold: float) -> Recognition:
   text = clauses.plain(text)
   language = clauses.language(text)
   parts = clauses.split(text)
@@ -203,7 +203,9 @@ def _recognize(text, threshold):
   return _result(hits, language, threshold)
 
 
-def _result(hits, language, threshold):
+def _result(
+  hits: Sequence[evidence.Hit], language: str, threshold: float
+) -> Recognition:
   by_feeling = collections.defaultdict(list)
   for hit in hits:
     by_feeling[hit.feeling.name].append(hit.weight * hit.degree)
@@ -240,7 +242,7 @@ def _result(hits, language, threshold):
   )
 
 
-def _kept(shares):
+def _kept(shares: Mapping[str, float]) -> dict[str, float]:
   """The largest shares, in proportion."""
   total = sum(shares.values())
   ordered = sorted(shares, key=lambda a: (-round(shares[a], 9), a))[:_MOST]
@@ -259,7 +261,7 @@ _NOTES = {
 }
 
 
-def _why(hit, language):
+def _why(hit: evidence.Hit, language: str) -> str:
   note = hit.note or ('scene' if hit.feeling.is_scene else '')
   name = hit.feeling.name
   if language == 'ko':
@@ -268,7 +270,7 @@ def _why(hit, language):
 
 
 @functools.cache
-def _spellings():
+def _spellings() -> dict[str, str]:
   """Letters of single words of the lexicon to the words."""
   found = {}
   for spelled, entry in vocabulary.words('korean'):

@@ -84,7 +84,7 @@ def split(text: str) -> list[Clause]:
   """Cuts a text in one form into clauses, at least one."""
   clauses = [Clause(0)]
 
-  def begin(turn=1.0, conceded=False):
+  def begin(turn: float = 1.0, conceded: bool = False) -> None:
     if clauses[-1].words:
       clauses.append(Clause(clauses[-1].sentence))
     clauses[-1].turn, clauses[-1].conceded = turn, conceded
@@ -122,7 +122,7 @@ def split(text: str) -> list[Clause]:
   return clauses
 
 
-def _begins(word):
+def _begins(word: str) -> bool:
   """Whether a word that joins on speaks of another, or of another time."""
   return (
     word in cues.SUBJECTS
@@ -132,7 +132,7 @@ def _begins(word):
 
 
 @functools.lru_cache(maxsize=2**14)
-def _turning(word):
+def _turning(word: str) -> float:
   """What is before counts so much, if a Korean word ends in a turn; or 1."""
   if len(word) < 2 or not '가' <= word[-1] <= '힣' or word in cues.NO_TURN:
     return 1.0

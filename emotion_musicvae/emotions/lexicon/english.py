@@ -1,7 +1,9 @@
 """English words in running text: inflection, expressions, denial."""
 
+from collections.abc import Sequence
 import functools
 import re
+from typing import Any
 
 from emotion_musicvae.emotions.lexicon import vocabulary
 
@@ -74,9 +76,9 @@ def lemmas(word: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def _tree():
+def _tree() -> dict[str | None, Any]:
   """Expressions as a tree of their words; None leads to the entry."""
-  root: dict = {}
+  root: dict[str | None, Any] = {}
   for spelled, entry in vocabulary.words('english'):
     node = root
     for word in spelled.lstrip('=').split('_'):
@@ -108,7 +110,9 @@ def find(words: list[str]) -> list[tuple[int, int, vocabulary.Entry]]:
   return found
 
 
-def _longest(words, i):
+def _longest(
+  words: Sequence[str], i: int
+) -> tuple[int, vocabulary.Entry] | None:
   best = None
   nodes = [_tree()]
   for j in range(i, min(i + 8, len(words))):

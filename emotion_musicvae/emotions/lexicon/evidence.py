@@ -1,9 +1,13 @@
 """Words of a text that tell of feelings, weighed by what stands around them."""
 
 import collections
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import Any
 
+from emotion_musicvae.emotions.lexicon import clauses
 from emotion_musicvae.emotions.lexicon import cues
 from emotion_musicvae.emotions.lexicon import english
 from emotion_musicvae.emotions.lexicon import korean
@@ -27,7 +31,9 @@ class Hit:
   note: str = ''
 
 
-def find(parts: list, text: str, in_words: bool) -> list[Hit]:
+def find(
+  parts: Sequence[clauses.Clause], text: str, in_words: bool
+) -> list[Hit]:
   """What tells of feelings in a text, weighed.
 
   Args:
@@ -43,18 +49,25 @@ def find(parts: list, text: str, in_words: bool) -> list[Hit]:
 
 
 @functools.cache
-def _signs():
+def _signs() -> dict[str, vocabulary.Entry]:
   return dict(vocabulary.words('signs'))
 
 
-def _hits(parts, in_words):
+def _hits(parts: Sequence[clauses.Clause], in_words: bool) -> list[Hit]:
   """Entries of the lexicon in clauses; only signs unless `in_words`."""
-  hits = []
+  hits: list[Hit] = []
   is_alone = sum(len(part.words) for part in parts) <= 2
   for number, clause in enumerate(parts):
     words, typed = clause.words, clause.typed
 
-    def add(entry, first, last, number=number, typed=typed, **kwargs):
+    def add(
+      entry: vocabulary.Entry,
+      first: int,
+      last: int,
+      number: int = number,
+      typed: list[str] = typed,
+      **kwargs: Any,
+    ) -> None:
       if entry.feeling and (is_alone or entry.weight >= _ALONE):
         feeling = vocabulary.feelings()[entry.feeling]
         weight = entry.weight * (_SCENE if feeling.is_scene else 1)
@@ -98,7 +111,7 @@ def _hits(parts, in_words):
   return hits
 
 
-def _is_name(typed, first, last):
+def _is_name(typed: Sequence[str], first: int, last: int) -> bool:
   """Whether an English word is part of a name, as in Happy Valley."""
   following = typed[last + 1 : last + 2]
   return (
@@ -112,7 +125,7 @@ def _is_name(typed, first, last):
   )
 
 
-def _degree(words, first, last):
+def _degree(words: Sequence[str], first: int, last: int) -> float:
   degree = 1.0
   for word in words[max(first - 3, 0) : first]:
     degree *= cues.DEGREES.get(word, 1)
@@ -124,7 +137,7 @@ def _degree(words, first, last):
   return min(degree, 1.8)
 
 
-def _weigh(hits, parts):
+def _weigh(hits: Sequence[Hit], parts: Sequence[clauses.Clause]) -> None:
   """Weighs hits by what stands around them."""
   mates = collections.defaultdict(list)
   for number, clause in enumerate(parts):
@@ -172,7 +185,11 @@ def _weigh(hits, parts):
         hit.weight *= 0.5
 
 
-def _factors(parts, with_hits, mates):
+def _factors(
+  parts: Sequence[clauses.Clause],
+  with_hits: set[int],
+  mates: Mapping[int, list[int]],
+) -> tuple[list[float], set[int], bool]:
   """What each clause counts.
 
   Returns:
@@ -216,7 +233,7 @@ def _factors(parts, with_hits, mates):
   return factors, past & with_hits, any(map(cues.NO_MORE.search, rest))
 
 
-def _mock(hits, text):
+def _mock(hits: Sequence[Hit], text: str) -> None:
   """Takes words of praise for irony, where they sound like it."""
   text = text.lower().strip()
   if cues.MOCKING.search(text) and (

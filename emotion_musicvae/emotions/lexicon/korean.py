@@ -5,6 +5,7 @@ predicate has some fifteen beginnings (슬프-, 슬퍼-, 슬펐-, 슬픈, …), 
 follow from its stem, and whatever comes behind one is an ending.
 """
 
+from collections.abc import Sequence
 import functools
 import re
 import unicodedata
@@ -147,13 +148,22 @@ _GAP = 3  # words between the parts of an expression, at most
 _LONGEST = 40  # syllables of a word that are looked at
 
 
-@functools.cache
-def _tables():
-  """Beginnings of words and of the last words of expressions."""
-  single: dict[str, tuple[vocabulary.Entry, bool, bool]] = {}
-  expressions: dict[str, list[tuple[tuple[str, ...], vocabulary.Entry]]] = {}
+_Single = dict[str, tuple[vocabulary.Entry, bool, bool]]
+_Expressions = dict[str, list[tuple[tuple[str, ...], vocabulary.Entry]]]
 
-  def add(beginning, entry, anywhere=False, exact=False):
+
+@functools.cache
+def _tables() -> tuple[_Single, _Expressions, int]:
+  """Beginnings of words and of the last words of expressions."""
+  single: _Single = {}
+  expressions: _Expressions = {}
+
+  def add(
+    beginning: str,
+    entry: vocabulary.Entry,
+    anywhere: bool = False,
+    exact: bool = False,
+  ) -> None:
     # The first to name a form has it, but for what names a feeling outright.
     old = single.get(beginning)
     if old is None or (old[0].feeling and not entry.feeling):
@@ -238,7 +248,7 @@ def find(words: list[str]) -> list[tuple[int, int, int, int, vocabulary.Entry]]:
   return found
 
 
-def _before(words, i, roots):
+def _before(words: Sequence[str], i: int, roots: Sequence[str]) -> int | None:
   """Where the roots of an expression begin before word i; None if not there."""
   for root in reversed(roots):
     for j in range(i - 1, max(i - 2 - _GAP, -1), -1):

@@ -60,7 +60,7 @@ class Entry:
   weight: float
 
 
-def _read(name):
+def _read(name: str) -> str:
   folder = importlib.resources.files(__package__)
   return (folder / name).read_text(encoding='utf-8')
 
