@@ -51,15 +51,6 @@ TUNES = tuple(f'tunes/{name}' for name in sampling.Tunes._fields)
 _FILLED_AT_ONCE = 32
 
 
-class Networks(typing.NamedTuple):
-  """What is learned; built where the learner's strategy places variables."""
-
-  actor: networks.Actor
-  critic: networks.Critic
-  actor_optimizer: tf.keras.optimizers.Optimizer
-  critic_optimizer: tf.keras.optimizers.Optimizer
-
-
 class ActorCriticLearner:
   """Updates an actor and a critic, a step at a time.
 
@@ -86,7 +77,7 @@ class ActorCriticLearner:
 
   def __init__(
     self,
-    learned: Networks,
+    learned: networks.Networks,
     objective: objectives.Objective,
     starts: sampling.StartSampler,
     replay: replays.Replay,
@@ -415,7 +406,7 @@ def make(
   embedding_size = hierdec.embedding_size(weights)
   objective = objective or objectives.Objective.of(weights, hparams, terms)
   with strategy.scope():
-    learned = make_networks(
+    learned = networks.make(
       hierdec.z_size(weights),
       embedding_size,
       hparams,
@@ -435,48 +426,6 @@ def make(
     checkpoints.fingerprint(weights),
     strategy,
   )
-
-
-def make_networks(
-  z_size: int,
-  embedding_size: int,
-  hparams: configuration.LearnerHparams,
-  seed: int,
-  terms: Sequence[Term] = (),
-  predicted: int = 0,
-) -> Networks:
-  """The default networks, and an Adam for each.
-
-  Args:
-    z_size: size of the latent vector.
-    embedding_size: size of what the conductor says for a bar.
-    hparams: widths and learning rates.
-    seed: of the initial kernels.
-    terms: further ones that the actor is told the targets of.
-    predicted: of how many of them the critic predicts the bars.
-  """
-  h, rng = hparams, np.random.default_rng(seed)
-  learned = Networks(
-    networks.Actor(
-      z_size,
-      conditions.num_features(terms),
-      h.units,
-      rng,
-      [term.name for term in terms],
-    ),
-    networks.Critic(z_size, embedding_size, h.critic_units, rng, predicted),
-    tf.keras.optimizers.Adam(
-      tf.keras.optimizers.schedules.ExponentialDecay(
-        h.learning_rate, 1, h.decay_rate
-      ),
-      0.9,
-      0.99,
-    ),
-    tf.keras.optimizers.Adam(h.critic_learning_rate, 0.5, 0.9),
-  )
-  learned.actor_optimizer.build(learned.actor.trainable_variables)
-  learned.critic_optimizer.build(learned.critic.trainable_variables)
-  return learned
 
 
 def _noise_seed(rng: np.random.Generator) -> tf.Tensor:

@@ -8,7 +8,10 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
+from emotion_musicvae.support import configuration
+from emotion_musicvae.terms.term import Term
 
 HIDDEN_LAYERS = 3
 
@@ -198,3 +201,54 @@ class Critic(tf.Module):
       energy[..., 0] - 1.0,
       further,
     )
+
+
+class Networks(typing.NamedTuple):
+  """What is learned; built where the learner's strategy places variables."""
+
+  actor: Actor
+  critic: Critic
+  actor_optimizer: tf.keras.optimizers.Optimizer
+  critic_optimizer: tf.keras.optimizers.Optimizer
+
+
+def make(
+  z_size: int,
+  embedding_size: int,
+  hparams: configuration.LearnerHparams,
+  seed: int,
+  terms: Sequence[Term] = (),
+  predicted: int = 0,
+) -> Networks:
+  """The default networks, and an Adam for each.
+
+  Args:
+    z_size: size of the latent vector.
+    embedding_size: size of what the conductor says for a bar.
+    hparams: widths and learning rates.
+    seed: of the initial kernels.
+    terms: further ones that the actor is told the targets of.
+    predicted: of how many of them the critic predicts the bars.
+  """
+  h, rng = hparams, np.random.default_rng(seed)
+  learned = Networks(
+    Actor(
+      z_size,
+      conditions.num_features(terms),
+      h.units,
+      rng,
+      [term.name for term in terms],
+    ),
+    Critic(z_size, embedding_size, h.critic_units, rng, predicted),
+    tf.keras.optimizers.Adam(
+      tf.keras.optimizers.schedules.ExponentialDecay(
+        h.learning_rate, 1, h.decay_rate
+      ),
+      0.9,
+      0.99,
+    ),
+    tf.keras.optimizers.Adam(h.critic_learning_rate, 0.5, 0.9),
+  )
+  learned.actor_optimizer.build(learned.actor.trainable_variables)
+  learned.critic_optimizer.build(learned.critic.trainable_variables)
+  return learned
