@@ -35,7 +35,7 @@ import music21
 import numpy as np
 import pretty_midi
 
-from emotion_musicvae.emotions import calibration
+from emotion_musicvae.emotions import measuring
 from emotion_musicvae.files import encodings
 from emotion_musicvae.files import lines
 from emotion_musicvae.files import readers
@@ -455,7 +455,7 @@ def speed(count=1000):
     notes = sum(composed.compose(path, i) for i, path in enumerate(paths))
     start = time.process_time()
     for path in paths:
-      calibration.measure_file((path, False))
+      measuring.measure_file((path, False))
     seconds = time.process_time() - start
   return {
     'files': count,

@@ -13,6 +13,7 @@ import pytest
 from emotion_musicvae.emotions import calibration
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import labels
+from emotion_musicvae.emotions import measuring
 from emotion_musicvae.files import performances
 from emotion_musicvae.files import pianoroll
 from emotion_musicvae.music import harmonization
@@ -182,7 +183,7 @@ def test_notation_and_records_are_measured_as_midi_is(tmp_path):
   music = 'CEGc GECE|' * 16
   path = tmp_path / 'tune.abc'
   path.write_text(f'X:1\nT:Tune\nM:4/4\nL:1/8\nK:C\n{music}\n')
-  (measured,), refusals = calibration.measure_file((str(path), True))
+  (measured,), refusals = measuring.measure_file((str(path), True))
   assert not refusals
   assert measured.mean_pitch == pytest.approx(
     (60 * 2 + 64 * 3 + 67 * 2 + 72) / 8
@@ -208,7 +209,7 @@ def test_music_in_every_metre_is_measured(tmp_path, metre):
   path.write_text(
     f'X:1\nT:t\nM:{metre}\nL:1/8\nQ:1/4=90\nK:G\n' + 'GABcde|' * 32 + '\n'
   )
-  (measured,), refusals = calibration.measure_file((str(path), True))
+  (measured,), refusals = measuring.measure_file((str(path), True))
   assert not refusals
   assert measured.mean_pitch == pytest.approx((67 + 69 + 71 + 72 + 74 + 76) / 6)
   assert measured.onsets_per_bar == pytest.approx(8)  # in four quarters
@@ -219,7 +220,7 @@ def test_tempo_is_quarter_notes_by_minutes():
   sequence, _ = _compose(MAJOR, 66, 7, 120, seed=0)
   sequence.tempos.add(time=24, qpm=60)  # the last 8 of 32 seconds
   score = performances.sequence_score('', sequence)
-  assert calibration._mean_qpm(score) == pytest.approx(105)
+  assert measuring._mean_qpm(score) == pytest.approx(105)
 
 
 def test_a_key_is_found_in_every_transposition():
@@ -237,7 +238,7 @@ def test_too_little_music_takes_the_chords_of_the_nearest_emotion(tmp_path):
   path = tmp_path / 'one.mid'
   sequence, _ = _compose(MAJOR, 70, 5, 100, seed=0, bars=8)
   note_seq.note_sequence_to_midi_file(sequence, str(path))
-  measured, _ = calibration.measure_file((str(path), True))
+  measured, _ = measuring.measure_file((str(path), True))
   emotion = calibration.summarize('own', 1, measured).emotion
   assert emotion.chords == catalogue.find('clear').chords
   assert '맑음' in emotion.basis

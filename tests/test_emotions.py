@@ -4,6 +4,7 @@ import unicodedata
 import pytest
 
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import spelling
 from emotion_musicvae.emotions import targets
 from emotion_musicvae.music import harmony
 from emotion_musicvae.support.errors import UserError
@@ -68,11 +69,15 @@ def test_unknown_emotion_says_how_to_list_them():
 
 def test_files_are_named_as_the_user_typed():
   peaceful = catalogue.find('peaceful')
-  assert catalogue.spelled(peaceful, 'PEACEFUL') == 'peaceful'
+  assert (
+    spelling.for_files(peaceful.name, peaceful.alias, 'PEACEFUL') == 'peaceful'
+  )
   decomposed = unicodedata.normalize('NFD', '평화로움')
-  assert catalogue.spelled(peaceful, decomposed) == '평화로움'
+  assert (
+    spelling.for_files(peaceful.name, peaceful.alias, decomposed) == '평화로움'
+  )
   mine = dataclasses.replace(peaceful, name='../a b', alias='')
-  assert catalogue.spelled(mine, '../a b') == '..-a-b'
+  assert spelling.for_files(mine.name, mine.alias, '../a b') == '..-a-b'
 
 
 def test_a_blend_lies_between_its_emotions():

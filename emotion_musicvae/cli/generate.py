@@ -18,6 +18,7 @@ from emotion_musicvae.cli import generate_flags
 from emotion_musicvae.cli import playing_flags
 from emotion_musicvae.cli import wanted as asking
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import spelling
 from emotion_musicvae.emotions import targets
 from emotion_musicvae.files import writers
 from emotion_musicvae.support import caches
@@ -131,7 +132,7 @@ def main() -> None:
   how = dataclasses.asdict(asked_playing)
   melodies = [m.played(**how) for m in melodies]
   names = [
-    catalogue.spelled(m.emotion, typed or '')
+    spelling.for_files(m.emotion.name, m.emotion.alias, typed or '')
     for m, typed in (
       (melodies[0], FLAGS.emotion),
       (melodies[-1], FLAGS.to_emotion),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import readings
 from emotion_musicvae.emotions import recognition
+from emotion_musicvae.emotions import spelling
 from emotion_musicvae.support import messages
 
 MAX_SECTIONS = 8
@@ -85,7 +86,7 @@ def from_text(
     UserError: no feeling was recognized in the text.
   """
   emotions = catalogue.load() if emotions is None else emotions
-  whole = catalogue.decoded(text)[: recognition.MAX_CHARACTERS]
+  whole = spelling.decoded(text)[: recognition.MAX_CHARACTERS]
   parts: list[_Part] = []
   before = ''
   for sentence in filter(None, map(str.strip, _ENDS.split(whole))):

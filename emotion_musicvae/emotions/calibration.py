@@ -19,59 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.emotions import catalogue
-from emotion_musicvae.files import readers
-from emotion_musicvae.files import scores
+from emotion_musicvae.emotions import measuring
 from emotion_musicvae.files import tunes
-from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
-from emotion_musicvae.music import spectrogram
-from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.support import parallel
 from emotion_musicvae.terms import registry
 
 MEASURES = ('mean_pitch', 'onsets_per_bar', 'energy', 'qpm')
-# Pieces of a label whose chords are inferred, bars of each, and the sections of
-# four bars that a suggestion needs at least.
-CHORD_PIECES, _CHORD_BARS, _ENOUGH_SECTIONS = 24, melody.NUM_BARS, 8
+# Pieces of a label whose chords are inferred, and the sections of four bars
+# that a suggestion needs at least.
+CHORD_PIECES, _ENOUGH_SECTIONS = 24, 8
 _TOLD = 5  # progressions of a label, at most
-_ENERGY_WINDOWS = 8  # of a piece, at most
 _TONICS = ('C', 'Db', 'D', 'Eb', 'E', 'F', 'F#', 'G', 'Ab', 'A', 'Bb', 'B')
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-  """What one piece measures.
-
-  Attributes:
-    melodies: number of its melodies.
-    mean_pitch: of their notes, MIDI.
-    onsets_per_bar: notes begun in a 4/4 bar.
-    energy: of a spectrogram frame, the density loss's own; NaN where no melody
-      fits the grid of sixteenths.
-    qpm: mean tempo, quarter notes a minute; NaN where the file says none.
-    mode: 'major' or 'minor', whichever key profile fits better.
-    tonic: pitch class, 0 is C.
-    degrees: [12] share of sounding time of each degree above the tonic.
-    opening: [N, 3] notes of all voices in the first 16 bars: onset and end in
-      bars, and pitch above the tonic; None where the metre is not 4/4, or
-      no chords are inferred of this piece.
-    terms: of each further term what its melodies measure, [size] by name; none
-      where no melody fits the grid of sixteenths.
-  """
-
-  melodies: int
-  mean_pitch: float
-  onsets_per_bar: float
-  energy: float
-  qpm: float
-  mode: str
-  tonic: int
-  degrees: tuple[float, ...]
-  opening: npt.NDArray[np.float32] | None
-  terms: dict[str, npt.NDArray[np.float64]] = dataclasses.field(
-    default_factory=dict
-  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,100 +70,6 @@ class Reference:
   values: dict[str, npt.NDArray[np.float64]]
 
 
-def measure_file(
-  job: tuple[str, bool],
-) -> tuple[list[Measured], list[tunes.Refusal]]:
-  """Measures every piece of a file.
-
-  Args:
-    job: `(path, with_opening)`, whether chords are inferred of it.
-
-  Returns:
-    `(measured, refusals)`: lists of `Measured` and of `tunes.Refusal`.
-  """
-  path, with_opening = job
-  measured, refusals = [], []
-  for piece in readers.pieces(path, any_metre=True):
-    if isinstance(piece, tunes.Refusal):
-      refusals.append(piece)
-    else:
-      measured.append(measure(piece, with_opening))
-  return measured, refusals
-
-
-def measure(piece: tunes.Piece, with_opening: bool = True) -> Measured:
-  """Measures one piece; its opening only where chords are inferred of it.
-
-  A bar is four quarter notes, whatever the metre.
-  """
-  notes = np.concatenate([tune.notes for tune in piece.tunes])
-  bars = sum(tune.quarters for tune in piece.tunes) / melody.BEATS_PER_BAR
-  windows = np.concatenate(
-    [
-      corpus.tune_windows(tune, hop_bars=melody.NUM_BARS)
-      for tune in piece.tunes
-    ]
-  )[:_ENERGY_WINDOWS]
-  energy = float('nan')
-  terms = {}
-  if len(windows):
-    energy = float(np.mean(spectrogram.energy(windows)))
-    measured = registry.measure(windows)
-    terms = {name: values.mean(axis=0) for name, values in measured.items()}
-  profile = _profile(piece.score)
-  tonic, mode = harmonization.key_of(profile)
-  return Measured(
-    len(piece.tunes),
-    float(notes[:, 2].mean()),
-    min(len(notes) / bars, float(melody.STEPS_PER_BAR)),
-    energy,
-    _mean_qpm(piece.score),
-    mode,
-    tonic,
-    tuple(np.roll(profile, -tonic) / profile.sum()),
-    _opening(piece, tonic) if with_opening else None,
-    terms,
-  )
-
-
-def _profile(score: scores.Score) -> npt.NDArray[np.float64]:
-  """[12] sounding time of each pitch class, in all voices but the drums."""
-  notes = np.concatenate([p.notes for p in score.parts if not p.is_drum])
-  pitch_classes = notes[:, scores.PITCH].astype(int) % 12
-  # What has no length sounds all the same.
-  lengths = np.maximum(notes[:, scores.DURATION], 1e-3)
-  return np.bincount(pitch_classes, lengths, minlength=12).astype(np.float64)
-
-
-def _mean_qpm(score: scores.Score) -> float:
-  """Quarter notes of a score by its minutes; NaN where no tempo is given."""
-  if not score.tempos:
-    return float('nan')
-  times, values = np.array(score.tempos).T
-  ends = np.append(times[1:], score.end)
-  times[0] = 0.0  # What is said late holds before as well.
-  quarters = np.maximum(ends - times, 0.0)
-  if not quarters.sum():
-    return float(values[0])
-  return float(quarters.sum() / (quarters / values).sum())
-
-
-def _opening(piece: tunes.Piece, tonic: int) -> npt.NDArray[np.float32] | None:
-  """See `Measured.opening`."""
-  score = piece.score
-  if any(bar.metre not in (None, (4, 4)) for bar in score.bars):
-    return None
-  starts = [bar.start for bar in score.bars]
-  # Without a pick-up.
-  first = starts[1] if len(starts) > 1 and starts[1] < 4.0 else 0.0
-  notes = np.concatenate([p.notes for p in score.parts if not p.is_drum])
-  onsets = (notes[:, scores.ONSET] - first) / melody.BEATS_PER_BAR
-  ends = onsets + notes[:, scores.DURATION] / melody.BEATS_PER_BAR
-  pitches = notes[:, scores.PITCH]
-  rows = np.stack([onsets, ends, pitches - tonic], axis=1).astype(np.float32)
-  return rows[(onsets >= 0) & (onsets < _CHORD_BARS)]
-
-
 def _sections(
   openings: Sequence[npt.NDArray[np.float32]],
 ) -> list[tuple[tuple[int, str], ...]]:
@@ -213,7 +79,7 @@ def _sections(
   one after another, as most of its time goes into what no music changes.
 
   Args:
-    openings: list of `Measured.opening`.
+    openings: list of `measuring.Measured.opening`.
 
   Returns:
     List of four `(root, kind)` each; sections with a bar without chord are left
@@ -233,17 +99,21 @@ def _sections(
       sequence.notes.add(
         pitch=int(pitch),
         velocity=80,
-        start_time=i * _CHORD_BARS + onset,
-        end_time=i * _CHORD_BARS
-        + max(min(end, _CHORD_BARS), onset + 1 / melody.STEPS_PER_BAR),
+        start_time=i * measuring.OPENING_BARS + onset,
+        end_time=i * measuring.OPENING_BARS
+        + max(
+          min(end, measuring.OPENING_BARS), onset + 1 / melody.STEPS_PER_BAR
+        ),
       )
-  sequence.total_time = len(openings) * _CHORD_BARS
+  sequence.total_time = len(openings) * measuring.OPENING_BARS
   sequence = sequences_lib.quantize_note_sequence(sequence, 4)
   try:
     chord_inference.infer_chords_for_sequence(sequence, chords_per_bar=1)
   except chord_inference.EmptySequenceError:
     return []
-  bars: list[tuple[int, str] | None] = [None] * (len(openings) * _CHORD_BARS)
+  bars: list[tuple[int, str] | None] = [None] * (
+    len(openings) * measuring.OPENING_BARS
+  )
   for annotation in sequence.text_annotations:
     # Written where the chord changes; it lasts until the next.
     first = annotation.quantized_step // melody.STEPS_PER_BAR
@@ -257,7 +127,7 @@ def _sections(
   # A bar in which nothing begins would go on with the chord before it.
   begun = np.zeros(len(bars), bool)
   for i, opening in enumerate(openings):
-    begun[i * _CHORD_BARS + opening[:, 0].astype(int)] = True
+    begun[i * measuring.OPENING_BARS + opening[:, 0].astype(int)] = True
   bars = [chord if has_onset else None for chord, has_onset in zip(bars, begun)]
   four = zip(bars[::4], bars[1::4], bars[2::4], bars[3::4])
   return [
@@ -285,10 +155,10 @@ def calibrate(
   for path, label in labelled.items():
     jobs.append((path, seen[label] < CHORD_PIECES))
     seen[label] += 1
-  found: dict[str, list[Measured]] = {label: [] for label in seen}
+  found: dict[str, list[measuring.Measured]] = {label: [] for label in seen}
   files: collections.Counter[str] = collections.Counter()
   refusals: list[tunes.Refusal] = []
-  results = parallel.in_parallel(measure_file, jobs, progress)
+  results = parallel.in_parallel(measuring.measure_file, jobs, progress)
   for label, (measured, refused) in zip(labelled.values(), results):
     found[label] += measured
     files[label] += bool(measured)
@@ -300,7 +170,7 @@ def calibrate(
 
 
 def summarize(
-  label: str, files: int, measured: Sequence[Measured]
+  label: str, files: int, measured: Sequence[measuring.Measured]
 ) -> Reference:
   """The reference of a label.
 
@@ -393,7 +263,7 @@ def nearest(
 
 
 def _progressions(
-  measured: Sequence[Measured],
+  measured: Sequence[measuring.Measured],
 ) -> tuple[list[tuple[str, int]], int]:
   """The commonest four chords that move, in the commonest key.
 
@@ -428,7 +298,7 @@ def _moves(section: Sequence[tuple[int, str]]) -> bool:
   return sum(a != b for a, b in zip(section, section[1:])) >= 2
 
 
-def _typical(measured: Sequence[Measured]) -> dict[str, str]:
+def _typical(measured: Sequence[measuring.Measured]) -> dict[str, str]:
   """What pieces measure of each term in the median; a form's commonest."""
   result = {}
   for name, found in _of_terms(measured).items():
@@ -441,7 +311,7 @@ def _typical(measured: Sequence[Measured]) -> dict[str, str]:
 
 
 def _of_terms(
-  measured: Sequence[Measured],
+  measured: Sequence[measuring.Measured],
 ) -> dict[str, tuple[float, ...] | dict[str, float]]:
   """See `Reference.terms`."""
   rows = [m.terms for m in measured if m.terms]

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 import dataclasses
 import difflib
 import math
-import re
-import sys
 from typing import Any
 import unicodedata
 
 from emotion_musicvae.emotions import recognition
+from emotion_musicvae.emotions import spelling
 from emotion_musicvae.files import playing
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import metres
@@ -129,7 +128,10 @@ def load(path: str | None = None) -> list[Emotion]:
     if not emotion.name:
       raise UserError(where, messages.say('an emotion without a name'))
     check(emotion, f'{where}: {emotion.name}')
-    names = {normalize(emotion.name), normalize(emotion.alias)} - {''}
+    names = {
+      spelling.normalize(emotion.name),
+      spelling.normalize(emotion.alias),
+    } - {''}
     if names & taken:
       raise UserError(
         where, messages.say('{name} stands there twice', name=emotion.name)
@@ -234,7 +236,9 @@ def readings(text: str, emotions: Sequence[Emotion] | None = None) -> list[str]:
   for part in _parts(text)[0]:
     mixture, taken = _meant(part, emotions)
     if taken:
-      lines.append(f'{decoded(part).strip()}: {_mapping(mixture, taken)}')
+      lines.append(
+        f'{spelling.decoded(part).strip()}: {_mapping(mixture, taken)}'
+      )
   return lines
 
 
@@ -270,7 +274,7 @@ def weighted(
   weights: Mapping[str, float], emotions: Sequence[Emotion]
 ) -> dict[Emotion, float]:
   """Emotions by alias to what they weigh; those that there are not left out."""
-  known = {normalize(e.alias): e for e in emotions}
+  known = {spelling.normalize(e.alias): e for e in emotions}
   return {known[a]: w for a, w in weights.items() if a in known}
 
 
@@ -409,9 +413,12 @@ def _meant(
   Raises:
     UserError: as `find`.
   """
-  name = normalize(text)
+  name = spelling.normalize(text)
   for emotion in emotions:
-    if name in (normalize(emotion.name), normalize(emotion.alias)):
+    if name in (
+      spelling.normalize(emotion.name),
+      spelling.normalize(emotion.alias),
+    ):
       return {emotion: 1.0}, ''
   weights, taken = recognition.interpret(name) or ({}, '')
   mixture = weighted(weights, emotions)
@@ -419,7 +426,7 @@ def _meant(
     return mixture, taken
   # Hangul syllables share few code points; their letters show who is near.
   letters = {
-    unicodedata.normalize('NFD', normalize(own)): emotion
+    unicodedata.normalize('NFD', spelling.normalize(own)): emotion
     for emotion in emotions
     for own in (emotion.name, emotion.alias)
   }
@@ -437,37 +444,3 @@ def _meant(
     messages.say('there is no emotion {name!r}{hint}', name=name, hint=hint),
     messages.say('`list_emotions` lists them'),
   )
-
-
-def spelled(emotion: Emotion, text: str) -> str:
-  """An emotion's name for files: as the user typed it, in its own spelling.
-
-  The alias where the file system's encoding has no Korean.
-
-  Args:
-    emotion: `Emotion`.
-    text: what the user typed.
-  """
-  name = emotion.name
-  try:
-    name.encode(sys.getfilesystemencoding())
-  except UnicodeEncodeError:
-    name = emotion.alias
-  if normalize(text) == normalize(emotion.alias):
-    name = emotion.alias
-  # What a path, or a file system somewhere, would take for something else.
-  return re.sub(r'[^\w.+-]', '-', name) or 'emotion'
-
-
-def normalize(text: str) -> str:
-  """Brings a name into the one form that names are compared in."""
-  return unicodedata.normalize('NFC', decoded(text)).strip().casefold()
-
-
-def decoded(text: str) -> str:
-  """Text of a shell in another locale than UTF-8, which decodes it wrongly."""
-  try:
-    raw = text.encode(sys.getfilesystemencoding(), 'surrogateescape')
-    return raw.decode('utf-8')
-  except UnicodeError:
-    return text

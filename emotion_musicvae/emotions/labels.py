@@ -16,6 +16,7 @@ import re
 import unicodedata
 
 from emotion_musicvae.emotions import catalogue
+from emotion_musicvae.emotions import spelling
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.support import configuration
@@ -55,7 +56,7 @@ class Labels:
     self.notes: list[str] = []
     self._spellings: dict[str, str] = {}
     self._shipped = {
-      catalogue.normalize(name): emotion.name
+      spelling.normalize(name): emotion.name
       for emotion in catalogue.load()
       for name in (emotion.name, emotion.alias)
     }
@@ -87,7 +88,7 @@ class Labels:
 
   def _one_spelling(self, label: str) -> str:
     """One name for what is written in several ways; the shipped one if any."""
-    key = catalogue.normalize(label)
+    key = spelling.normalize(label)
     first = self._spellings.setdefault(key, label)
     if first != label:
       composed = unicodedata.normalize('NFC', label)
@@ -304,7 +305,7 @@ def _columns(
     raise UserError(
       'labels_file', messages.say('{path!r} is empty', path=csv_file)
     )
-  header = [catalogue.normalize(cell) for cell in rows[0][1]]
+  header = [spelling.normalize(cell) for cell in rows[0][1]]
   found = {
     name: next(i for i, cell in enumerate(header) if cell in known)
     for name, known in _COLUMNS.items()

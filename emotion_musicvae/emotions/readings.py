@@ -5,6 +5,7 @@ import functools
 
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import recognition
+from emotion_musicvae.emotions import spelling
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -31,7 +32,7 @@ def from_text(
     UserError: no feeling was recognized; names the nearest.
   """
   emotions = catalogue.load() if emotions is None else emotions
-  text = catalogue.decoded(text)
+  text = spelling.decoded(text)
   found = recognition.recognize(text)
   return of_recognition(found, emotions, text, where), found
 

@@ -219,7 +219,7 @@ def load_song(
   if isinstance(source, (str, os.PathLike)):
     path = os.fspath(source)
     readers.check_file(path, argument)
-    # Of whatever locale, as `catalogue.normalize` takes it.
+    # Of whatever locale, as `spelling.normalize` takes it.
     name = os.fsencode(os.path.basename(path)).decode('utf-8', 'replace')
     subject = repr(path)
     found = list(readers.read_scores(path))
