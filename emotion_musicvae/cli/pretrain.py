@@ -6,24 +6,19 @@ emotion_musicvae_pretrain --run_dir=run --mode=eval
 emotion_musicvae_pretrain --run_dir=run --mode=prior --init_checkpoint=X.tar
 """
 
-from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
-import contextlib
 import dataclasses
 import functools
 import json
 import os
-import time
 from typing import Any
-from typing import BinaryIO
 from typing import TYPE_CHECKING
 
 from absl import flags
 
 from emotion_musicvae.cli import command
+from emotion_musicvae.cli import pretrain_run
 from emotion_musicvae.cli import shared_flags
-from emotion_musicvae.support import atomic
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import quiet
@@ -73,13 +68,6 @@ flags.DEFINE_string(
   'prior_hparams', '', 'Settings of the prior over configs/prior.yaml: a=1,b=2.'
 )
 
-# The groups of settings and their classes; --hparams sets them all.
-_GROUPS = {
-  'hparams': configuration.ModelHparams,
-  'corpus': configuration.CorpusHparams,
-  'augmentation': configuration.AugmentationHparams,
-}
-
 
 def main() -> None:
   """Runs the command as its flags say."""
@@ -94,7 +82,7 @@ def main() -> None:
   command.check_folder('run_dir', FLAGS.run_dir)
   command.check_strategy(FLAGS.distribution_strategy)
   command.set_log(FLAGS.log)
-  recipe = _recipe()
+  recipe = pretrain_run.recipe()
   hparams = configuration.build(
     configuration.ModelHparams, recipe['hparams'], 'hparams'
   )
@@ -112,7 +100,7 @@ def main() -> None:
     },
     'prior_hparams',
   )
-  files = _files(recipe)
+  files = pretrain_run.files(recipe)
 
   quiet.load_tensorflow()
 
@@ -159,7 +147,7 @@ def main() -> None:
           str(e),
           messages.say('set latched=false for smaller layers'),
         ) from None
-  cuts = _windows(
+  cuts = pretrain_run.windows(
     files if distribution.is_chief(strategy) else [],
     recipe,
     corpus_hparams,
@@ -255,186 +243,6 @@ def _fit_prior(
   )
   fitted.save(_prior_path())
   print(messages.say('{value} is fitted.', value=_prior_path()))
-
-
-def _recipe() -> dict[str, Any]:
-  """What decides the result of the run: as its folder says, or the flags.
-
-  Raises:
-    UserError: the folder holds a run of another recipe.
-  """
-  entry, hparams = configuration.load_model_config(FLAGS.config)
-  defaults = {
-    'hparams': dataclasses.asdict(hparams),
-    'corpus': entry['corpus'],
-    'augmentation': entry.get('augmentation', {}),
-  }
-  overrides = configuration.parse_settings(FLAGS.hparams)
-  recipe = {
-    'config': FLAGS.config,
-    'input_dir': FLAGS.input_dir and os.path.abspath(FLAGS.input_dir),
-    'init_checkpoint': (
-      FLAGS.init_checkpoint and os.path.abspath(FLAGS.init_checkpoint)
-    ),
-    'seed': FLAGS.seed,
-  }
-  for group, cls in _GROUPS.items():
-    names = {field.name for field in dataclasses.fields(cls)}
-    own = {name: overrides.pop(name) for name in names & set(overrides)}
-    recipe[group] = dataclasses.asdict(
-      configuration.build(cls, {**defaults[group], **own}, 'hparams')
-    )
-  if overrides:
-    known = sorted(name for group in _GROUPS for name in recipe[group])
-    raise UserError(
-      'hparams',
-      messages.say('no setting is called {value!r}', value=min(overrides)),
-      messages.say('there are {known}', known=', '.join(known)),
-    )
-  path = _recipe_path()
-  if not os.path.exists(path):
-    return recipe
-  try:
-    with open(path, encoding='utf-8') as f:
-      before = json.load(f)
-    # What a run of an earlier version did not know, it did not do.
-    before = {'augmentation': {}, **before}
-    old = _flat(before)
-  except (ValueError, TypeError, KeyError, RecursionError):
-    raise _damaged(path) from None
-  if FLAGS.mode == 'train':
-    new = _flat(json.loads(json.dumps(recipe)))  # JSON knows no tuples.
-    given = {name for name in recipe if name in FLAGS and FLAGS[name].present}
-    given |= set(configuration.parse_settings(FLAGS.hparams))
-    if 'config' in given:
-      given = set(old)
-    for name in given & set(old):
-      if old[name] != new.get(name):
-        raise UserError(
-          'run_dir',
-          messages.say(
-            '{path!r} was begun with {name} {before}, not {now}',
-            path=FLAGS.run_dir,
-            name=name,
-            before=old[name],
-            now=new.get(name),
-          ),
-          messages.say(
-            'name another folder (--init_checkpoint may start from this one)'
-          ),
-        )
-  if not set(recipe) <= set(before):
-    raise _damaged(path)
-  return before
-
-
-def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
-  flat = dict(recipe)
-  for group in _GROUPS:
-    flat |= recipe[group]
-  return {name: flat[name] for name in flat if name not in _GROUPS}
-
-
-def _damaged(path: str) -> UserError:
-  return UserError(
-    'run_dir',
-    messages.say('{path!r} is not what a run leaves there', path=path),
-    messages.say('name another folder'),
-  )
-
-
-def _recipe_path() -> str:
-  return os.path.join(FLAGS.run_dir, 'config.json')
-
-
-def _windows_path() -> str:
-  return os.path.join(FLAGS.run_dir, 'windows.npz')
-
-
-def _files(recipe: dict[str, Any]) -> list[str]:
-  """The files to read; none where the run has its windows."""
-  from emotion_musicvae.pretraining import corpus
-
-  if os.path.exists(_windows_path()):
-    return []
-  if FLAGS.mode == 'eval':
-    raise UserError(
-      'run_dir', messages.say('no run in {path!r}', path=FLAGS.run_dir)
-    )
-  if recipe['input_dir']:
-    return corpus.input_files(recipe['input_dir'])
-  return corpus.folk_files()
-
-
-def _windows(
-  files: list[str],
-  recipe: dict[str, Any],
-  hparams: configuration.CorpusHparams,
-  progress: Callable[..., Any],
-) -> tuple[Any, Any]:
-  """The run's `(train, held_out)` tokens; reads `files` if there are any.
-
-  A worker that is not the chief has none, and waits until they are read.
-  """
-  import numpy as np
-
-  from emotion_musicvae.music import melody
-  from emotion_musicvae.pretraining import corpus
-
-  if files:
-    os.makedirs(FLAGS.run_dir, exist_ok=True)
-    print(messages.say('Reading the tunes (once):'))
-    train, held_out, tunes, refusals = corpus.load(files, hparams, progress)
-    for refusal in refusals:
-      if refusal.detail:
-        reason = messages.say(refusal.reason)
-        print(f'{refusal.name} {reason} ({refusal.detail})')
-    print(corpus.summary(tunes, refusals))
-    with _whole(_recipe_path()) as f:
-      f.write(json.dumps(recipe, indent=2).encode())
-    with _whole(_windows_path()) as f:
-      np.savez_compressed(
-        f, **train.arrays('train'), **held_out.arrays('held_out')
-      )
-  while not os.path.exists(_windows_path()):
-    time.sleep(1.0)
-  try:
-    with np.load(_windows_path(), allow_pickle=False) as arrays:
-      found = tuple(corpus.Cut.read(arrays, x) for x in ('train', 'held_out'))
-    whole = all(
-      cut.tokens.dtype == np.uint8
-      and cut.tokens.shape[1:] == (melody.NUM_STEPS,)
-      and cut.tokens.max() < melody.NUM_TOKENS
-      and len(cut.tokens) == len(cut.closes) == len(cut.finals)
-      for cut in found
-    )
-  except Exception:  # pylint: disable=broad-except
-    # A damaged file is met with whatever error comes first.
-    whole = False
-  if not whole:
-    raise _damaged(_windows_path())
-  return found
-
-
-@contextlib.contextmanager
-def _whole(path: str) -> Iterator[BinaryIO]:
-  """Opens a file of the run, which appears when it is written, or not at all.
-
-  Raises:
-    UserError: there is no room for it.
-  """
-  try:
-    with atomic.replace_file(path) as f:
-      yield f
-  except OSError as e:
-    raise UserError(
-      'run_dir',
-      messages.say(
-        'could not write {path!r} ({reason})',
-        path=path,
-        reason=messages.reason(e),
-      ),
-    ) from None
 
 
 def _initial_weights(hparams: configuration.ModelHparams) -> dict[str, Any]:
