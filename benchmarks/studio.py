@@ -27,17 +27,9 @@ import time
 import numpy as np
 import requests
 
-EMOTIONS = (
-  'intense',
-  'bright',
-  'lively',
-  'peaceful',
-  'refreshing',
-  'mysterious',
-  'melancholy',
-  'clear',
-  'gloomy',
-)
+from emotion_musicvae.emotions import catalogue
+
+EMOTIONS = [emotion.alias for emotion in catalogue.load()]
 LISTENS = 1.0  # seconds
 
 

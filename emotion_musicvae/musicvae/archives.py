@@ -12,6 +12,7 @@ from typing import Any
 import zlib
 
 from emotion_musicvae.support import messages
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 # 704 MB of weights, three times that with an optimizer, and some room.
@@ -98,12 +99,7 @@ def _opened(path: str) -> Iterator[tarfile.TarFile]:
   try:
     file = open(path, 'rb')
   except OSError as e:
-    raise UserError(
-      'checkpoint_file',
-      messages.say(
-        'cannot read {path!r} ({reason})', path=path, reason=messages.reason(e)
-      ),
-    ) from None
+    raise refusals.unreadable('checkpoint_file', path, e) from None
   with file:
     stream: Any = file
     if file.read(2) == b'\x1f\x8b':

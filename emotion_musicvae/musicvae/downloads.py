@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from emotion_musicvae.support import messages
+from emotion_musicvae.support import refusals
 from emotion_musicvae.support.errors import UserError
 
 # Seconds to wait for a connection, and for more of the file.
@@ -53,12 +54,7 @@ def fetch(
         problem = e
     raise _unavailable(url, problem)
   except OSError as e:
-    raise UserError(
-      'cache_dir',
-      messages.say(
-        'cannot write {path!r} ({reason})', path=path, reason=messages.reason(e)
-      ),
-    ) from None
+    raise refusals.unwritable('cache_dir', path, e) from None
 
 
 class _BrokenOff(Exception):

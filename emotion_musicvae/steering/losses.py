@@ -117,19 +117,14 @@ class PitchLoss:
       value = getattr(self, name)
       if not 0 <= value <= 1:
         raise ValueError(f'{name}: expected a share in [0, 1], got {value}')
-    for name in (
+    _check_scales(
+      self,
       'foreign_scale',
       'open_scale',
+      'register_scale',
       'repeats_scale',
       'steps_scale',
-    ):
-      value = getattr(self, name)
-      if not 0 < value < np.inf:
-        raise ValueError(f'{name}: expected a share above 0, got {value}')
-    if not 0 < self.register_scale < np.inf:
-      raise ValueError(
-        f'register_scale: expected semitones above 0, got {self.register_scale}'
-      )
+    )
 
   def __call__(
     self, probabilities: tf.Tensor, condition: conditions.Condition
@@ -204,6 +199,14 @@ class PitchLoss:
     }
 
 
+def _check_scales(loss: object, *names: str) -> None:
+  """Refuses settings that something is divided by, and that are not above 0."""
+  for name in names:
+    value = getattr(loss, name)
+    if not 0 < value < np.inf:
+      raise ValueError(f'{name}: expected a value above 0, got {value}')
+
+
 def _share(part: tf.Tensor, whole: tf.Tensor) -> tf.Tensor:
   """[B] share of [B, T] parts in their wholes, 0 of nothing."""
   return tf.reduce_sum(part, axis=1) / (tf.reduce_sum(whole, axis=1) + _EPSILON)
@@ -237,11 +240,7 @@ class DensityLoss:
       raise ValueError(
         f'span_bars: expected a divisor of 16, got {self.span_bars}'
       )
-    for name in ('scale', 'rate_scale'):
-      if not 0 < getattr(self, name) < np.inf:
-        raise ValueError(
-          f'{name}: expected a value above 0, got {getattr(self, name)}'
-        )
+    _check_scales(self, 'scale', 'rate_scale')
     if not 0 <= self.tolerance < np.inf:
       raise ValueError(
         f'tolerance: expected a value of at least 0, got {self.tolerance}'
