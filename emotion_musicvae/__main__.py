@@ -3,4 +3,4 @@
 from emotion_musicvae.cli import main
 
 if __name__ == '__main__':
-  main.main()
+  main.console_entry_point()

@@ -1,4 +1,4 @@
-"""What several tests share: a small base model and its stock decoder."""
+"""What several tests share: models, and commands in forks of one process."""
 
 import contextlib
 import io
@@ -14,10 +14,24 @@ import uncompiled
 
 uncompiled.install()
 
+from emotion_musicvae import EmotionMusicVAE  # noqa: E402
+from emotion_musicvae.batch import requests  # noqa: E402
+from emotion_musicvae.emotions import catalogue  # noqa: E402
 from emotion_musicvae.musicvae import checkpoints  # noqa: E402
 from emotion_musicvae.musicvae import hierdec  # noqa: E402
 from emotion_musicvae.musicvae import stock  # noqa: E402
 
+# Settings of an actor-critic that learns in seconds, and little.
+LEARNER = {
+  'units': 16,
+  'critic_units': 16,
+  'batch_size': 4,
+  'forecast_batch_size': 8,
+  'replay_size': 8,
+  'replay_batch_size': 8,
+  'real_melodies': 32,
+  'adapted_melodies': 32,
+}
 SMALL = {'z_size': 12, 'enc_rnn_size': [24, 16], 'dec_rnn_size': [20, 28]}
 
 
@@ -53,6 +67,20 @@ def run():
     yield ask
     with contextlib.suppress(BrokenPipeError):
       server.stdin.close()
+
+
+@pytest.fixture(scope='session')
+def model():
+  """The bundled model; its melodies do not follow from the batch size."""
+  return EmotionMusicVAE.from_pretrained(max_batch_size=4)
+
+
+def requested(rows, seed=0, tfrecord=False):
+  """Requests of a batch job whose flags say as little as they can."""
+  known = catalogue.load()
+  return [
+    *requests.parse(iter(rows), known, seed, 0.5, 1.0, 1.0, ('mid',), tfrecord)
+  ]
 
 
 def pack(path, members):

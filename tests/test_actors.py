@@ -1,5 +1,6 @@
 import logging
 
+from conftest import LEARNER
 import numpy as np
 import pytest
 
@@ -9,15 +10,6 @@ from emotion_musicvae.steering import training
 from emotion_musicvae.support import configuration
 
 LITE = 'hierdec-mel_16bar_lite'
-SETTINGS = {
-  'units': 16,
-  'batch_size': 4,
-  'forecast_batch_size': 8,
-  'replay_size': 8,
-  'replay_batch_size': 8,
-  'real_melodies': 32,
-  'adapted_melodies': 32,
-}
 
 
 @pytest.fixture
@@ -39,15 +31,16 @@ def test_the_bundled_model_has_its_actor(tmp_path, monkeypatch):
     actors.find(LITE, 'of another model')
 
 
+@pytest.mark.slow
 def test_an_actor_is_trained_once_where_it_is_asked_for(
   one_step, small_weights, caplog
 ):
   fingerprint = checkpoints.fingerprint(small_weights)
   with caplog.at_level(logging.INFO, logger='emotion_musicvae'):
-    trained = training.find_or_train(LITE, small_weights, fingerprint, SETTINGS)
+    trained = training.find_or_train(LITE, small_weights, fingerprint, LEARNER)
   assert 'training one for 1 steps' in caplog.text
   caplog.clear()
-  again = training.find_or_train(LITE, small_weights, fingerprint, SETTINGS)
+  again = training.find_or_train(LITE, small_weights, fingerprint, LEARNER)
   assert not caplog.text
   for one, other in zip(trained.trainable_variables, again.trainable_variables):
     np.testing.assert_array_equal(one, other)

@@ -4,18 +4,17 @@ import html
 import io
 import json
 
+from conftest import requested
 import mido
 from music21 import converter
 import numpy as np
 import pyarrow
 import pytest
 
-from emotion_musicvae import api
 from emotion_musicvae.batch import manifest
 from emotion_musicvae.batch import requests
 from emotion_musicvae.batch import shards
 from emotion_musicvae.emotions import arcs
-from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import arrangement
 from emotion_musicvae.files import webpage
 from emotion_musicvae.support.errors import UserError
@@ -48,11 +47,6 @@ def test_one_feeling_is_one_section_and_many_are_eight_at_most():
 def test_a_text_without_a_feeling_has_no_arc(text):
   with pytest.raises(UserError, match='no feeling'):
     arcs.from_text(text)
-
-
-@pytest.fixture(scope='module')
-def model():
-  return api.EmotionMusicVAE.from_pretrained()
 
 
 @pytest.fixture(scope='module')
@@ -143,16 +137,7 @@ def test_a_request_may_ask_for_an_arc(model):
     {'text': DIARY, 'arc': 'perhaps'},
   ]
   stream = io.BytesIO('\n'.join(map(json.dumps, lines)).encode())
-  arc, word, without, neither = requests.parse(
-    requests.jsonl_rows(stream),
-    catalogue.load(),
-    0,
-    0.5,
-    1.0,
-    1.0,
-    ('mid',),
-    False,
-  )
+  arc, word, without, neither = requested(requests.jsonl_rows(stream))
   assert arc.num_windows == len(arc.sections) == len(arc.recognized) == 3
   assert word.recognized == (
     '행복: 기쁨 → 밝음 (bright) 0.80, 발랄함 (lively) 0.20',

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+from conftest import requested
 import mido
 import note_seq
 import numpy as np
@@ -17,11 +18,11 @@ from pyarrow import parquet
 import pytest
 import tensorflow as tf
 
-from emotion_musicvae import api
 from emotion_musicvae.batch import engines
 from emotion_musicvae.batch import jobs
 from emotion_musicvae.batch import launch
 from emotion_musicvae.batch import requests
+from emotion_musicvae.batch import shards
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import references
 from emotion_musicvae.files import midi
@@ -30,7 +31,7 @@ from emotion_musicvae.files import tunes
 from emotion_musicvae.files import writers
 from emotion_musicvae.support.errors import UserError
 
-MODEL = {'max_batch_size': 64}
+MODEL = {'max_batch_size': 4}
 KILLS = 20
 WHOLE = ('--emotions=all', '--num_outputs=4')
 FOUR = (
@@ -53,9 +54,9 @@ def _request(line, name, count, seed, temperature=0.5, intensity=1.0):
 
 
 REQUESTS = [
-  _request(1, 'peaceful', 90, 5),
+  _request(1, 'peaceful', 9, 5),
   _request(2, 'lively', 1, 5, temperature=1.0),
-  _request(3, 'gloomy', 50, 6, intensity=0.5),
+  _request(3, 'gloomy', 5, 6, intensity=0.5),
 ]
 
 
@@ -88,9 +89,16 @@ def _rows(folder):
     return [json.loads(line) for line in f]
 
 
+@pytest.fixture(scope='module', autouse=True)
+def small_shards():
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(shards, 'SHARD_SIZE', 8)
+    yield
+
+
 @pytest.fixture(scope='module')
 def out(tmp_path_factory):
-  """141 melodies of three requests."""
+  """15 melodies of three requests, in two shards."""
   folder = tmp_path_factory.mktemp('batch') / 'out'
   _run(folder, REQUESTS)
   return folder
@@ -98,15 +106,15 @@ def out(tmp_path_factory):
 
 def test_every_melody_is_in_its_place_and_in_the_manifest(out):
   rows = _rows(out)
-  assert [row['line'] for row in rows] == [1] * 90 + [2] + [3] * 50
-  assert [row['number'] for row in rows] == [*range(90), 0, *range(50)]
+  assert [row['line'] for row in rows] == [1] * 9 + [2] + [3] * 5
+  assert [row['number'] for row in rows] == [*range(9), 0, *range(5)]
   named = {name for row in rows for name in row['files']}
-  assert len(named) == 141
+  assert len(named) == 15
   assert set(_files(out)) == named | {'manifest.jsonl', 'job.json'}
 
 
 def test_the_manifest_tells_what_the_midi_holds(out):
-  for row in _rows(out)[::20]:
+  for row in _rows(out)[::4]:
     pitches = [
       message.note
       for message in mido.MidiFile(out / row['files'][0])
@@ -123,9 +131,8 @@ def test_the_manifest_tells_what_the_midi_holds(out):
     )
 
 
-def test_a_melody_is_what_generate_makes_of_its_seed(out):
-  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=4)
-  for row, melody in zip(_rows(out)[91:], model.generate(
+def test_a_melody_is_what_generate_makes_of_its_seed(out, model):
+  for row, melody in zip(_rows(out)[10:], model.generate(
     'gloomy', 4, seed=6, intensity=0.5, guidance=0.0
   )):  # fmt: skip
     assert _given(row['measured']) == _given(melody.record()['measured'])
@@ -135,7 +142,7 @@ def test_a_melody_is_what_generate_makes_of_its_seed(out):
     ]
 
 
-def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
+def test_a_melody_has_the_files_it_is_asked_for(model, tmp_path):
   """Each what the command writes of the melody, whoever draws it when."""
   formats = [
     ('mid', 'wav', 'png', 'dark.png', 'musicxml', 'abc'),
@@ -150,7 +157,6 @@ def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
   rows = _rows(tmp_path)
   names = [name for row in rows for name in row['files']]
   assert set(_files(tmp_path)) == {*names, 'manifest.jsonl', 'job.json'}
-  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=2)
   expected = [
     writers.contents(melody, formats[0])
     for melody in model.generate(
@@ -167,7 +173,7 @@ def test_a_melody_has_the_files_it_is_asked_for(out, tmp_path):
       assert (tmp_path / name).read_bytes() == content
 
 
-def test_a_job_plays_its_melodies_as_generate_does(tmp_path):
+def test_a_job_plays_its_melodies_as_generate_does(model, tmp_path):
   """Bytes of MIDI and sound, accompanied and uneven, are those of one run."""
   how = {'accompaniment': 'full', 'humanize': 0.4, 'loop': True}
   formats = ('mid', 'wav')
@@ -175,7 +181,6 @@ def test_a_job_plays_its_melodies_as_generate_does(tmp_path):
     _request(1, 'lively', 2, 6), formats=formats, guidance=1.0
   )
   _run(tmp_path, [request], asked=playing.Playing(**how))
-  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=2)
   for row, melody in zip(_rows(tmp_path), model.generate('lively', 2, seed=6)):
     expected = writers.contents(melody.played(**how), formats)
     for name, extension in zip(row['files'], formats):
@@ -211,7 +216,7 @@ def songs_of_ones_own(tmp_path_factory):
 
 
 def test_ones_own_melody_is_moved_as_the_command_does(
-  songs_of_ones_own, tmp_path, monkeypatch
+  model, songs_of_ones_own, tmp_path, monkeypatch
 ):
   """Among others, and with its file gone by the time it is decoded."""
   monkeypatch.chdir(songs_of_ones_own)
@@ -227,11 +232,7 @@ def test_ones_own_melody_is_moved_as_the_command_does(
     {'emotion': 'clear', 'input_midi': 'long.mid', 'start_bar': 9, 'seed': 4},
   ]
   rows = [(i, '', request) for i, request in enumerate(fields, 1)]
-  known = catalogue.load()
-  asked = [
-    *requests.parse(iter(rows), known, 7, 0.5, 1.0, 1.0, ('mid',), False)
-  ]
-  model = api.EmotionMusicVAE.from_pretrained(max_batch_size=2)
+  asked = requested(rows, seed=7)
   expected = [
     *model.transform('long.mid', 'gloomy', 3, seed=4),
     *model.transform('short.mid', 'lively', seed=asked[1].seed, intensity=0.5),
@@ -258,11 +259,11 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
     for row in _rows(out)
   }
   asked = [
-    _request(1, 'gloomy', 50, 6, intensity=0.5),
-    _request(2, 'intense', 40, 1, temperature=0.7),
+    _request(1, 'gloomy', 5, 6, intensity=0.5),
+    _request(2, 'intense', 4, 1, temperature=0.7),
     _request(3, 'lively', 1, 5, temperature=1.0),
-    *(_request(4 + i, 'clear', 1, i) for i in range(9)),
-    _request(13, 'peaceful', 90, 5),
+    *(_request(4 + i, 'clear', 1, i) for i in range(3)),
+    _request(7, 'peaceful', 9, 5),
   ]
   _run(
     tmp_path / 'o',
@@ -275,7 +276,7 @@ def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):
     ).read_bytes()
     for row in _rows(tmp_path / 'o')
   }
-  assert len(found) == 190
+  assert len(found) == 22
   assert {key: found[key] for key in before} == before
 
 
@@ -299,7 +300,7 @@ def test_tfrecord_and_parquet_hold_the_same(out, tmp_path):
     for record in tf.data.TFRecordDataset(str(tmp_path / path))
   ]
   assert [sequence.id for sequence in sequences] == [r['name'] for r in rows]
-  for row, sequence in list(zip(rows, sequences))[::20]:
+  for row, sequence in list(zip(rows, sequences))[::4]:
     written = note_seq.midi_file_to_note_sequence(str(out / row['files'][0]))
     assert [(n.pitch, n.velocity) for n in written.notes] == [
       (n.pitch, n.velocity) for n in sequence.notes
@@ -312,9 +313,9 @@ def test_many_melodies_go_to_tfrecords_where_nothing_else_is_asked_for(
   drawn = dataclasses.replace(REQUESTS[1], formats=('mid', 'png'))
   for i, (many, asked, expected) in enumerate(
     (
-      (140, REQUESTS, True),
-      (141, REQUESTS, False),
-      (140, [*REQUESTS, drawn], False),
+      (14, REQUESTS, True),
+      (15, REQUESTS, False),
+      (14, [*REQUESTS, drawn], False),
     )
   ):
     monkeypatch.setattr(jobs, 'MANY', many)

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 
+from conftest import requested
 import numpy as np
 import pytest
 
@@ -14,15 +15,8 @@ from emotion_musicvae.files import songs
 from emotion_musicvae.support.errors import UserError
 
 
-def _requests(rows, seed=0, tfrecord=False):
-  known = catalogue.load()
-  return list(
-    requests.parse(rows, known, seed, 0.5, 1.0, 1.0, ('mid',), tfrecord)
-  )
-
-
 def _jsonl(*lines):
-  return _requests(requests.jsonl_rows(io.BytesIO('\n'.join(lines).encode())))
+  return requested(requests.jsonl_rows(io.BytesIO('\n'.join(lines).encode())))
 
 
 def test_jsonl_csv_and_flags_ask_for_the_same():
@@ -33,10 +27,10 @@ def test_jsonl_csv_and_flags_ask_for_the_same():
   table = io.BytesIO(
     '\ufeffcount,emotion,seed\n5,peaceful,\n5,암울함,\n'.encode()
   )
-  flags = _requests(requests.plain_rows(['peaceful', 'gloomy'], 5))
+  flags = requested(requests.plain_rows(['peaceful', 'gloomy'], 5))
   assert lines == flags
   # The heading is a line of the CSV, and a seed follows from the line.
-  for line, row in zip(lines, _requests(requests.csv_rows(table))):
+  for line, row in zip(lines, requested(requests.csv_rows(table))):
     assert row.line == line.line + 1
     assert row.seed != line.seed
     assert dataclasses.replace(row, line=line.line, seed=line.seed) == line
@@ -51,7 +45,7 @@ def test_requests_without_a_seed_have_each_their_own():
     r.seed for r in _jsonl(*rows)[:3]
   ]
   assert not seeds & {
-    r.seed for r in _requests(requests.plain_rows(['clear'] * 500, 1), seed=1)
+    r.seed for r in requested(requests.plain_rows(['clear'] * 500, 1), seed=1)
   }
 
 
@@ -72,7 +66,7 @@ def test_formats_are_a_list_or_words():
     '{"emotion": "clear"}',
   )
   table = io.BytesIO(b'emotion,formats\nclear,wav mid\nclear,"mid,wav"\n')
-  formats = [r.formats for r in [*lines, *_requests(requests.csv_rows(table))]]
+  formats = [r.formats for r in [*lines, *requested(requests.csv_rows(table))]]
   both = ('mid', 'wav')
   assert formats == [both, both, ('mid',), both, both]
 
@@ -83,7 +77,7 @@ def test_a_tfrecord_holds_no_sound():
     '{"emotion": "clear", "formats": "wav"}',
   ]
   stream = io.BytesIO('\n'.join(rows).encode())
-  _, failure = _requests(requests.jsonl_rows(stream), tfrecord=True)
+  _, failure = requested(requests.jsonl_rows(stream), tfrecord=True)
   assert failure.reason.startswith('formats: `output_tfrecord` writes')
 
 
@@ -146,14 +140,14 @@ def test_a_bad_line_is_told_and_the_rest_goes_on(line, reason):
 
 def test_a_line_that_is_not_utf8_fails_alone():
   stream = io.BytesIO(b'{"emotion": "\xff"}\n{"emotion": "clear"}\n')
-  failure, good = _requests(requests.jsonl_rows(stream))
+  failure, good = requested(requests.jsonl_rows(stream))
   assert 'not JSON' in failure.reason
   assert '\\xff' in failure.request
   assert good.line == 2
 
 
 def test_a_csv_row_longer_than_its_heading_fails_alone():
-  failure, good = _requests(
+  failure, good = requested(
     requests.csv_rows(io.BytesIO(b'emotion\nclear,3\n"clear"\n'))
   )
   assert failure.line == 2
@@ -163,7 +157,7 @@ def test_a_csv_row_longer_than_its_heading_fails_alone():
 
 def test_a_csv_with_an_unknown_heading_cannot_begin():
   with pytest.raises(UserError, match="no field is called 'feeling'"):
-    _requests(requests.csv_rows(io.BytesIO(b'feeling\nclear\n')))
+    requested(requests.csv_rows(io.BytesIO(b'feeling\nclear\n')))
 
 
 MIDI = b'MThd\0\0\0\6\0\0\0\1\0\1MTrk\0\0\0\14' + (

@@ -1,8 +1,6 @@
 """Labelled music whose references are known, because it is composed here."""
 
 import os
-import subprocess
-import sys
 import unicodedata
 
 import matplotlib.image
@@ -69,15 +67,6 @@ LABELS = {
 }
 
 
-def _run(*flags, module='calibrate'):
-  return subprocess.run(
-    [sys.executable, '-m', f'emotion_musicvae.cli.{module}', *flags],
-    capture_output=True,
-    text=True,
-    encoding='utf-8',
-  )
-
-
 @pytest.fixture(scope='module')
 def labelled(tmp_path_factory):
   """A folder per label, and the mean pitch that each was composed with."""
@@ -101,12 +90,17 @@ def labelled(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def calibrated(labelled, tmp_path_factory):
-  folder = tmp_path_factory.mktemp('calibrated')
-  path = folder / 'mine.yaml'
-  result = _run(f'--input_dir={labelled[0]}', f'--output_file={path}')
-  assert result.returncode == 0, result.stderr
-  return path, result
+def calibrated(run, labelled, tmp_path_factory):
+  """The file that is written, and what is said of it."""
+  path = tmp_path_factory.mktemp('calibrated') / 'mine.yaml'
+  status, said, err = run(
+    'calibrate',
+    f'--input_dir={labelled[0]}',
+    f'--output_file={path}',
+    cwd=path.parent,
+  )
+  assert status == 0, err
+  return path, said
 
 
 @pytest.fixture(scope='module')
@@ -132,17 +126,15 @@ def test_the_shipped_emotions_come_first_and_keep_their_alias(loaded):
 
 
 def test_what_is_left_out_is_named_and_counted(calibrated):
-  path, result = calibrated
+  path, said = calibrated
   report = path.with_suffix('.md').read_text(encoding='utf-8')
   for name in ('broken.mid', 'empty.mid', 'stray.mid'):
-    assert name in result.stdout
+    assert name in said
     assert name in report
-  assert '2 cannot be read' in result.stdout
-  assert f'1 {labels.NO_LABEL}' in result.stdout
-  assert 'composed and decomposed' in result.stdout
-  assert f'Fewer than 10 melodies, little to go by: {", ".join(LABELS)}' in (
-    result.stdout
-  )
+  assert '2 cannot be read' in said
+  assert f'1 {labels.NO_LABEL}' in said
+  assert 'composed and decomposed' in said
+  assert f'Fewer than 10 melodies, little to go by: {", ".join(LABELS)}' in said
 
 
 def test_the_report_tells_labels_apart(calibrated):
@@ -157,25 +149,29 @@ def test_the_picture_shows_a_cloud_for_each_label(calibrated):
   assert {(31, 119, 180), (255, 127, 14), (44, 160, 44)} <= colours
 
 
-def test_the_same_music_gives_the_same_bytes(labelled, calibrated, tmp_path):
+def test_the_same_music_gives_the_same_bytes(
+  run, labelled, calibrated, tmp_path
+):
   again = tmp_path / 'again.yaml'
-  assert not _run(
-    f'--input_dir={labelled[0]}', f'--output_file={again}'
-  ).returncode
+  flags = [f'--input_dir={labelled[0]}', f'--output_file={again}']
+  assert run('calibrate', *flags, cwd=tmp_path)[0] == 0
   for suffix in ('.yaml', '.md', '.png'):
     first = calibrated[0].with_suffix(suffix).read_bytes()
     assert again.with_suffix(suffix).read_bytes() == first
 
 
-def test_a_melody_is_generated_by_a_label_of_ones_own(calibrated, tmp_path):
-  result = _run(
+def test_a_melody_is_generated_by_a_label_of_ones_own(
+  run, calibrated, tmp_path
+):
+  status, _, err = run(
+    'generate',
     '--emotion=my own',
     f'--emotions_file={calibrated[0]}',
     '--num_outputs=1',
     f'--output_dir={tmp_path}',
-    module='generate',
+    cwd=tmp_path,
   )
-  assert result.returncode == 0, result.stderr
+  assert status == 0, err
   assert len(list(tmp_path.glob('*my-own*.mid'))) == 1
 
 

@@ -1,6 +1,5 @@
 import errno
 import gzip
-import io
 import os
 import resource
 import shutil
@@ -10,6 +9,7 @@ import threading
 import time
 import types
 
+from conftest import pack
 import numpy as np
 import pytest
 
@@ -36,18 +36,9 @@ def _located(**kwargs):
     return checkpoints.load_model(prefix, LITE)
 
 
-def _tar(path, members):
-  with tarfile.open(path, 'w') as tar:
-    for name, content in members:
-      info = tarfile.TarInfo(name)
-      info.size = len(content)
-      tar.addfile(info, io.BytesIO(content))
-  return str(path)
-
-
 def _packed(lite, path, folder=''):
   files = [lite + '.index', lite + '.data-00000-of-00001']
-  return _tar(
+  return pack(
     path, [(folder + os.path.basename(f), open(f, 'rb').read()) for f in files]
   )
 

@@ -79,6 +79,7 @@ def test_nothing_held_out_has_a_variant_on_the_training_side():
   assert 0 < held_out[:200].sum() < alone.sum() < 100
 
 
+@pytest.mark.slow
 def test_the_bundled_corpus_reads_one_collection_nearly_whole():
   path = next(p for p in corpus.folk_files() if 'book2' in p)
   found, refusals = readers.read(path)

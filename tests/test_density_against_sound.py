@@ -17,6 +17,7 @@ def benchmark():
   return module
 
 
+@pytest.mark.slow
 def test_energy_of_bars_follows_that_of_their_sound(benchmark):
   scores = benchmark.scores(*benchmark.compare(24))
   assert scores['energy of bars, Pearson r'] > 0.93

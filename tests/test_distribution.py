@@ -13,6 +13,7 @@ from emotion_musicvae.support import distribution
 from emotion_musicvae.support.errors import UserError
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_does():
   script = os.path.join(os.path.dirname(__file__), 'two_devices.py')
   done = subprocess.run(

@@ -16,25 +16,15 @@ from emotion_musicvae.steering import actors
 SEED = '--seed=11'
 
 
-def _run(*flags, module='generate', **kwargs):
-  env = {**os.environ, **kwargs.pop('env', {})}
-  return subprocess.run(
-    [sys.executable, '-m', f'emotion_musicvae.cli.{module}', *flags],
-    capture_output=True,
-    text=True,
-    encoding='utf-8',
-    env=env,
-    **kwargs,
-  )
-
-
 @pytest.fixture(scope='module')
-def out(tmp_path_factory):
-  """Three peaceful melodies, asked for in Korean."""
+def out(run, tmp_path_factory):
+  """Folder of three peaceful melodies, asked for in Korean; what is said."""
   folder = tmp_path_factory.mktemp('out')
-  result = _run('--emotion=평화로움', SEED, f'--output_dir={folder}')
-  assert result.returncode == 0, result.stderr
-  return folder, result
+  status, said, err = run(
+    'generate', '--emotion=평화로움', SEED, '--output_dir=.', cwd=folder
+  )
+  assert (status, err) == (0, '')
+  return folder, said
 
 
 def _record(folder):
@@ -44,7 +34,7 @@ def _record(folder):
 
 
 def test_files_are_named_as_magenta_names_them(out):
-  folder, result = out
+  folder, said = out
   names = sorted(unicodedata.normalize('NFC', n) for n in os.listdir(folder))
   stem = names[-1].removesuffix('.json')
   assert stem.startswith('hierdec-mel_16bar_lite_평화로움_20')
@@ -52,7 +42,7 @@ def test_files_are_named_as_magenta_names_them(out):
     stem + '.json'
   ]
   for name in names:
-    assert name in unicodedata.normalize('NFC', result.stdout)
+    assert name in unicodedata.normalize('NFC', said)
 
 
 def test_the_record_tells_request_reference_and_measures(out):
@@ -89,12 +79,17 @@ def test_the_midi_has_the_notes_that_were_measured(out):
 
 
 def test_intensity_leaves_the_latent_vectors_where_they_were_drawn(
-  out, tmp_path
+  run, out, tmp_path
 ):
-  result = _run(
-    '--emotion=peaceful:1', SEED, '--intensity=0', f'--output_dir={tmp_path}'
+  status, _, err = run(
+    'generate',
+    '--emotion=peaceful:1',
+    SEED,
+    '--intensity=0',
+    '--output_dir=.',
+    cwd=tmp_path,
   )
-  assert result.returncode == 0, result.stderr
+  assert status == 0, err
   moved, still = _record(out[0]), _record(tmp_path)
   assert still['emotion']['mean_pitch'] == 67.2
   assert still['intensity'] == 0
@@ -107,17 +102,22 @@ def test_intensity_leaves_the_latent_vectors_where_they_were_drawn(
 def test_the_same_seed_gives_the_same_bytes_and_overwrites_nothing(out):
   folder, _ = out
   before = {n: (folder / n).read_bytes() for n in os.listdir(folder)}
-  # Decomposed Korean in another locale, and another batch size: nothing of
-  # that changes the music.
+  # A process of its own, decomposed Korean in another locale, another batch
+  # size: nothing of that changes the music.
   decomposed = unicodedata.normalize('NFD', '평화로움')
-  result = _run(
-    f'--emotion={decomposed}',
-    SEED,
-    f'--output_dir={folder}',
-    '--max_batch_size=3',
-    env={'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'},
+  locale = {'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
+  result = subprocess.run(
+    [
+      *(sys.executable, '-m', 'emotion_musicvae.cli.generate'),
+      *(f'--emotion={decomposed}', SEED, '--max_batch_size=3'),
+      f'--output_dir={folder}',
+    ],
+    capture_output=True,
+    text=True,
+    encoding='utf-8',
+    env={**os.environ, **locale},
   )
-  assert result.returncode == 0, result.stderr
+  assert (result.returncode, result.stderr) == (0, '')
   after = {n: (folder / n).read_bytes() for n in os.listdir(folder)}
   assert {n: after[n] for n in before} == before
   new = {n: c for n, c in after.items() if n not in before and '.mid' in n}
@@ -126,19 +126,21 @@ def test_the_same_seed_gives_the_same_bytes_and_overwrites_nothing(out):
   assert [c for _, c in sorted(new.items())] == old
 
 
-def test_a_melody_of_ones_own_is_accounted_for_and_moved(out, tmp_path):
+def test_a_melody_of_ones_own_is_accounted_for_and_moved(run, out, tmp_path):
   folder, _ = out
   mine = _record(folder)['melodies'][0]['files'][0]
-  result = _run(
+  status, said, err = run(
+    'generate',
     f'--input_midi={os.path.join(folder, mine)}',
     '--emotion=gloomy',
     '--reject_misses',
     '--num_outputs=2',
     SEED,
-    f'--output_dir={tmp_path}',
+    '--output_dir=.',
+    cwd=tmp_path,
   )
-  assert result.returncode == 0, result.stderr
-  account, drawn, *_ = result.stdout.splitlines()
+  assert status == 0, err
+  account, drawn, *_ = said.splitlines()
   mine = unicodedata.normalize('NFC', mine)
   assert account.startswith(f"{mine}: took track 1 'Melody' (")
   assert 'bars 1 to 16, 84 quarter notes a minute; left out: ' in account
@@ -159,12 +161,12 @@ def test_targets_beyond_the_trained_range_are_warned_about():
     assert not actors.beyond_training(emotion)
 
 
-def test_emotions_are_listed_with_their_aliases():
-  result = _run('--list_emotions')
-  assert result.returncode == 0
+def test_emotions_are_listed_with_their_aliases(run, tmp_path):
+  status, said, _ = run('generate', '--list_emotions', cwd=tmp_path)
+  assert status == 0
   for emotion in catalogue.load():
-    assert emotion.name in result.stdout
-    assert emotion.alias in result.stdout
+    assert emotion.name in said
+    assert emotion.alias in said
 
 
 def test_without_magenta_one_line_says_what_to_type(tmp_path):
@@ -185,16 +187,17 @@ def test_without_magenta_one_line_says_what_to_type(tmp_path):
   assert 'pip install --no-deps magenta==2.1.4' in line
 
 
-def test_offline_one_line_says_where_the_published_model_is(tmp_path):
-  result = _run(
+def test_offline_one_line_says_where_the_published_model_is(run, tmp_path):
+  status, _, err = run(
+    'generate',
     '--emotion=gloomy',
     '--config=hierdec-mel_16bar',
     f'--cache_dir={tmp_path}',
     env={'https_proxy': 'http://127.0.0.1:9'},
     cwd=tmp_path,
   )
-  assert result.returncode == 2, result.stderr
-  (line,) = result.stderr.splitlines()
+  assert status == 2, err
+  (line,) = err.splitlines()
   assert 'cannot download https://storage.googleapis.com/' in line
   assert '(ProxyError)' in line
   assert 'name it with --checkpoint_file' in line

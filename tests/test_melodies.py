@@ -14,13 +14,12 @@ from PIL import Image
 import pytest
 import soundfile
 
-from emotion_musicvae import EmotionMusicVAE
 from emotion_musicvae import UserError
 
 
 @pytest.fixture(scope='module')
-def melody():
-  (melody,) = EmotionMusicVAE.from_pretrained().generate('peaceful', seed=7)
+def melody(model):
+  (melody,) = model.generate('peaceful', seed=7)
   return melody
 
 

@@ -5,7 +5,6 @@ import note_seq
 import numpy as np
 import pytest
 
-from emotion_musicvae import api
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.files import songs
@@ -17,11 +16,6 @@ from emotion_musicvae.music import metres
 from emotion_musicvae.support.errors import UserError
 
 METRES = [str(metre) for metre in metres.PLAYABLE]
-
-
-@pytest.fixture(scope='module')
-def model():
-  return api.EmotionMusicVAE.from_pretrained()
 
 
 @pytest.fixture(scope='module')

@@ -989,33 +989,27 @@ def test_nothing_heavy_is_loaded_to_know_the_formats():
   assert result.stdout.strip() == '[]'
 
 
-def test_the_command_writes_all_formats_with_tempo_and_instrument(tmp_path):
-  result = subprocess.run(
-    [
-      sys.executable,
-      '-m',
-      'emotion_musicvae.cli.generate',
-      '--emotion=melancholy',
-      '--seed=5',
-      '--num_outputs=1',
-      f'--output_formats={",".join(MANY)}',
-      '--accompaniment=chords',
-      '--loop',
-      '--qpm=240',
-      '--program=4',
-      f'--output_dir={tmp_path}',
-    ],
-    capture_output=True,
-    text=True,
-    encoding='utf-8',
-    check=False,
+def test_the_command_writes_all_formats_with_tempo_and_instrument(
+  run, tmp_path
+):
+  status, said, err = run(
+    'generate',
+    '--emotion=melancholy',
+    '--seed=5',
+    '--num_outputs=1',
+    f'--output_formats={",".join(MANY)}',
+    '--accompaniment=chords',
+    '--loop',
+    '--qpm=240',
+    '--program=4',
+    '--output_dir=.',
+    cwd=tmp_path,
   )
-  assert result.returncode == 0, result.stderr
-  assert not result.stderr
+  assert (status, err) == (0, '')
   names = sorted(os.listdir(tmp_path))
   extensions = {name.partition('.')[2]: name for name in names}
   assert set(extensions) == {*MANY, 'json'}
-  assert all(name in result.stdout for name in names)
+  assert all(name in said for name in names)
   midi = pretty_midi.PrettyMIDI(str(tmp_path / extensions['mid']))
   assert [i.name for i in midi.instruments] == ['Melody', 'Chords']
   assert midi.instruments[0].program == 4

@@ -86,7 +86,7 @@ def _run(pretrainer, windows, steps):
 
 
 def test_the_loss_falls(pretrainer, windows):
-  losses = _run(pretrainer, windows, 40)
+  losses = _run(pretrainer, windows, 25)
   assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
@@ -127,7 +127,7 @@ def test_a_resumed_run_is_the_unbroken_run(pretrainer, windows, tmp_path):
 
 def test_evaluation_tells_a_copy_from_a_guess(pretrainer, windows):
   before = measurement.evaluate(pretrainer.weights, windows.tokens[:32], 0)
-  _run(pretrainer, windows, 60)
+  _run(pretrainer, windows, 15)
   after = measurement.evaluate(pretrainer.weights, windows.tokens[:32], 0)
   assert after['r_loss'] < before['r_loss']
   assert after['teacher_forced_tokens'] > before['teacher_forced_tokens']
@@ -196,12 +196,13 @@ def killed(tmp_path_factory):
   return run_dir, command, (folder / 'log')
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(killed, pretrainer):
+def test_a_killed_run_goes_on_as_if_it_had_not_been(
+  run, killed, pretrainer, tmp_path
+):
   run_dir, command, _ = killed
-  result = subprocess.run(
-    [*command, '--num_steps=8'], capture_output=True, text=True
-  )
-  assert result.returncode == 0, result.stderr
+  flags = [*command[3:], '--num_steps=8']
+  status, _, err = run('pretrain', *flags, cwd=tmp_path)
+  assert status == 0, err
   prefix = checkpoints.latest(str(run_dir))
   assert prefix.endswith('model.ckpt-8')
 
@@ -214,12 +215,14 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(killed, pretrainer):
     np.testing.assert_allclose(found[name], variable.numpy(), atol=1e-6)
 
 
-def test_the_prior_is_fitted_to_the_model_that_was_trained(killed):
+def test_the_prior_is_fitted_to_the_model_that_was_trained(
+  run, killed, tmp_path
+):
   run_dir, command, _ = killed
   prefix = checkpoints.latest(str(run_dir))
   own = checkpoints.fingerprint(checkpoints.load_weights(prefix))
   if not prefix.endswith('model.ckpt-8'):
-    subprocess.run([*command, '--mode=prior'], check=True)
+    run('pretrain', *command[3:], '--mode=prior', cwd=tmp_path)
   fitted = prior.load(str(run_dir / prior.FILE), own)
   assert fitted.sample(2, seed=0).shape == (2, 8)
 
@@ -253,17 +256,11 @@ def test_what_midi_taught_is_sung_by_magentas_own_model(killed):
     (['--run_dir=new', '--mode=eval'], "--run_dir: no run in 'new'"),
   ],
 )
-def test_mistakes_end_in_one_line(killed, flags, message, tmp_path):
-  as_users_run_it = [sys.executable, '-m', 'emotion_musicvae.cli.pretrain']
-  result = subprocess.run(
-    [*as_users_run_it, *killed[1][3:], *flags],
-    capture_output=True,
-    text=True,
-    cwd=tmp_path,
-  )
-  assert result.returncode == 2
-  assert len(result.stderr.splitlines()) == 1
-  assert re.search(message, result.stderr), result.stderr
+def test_mistakes_end_in_one_line(run, killed, flags, message, tmp_path):
+  status, _, err = run('pretrain', *killed[1][3:], *flags, cwd=tmp_path)
+  assert status == 2
+  assert len(err.splitlines()) == 1
+  assert re.search(message, err), err
   assert not list(tmp_path.iterdir())
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 import unicodedata
 
+from conftest import requested
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -405,16 +406,7 @@ def test_requests_may_give_a_text():
     {'text': '슬프다', 'emotion': 'clear'},
   ]
   stream = io.BytesIO('\n'.join(map(json.dumps, lines)).encode())
-  strong, half, none, both = requests.parse(
-    requests.jsonl_rows(stream),
-    catalogue.load(),
-    0,
-    0.5,
-    1.0,
-    1.0,
-    ('mid',),
-    False,
-  )
+  strong, half, none, both = requested(requests.jsonl_rows(stream))
   assert strong.emotion.alias == half.emotion.alias
   assert 0.3 < half.intensity < 0.5 < strong.intensity <= 1
   assert none.reason.startswith('text: no feeling was recognized')

@@ -47,11 +47,6 @@ def serving(model, asked=OPEN):
 
 
 @pytest.fixture(scope='module')
-def model():
-  return EmotionMusicVAE.from_pretrained(max_batch_size=4)
-
-
-@pytest.fixture(scope='module')
 def address(model):
   with serving(model) as found:
     yield found

@@ -11,8 +11,6 @@ import pretty_midi
 import pytest
 import test_studio
 
-from emotion_musicvae import EmotionMusicVAE
-
 CHROMIUM = shutil.which('chromium') or shutil.which('google-chrome')
 pytestmark = [
   pytest.mark.slow,
@@ -27,8 +25,7 @@ PLAYING = 'melody-player[playing]'
 
 
 @pytest.fixture(scope='module')
-def address():
-  model = EmotionMusicVAE.from_pretrained(max_batch_size=4)
+def address(model):
   with test_studio.serving(model) as found:
     yield found
 

@@ -4,10 +4,11 @@ import json
 import pathlib
 import re
 
+from conftest import LEARNER
+from conftest import requested
 import numpy as np
 import pytest
 
-from emotion_musicvae.batch import requests
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.emotions import conditions
 from emotion_musicvae.emotions import references
@@ -23,16 +24,7 @@ from emotion_musicvae.terms import own
 from emotion_musicvae.terms import registry
 
 PAGE = pathlib.Path(__file__).parent.parent / 'docs' / 'losses.md'
-HPARAMS = configuration.LearnerHparams(
-  units=16,
-  critic_units=16,
-  batch_size=4,
-  forecast_batch_size=8,
-  replay_size=8,
-  replay_batch_size=8,
-  real_melodies=32,
-  adapted_melodies=32,
-)
+HPARAMS = configuration.LearnerHparams(**LEARNER)
 
 
 @pytest.fixture
@@ -123,9 +115,7 @@ def test_a_request_of_a_batch_job_asks_for_targets():
     (2, '', {'target': 'range=12'}),
     (3, '', {'emotion': 'gloomy', 'target': 'range=99'}),
   ]
-  one, two, three = requests.parse(
-    rows, catalogue.load(), 0, 0.5, 1.0, 1.0, ('mid',), False
-  )
+  one, two, three = requested(rows)
   assert one.emotion.targets == 'range=12,form=AABA'
   assert two.emotion.targets == 'range=12'
   assert 'range: expected 2 to 30' in three.reason

@@ -28,11 +28,6 @@ def test_threads_decode_what_each_would_alone(stock_model):
       np.testing.assert_array_equal(tokens, alone[k])
 
 
-@pytest.fixture(scope='module')
-def model():
-  return EmotionMusicVAE.from_pretrained(max_batch_size=2)
-
-
 @pytest.mark.slow
 def test_threads_get_the_bytes_that_each_would_get_alone(model):
   song = songs.Song('tune', references.load_melodies()[5], qpm=90.0)

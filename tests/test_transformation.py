@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from test_harmonization import TWINKLE
 
-from emotion_musicvae import EmotionMusicVAE
 from emotion_musicvae.api import transformation
 from emotion_musicvae.emotions import catalogue
 from emotion_musicvae.files import songs
@@ -12,11 +11,6 @@ from emotion_musicvae.music import harmonization
 from emotion_musicvae.music import harmony
 from emotion_musicvae.music import melody
 from emotion_musicvae.steering import guidance
-
-
-@pytest.fixture(scope='module')
-def model():
-  return EmotionMusicVAE.from_pretrained(max_batch_size=4)
 
 
 @pytest.fixture(scope='module')

@@ -17,11 +17,6 @@ from emotion_musicvae.support.errors import UserError
 
 
 @pytest.fixture(scope='module')
-def model():
-  return api.EmotionMusicVAE.from_pretrained()
-
-
-@pytest.fixture(scope='module')
 def tunes():
   return references.load_melodies()[:8]
 

@@ -19,7 +19,7 @@ COMMANDS = (
 )
 
 
-def main() -> None:
+def console_entry_point() -> None:
   """Gives the rest of the command line to the command that it names first."""
   messages.use(messages.of_locale())
   messages.show_all()

@@ -304,14 +304,14 @@ def load_settings() -> tuple[benches.Settings, int, dict[str, dict[str, Any]]]:
 
 def builders() -> dict[str, Callable[[benches.Bench], benches.Baseline]]:
   """Dictionary of a baseline's name to what builds it on a bench."""
-  settings, _, ablations = load_settings()
+  _, _, ablations = load_settings()
   guided: dict[str, Callable[[benches.Bench], benches.Baseline]] = {
     'prior guided': Prior,
     'latent ascent guided': LatentAscent,
     'adapted guided': Adapted,
     'ours': Shipped,
-    'ours retrained': functools.partial(
-      Shipped, updates=settings.ascent_updates
+    'ours retrained': lambda bench: Shipped(
+      bench, bench.settings.ascent_updates
     ),
   }
   return {
