@@ -16,6 +16,19 @@ KOREAN = sorted(
 )
 
 
+def test_every_page_has_its_korean_and_links_to_it():
+  pages = [p for p in (ROOT / 'docs').glob('*.md') if '.ko.' not in p.name]
+  for page in [*pages, ROOT / 'README.md']:
+    korean = page.with_name(page.stem + '.ko.md')
+    assert korean.exists(), page.name
+    for target in re.findall(
+      r'\]\((?!http)([^)#]+\.md)', korean.read_text('utf-8')
+    ):
+      linked = korean.parent / target
+      there = linked.with_name(linked.stem + '.ko.md').exists()
+      assert not there or page.name == 'README.md' == target, (korean, target)
+
+
 @pytest.fixture(params=KOREAN, ids=lambda path: path.name)
 def both(request):
   """`(English, Korean)` text of a page."""
