@@ -167,14 +167,19 @@ def windows(
     with _whole(_recipe_path()) as f:
       f.write(json.dumps(recipe, indent=2).encode())
     with _whole(_windows_path()) as f:
-      np.savez_compressed(
-        f, **train.arrays('train'), **held_out.arrays('held_out')
-      )
+      arrays: dict[str, Any] = {
+        **train.arrays('train'),
+        **held_out.arrays('held_out'),
+      }
+      np.savez_compressed(f, **arrays)
   while not os.path.exists(_windows_path()):
     time.sleep(1.0)
   try:
     with np.load(_windows_path(), allow_pickle=False) as arrays:
-      found = tuple(corpus.Cut.read(arrays, x) for x in ('train', 'held_out'))
+      found = (
+        corpus.Cut.read(arrays, 'train'),
+        corpus.Cut.read(arrays, 'held_out'),
+      )
     whole = all(
       cut.tokens.dtype == np.uint8
       and cut.tokens.shape[1:] == (melody.NUM_STEPS,)

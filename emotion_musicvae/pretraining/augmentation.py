@@ -65,7 +65,7 @@ def canonical_shift(pitches: npt.ArrayLike, durations: npt.ArrayLike) -> int:
   return shift - 12 * int(np.round((mean - HOME_PITCH) / 12))
 
 
-def _degrees_table():
+def _degrees_table() -> npt.NDArray[np.int64]:
   """[15, 128] MIDI pitch moved by -7 to 7 degrees of the scale."""
   pitch = np.arange(128)
   degree = np.searchsorted(SCALE, pitch % 12, side='right') - 1

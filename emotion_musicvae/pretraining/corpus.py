@@ -6,11 +6,17 @@ whose terms let trained weights be passed on (see BUILD_NOTES.md).
 """
 
 import collections
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import os
+from typing import Any
 import zlib
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse import csgraph
 
@@ -18,6 +24,7 @@ from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import augmentation
+from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import parallel
 from emotion_musicvae.support.errors import UserError
@@ -42,12 +49,12 @@ class Cut:
     finals: [N] uint8, pitch class of the tune's last note.
   """
 
-  tokens: np.ndarray
-  closes: np.ndarray
-  finals: np.ndarray
+  tokens: melody.Tokens
+  closes: npt.NDArray[np.bool_]
+  finals: npt.NDArray[np.uint8]
 
   @classmethod
-  def joined(cls, cuts):
+  def joined(cls, cuts: Sequence['Cut']) -> 'Cut':
     """One `Cut` of many, or of none."""
     return cls(
       np.concatenate(
@@ -58,7 +65,7 @@ class Cut:
     )
 
   @classmethod
-  def read(cls, arrays, name):
+  def read(cls, arrays: Mapping[str, npt.NDArray[Any]], name: str) -> 'Cut':
     """What `arrays` gave under a name; of tokens alone, nothing is known."""
     tokens = arrays[name]
     closes, finals = (
@@ -69,7 +76,7 @@ class Cut:
     )
     return cls(tokens, closes, finals)
 
-  def arrays(self, name):
+  def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
     """Dictionary of arrays to keep it by, see `read`."""
     return {
       name: self.tokens,
@@ -77,11 +84,11 @@ class Cut:
       name + '_finals': self.finals,
     }
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.tokens)
 
 
-def folk_files():
+def folk_files() -> list[str]:
   """Paths of the ABC files of the bundled corpus, in a fixed order.
 
   Raises:
@@ -105,7 +112,7 @@ def folk_files():
   ]
 
 
-def input_files(path):
+def input_files(path: str) -> list[str]:
   """Paths of the music under a folder, or of one file, in a fixed order.
 
   Raises:
@@ -131,7 +138,9 @@ def input_files(path):
   return files
 
 
-def read_files(files, progress):
+def read_files(
+  files: Sequence[str], progress: Callable[..., Any]
+) -> tuple[list[tunes.Tune], list[tunes.Refusal]]:
   """Reads many files, in as many processes as their number is worth.
 
   Args:
@@ -142,10 +151,15 @@ def read_files(files, progress):
     `(tunes, refusals)` of all files, in their order.
   """
   results = list(parallel.in_parallel(readers.read, files, progress))
-  return tuple([x for part in parts for x in part] for parts in zip(*results))
+  return (
+    [tune for found, _ in results for tune in found],
+    [refusal for _, refused in results for refusal in refused],
+  )
 
 
-def tune_windows(tune, slowdown=1, hop_bars=8):
+def tune_windows(
+  tune: tunes.Tune, slowdown: float = 1, hop_bars: int = 8
+) -> melody.Tokens:
   """Cuts a tune into 16-bar windows of melody tokens.
 
   A tune shorter than the window is sung again as further verses, its pick-up
@@ -186,44 +200,48 @@ def tune_windows(tune, slowdown=1, hop_bars=8):
   return np.stack(windows)
 
 
-def families(tunes):
+def families(found: Sequence[tunes.Tune]) -> npt.NDArray[np.int64]:
   """Groups variants of one tune, whatever name or key they go under.
 
   Two tunes are variants where they share a fifth of the shorter one's
   successions of eight intervals. The melodies of one piece are a family too.
 
   Args:
-    tunes: sequence of `tunes.Tune`.
+    found: the tunes.
 
   Returns:
     [N] int array, equal for tunes of one family.
   """
-  columns, rows, cols = {}, [], []
-  for row, tune in enumerate(tunes):
+  columns: dict[bytes, int] = {}
+  rows: list[int] = []
+  cols: list[int] = []
+  for row, tune in enumerate(found):
     intervals = np.diff(tune.notes[:, 2]).astype(np.int8)
     starts = range(len(intervals) - _RUN + 1)
     runs = {intervals[i : i + _RUN].tobytes() for i in starts}
     rows += [row] * len(runs)
     cols += [columns.setdefault(run, len(columns)) for run in sorted(runs)]
-  shape = [len(tunes), max(len(columns), 1)]
+  shape = [len(found), max(len(columns), 1)]
   has = sparse.csc_array((np.ones(len(rows)), (rows, cols)), shape=shape)
   has = has[:, has.sum(axis=0) <= _COMMONPLACE].tocsr()
   shared = (has @ has.T).tocoo()
   runs = has.sum(axis=1)
   shorter = np.minimum(runs[shared.row], runs[shared.col])
   near = shared.data >= _SHARED_RUNS * shorter
-  first = _first_of_piece(tunes)
+  first = _first_of_piece(found)
   links = (
-    np.append(shared.row[near], np.arange(len(tunes))),
+    np.append(shared.row[near], np.arange(len(found))),
     np.append(shared.col[near], first),
   )
   graph = sparse.coo_array(
-    (np.ones(len(links[0])), links), shape=[len(tunes)] * 2
+    (np.ones(len(links[0])), links), shape=[len(found)] * 2
   )
   return csgraph.connected_components(graph, directed=False)[1]
 
 
-def are_held_out(tunes, one_in):
+def are_held_out(
+  found: Sequence[tunes.Tune], one_in: int
+) -> npt.NDArray[np.bool_]:
   """Which tunes belong to the held-out set, the same on every machine.
 
   Decided by how a piece begins. A tune with a variant on the training side is
@@ -231,7 +249,7 @@ def are_held_out(tunes, one_in):
   Where that holds out nothing, as among a handful of pieces, one family is.
 
   Args:
-    tunes: sequence of `tunes.Tune`.
+    found: the tunes.
     one_in: about one tune in this many is held out.
 
   Returns:
@@ -240,26 +258,30 @@ def are_held_out(tunes, one_in):
   beginnings = np.array(
     [
       zlib.crc32(np.diff(tune.notes[:12, 2]).astype(np.int8).tobytes())
-      for tune in tunes
+      for tune in found
     ],
     np.uint32,
-  )[_first_of_piece(tunes)]
-  family = families(tunes)
+  )[_first_of_piece(found)]
+  family = families(found)
   held_out = ~np.isin(family, family[beginnings % one_in != 0])
-  if len(tunes) and not held_out.any():
+  if len(found) and not held_out.any():
     held_out = family == family[np.argmin(beginnings)]
   return held_out
 
 
-def _first_of_piece(tunes):
+def _first_of_piece(found: Sequence[tunes.Tune]) -> npt.NDArray[np.int64]:
   """[N] indices of the first tune of each tune's piece."""
-  first = {}
+  first: dict[str, int] = {}
   return np.array(
-    [first.setdefault(tune.name, i) for i, tune in enumerate(tunes)], int
+    [first.setdefault(tune.name, i) for i, tune in enumerate(found)], int
   )
 
 
-def load(files, hparams, progress):
+def load(
+  files: Sequence[str],
+  hparams: configuration.CorpusHparams,
+  progress: Callable[..., Any],
+) -> tuple[Cut, Cut, list[tunes.Tune], list[tunes.Refusal]]:
   """Reads tunes and cuts them into windows.
 
   Args:
@@ -274,14 +296,14 @@ def load(files, hparams, progress):
   Raises:
     UserError: there are no windows, or none but those to hold out.
   """
-  tunes, refusals = read_files(files, progress)
-  train, held_out = split_windows(tunes, hparams)
+  found, refusals = read_files(files, progress)
+  train, held_out = split_windows(found, hparams)
   if not len(held_out):
     raise UserError(
       'input_dir',
       messages.say(
         'no 16-bar melody among its pieces: {reasons}',
-        reasons=_why_none(tunes, refusals, hparams),
+        reasons=_why_none(found, refusals, hparams),
       ),
     )
   if not len(train):
@@ -290,7 +312,7 @@ def load(files, hparams, progress):
       messages.say('all melodies are of one piece, or variants of one'),
       messages.say('add another, as evaluation holds one out'),
     )
-  return train, held_out, tunes, refusals
+  return train, held_out, found, refusals
 
 
 def in_one_key(tune: tunes.Tune) -> tunes.Tune:
@@ -338,11 +360,13 @@ def form_windows(
   return windows, closes
 
 
-def split_windows(tunes, hparams):
+def split_windows(
+  found: Sequence[tunes.Tune], hparams: configuration.CorpusHparams
+) -> tuple[Cut, Cut]:
   """Cuts tunes into windows, split by tune.
 
   Args:
-    tunes: sequence of `tunes.Tune`.
+    found: the tunes.
     hparams: `configuration.CorpusHparams`.
 
   Returns:
@@ -350,22 +374,22 @@ def split_windows(tunes, hparams):
   """
   low, high = hparams.onsets_per_bar
   kept, cut = [], []
-  for tune in tunes:
+  for tune in found:
     if tune.quarters < 4 * hparams.min_bars:
       continue
     if hparams.one_key:
       tune = in_one_key(tune)
-    found = [
+    both = [
       form_windows(tune, slowdown, hparams.hop_bars)
       if hparams.aligned
       else (tune_windows(tune, slowdown, hparams.hop_bars), None)
       for slowdown in hparams.slowdowns
     ]
-    found = [
+    both = [
       (windows, np.zeros(len(windows), bool) if closes is None else closes)
-      for windows, closes in found
+      for windows, closes in both
     ]
-    windows, closes = (np.concatenate(parts) for parts in zip(*found))
+    windows, closes = (np.concatenate(parts) for parts in zip(*both))
     density = (windows >= melody.FIRST_ONSET).sum(axis=1) / (
       melody.NUM_STEPS / melody.STEPS_PER_BAR
     )
@@ -377,16 +401,19 @@ def split_windows(tunes, hparams):
         Cut(windows[fits], closes[fits], np.full(fits.sum(), final, np.uint8))
       )
   sides = are_held_out(kept, hparams.held_out)
-  return tuple(
+  train, held_out = (
     Cut.joined([c for c, side in zip(cut, sides) if side == held])
     for held in (False, True)
   )
+  return train, held_out
 
 
-def summary(tunes, refusals):
+def summary(
+  found: Sequence[tunes.Tune], refusals: Sequence[tunes.Refusal]
+) -> str:
   """One line on what was read: how many pieces, and why others were not."""
   left_out = counted([refusal.reason for refusal in refusals])
-  count = len({tune.name for tune in tunes})
+  count = len({tune.name for tune in found})
   if not left_out:
     return messages.say('{count} pieces read.', count=count)
   return messages.say(
@@ -394,11 +421,15 @@ def summary(tunes, refusals):
   )
 
 
-def _why_none(tunes, refusals, hparams):
+def _why_none(
+  found: Sequence[tunes.Tune],
+  refusals: Sequence[tunes.Refusal],
+  hparams: configuration.CorpusHparams,
+) -> str:
   """Why pieces give no window."""
   short = messages.say('shorter than {count} bars', count=hparams.min_bars)
   reasons = {refusal.name: refusal.reason for refusal in refusals}
-  for tune in tunes:
+  for tune in found:
     if tune.quarters >= 4 * hparams.min_bars:
       reasons[tune.name] = _NOT_ON_GRID
     else:
@@ -406,7 +437,7 @@ def _why_none(tunes, refusals, hparams):
   return counted(reasons.values())
 
 
-def counted(reasons):
+def counted(reasons: Iterable[str]) -> str:
   """The reasons with how often each occurs, the commonest first."""
   counts = collections.Counter(reasons).most_common()
   return ', '.join(f'{n} {messages.say(reason)}' for reason, n in counts)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 import numpy as np
+import numpy.typing as npt
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import augmentation
@@ -23,8 +24,8 @@ class Windows:
     hparams: `configuration.AugmentationHparams`.
   """
 
-  tokens: np.ndarray
-  probabilities: np.ndarray
+  tokens: melody.Tokens
+  probabilities: npt.NDArray[np.float64]
   cut: corpus.Cut | None = None
   hparams: configuration.AugmentationHparams | None = None
 
@@ -76,7 +77,9 @@ class Windows:
     if self.cut is not None:
       if not varied:
         return tokens
-      return np.stack([self._variant(i, mean_pitch, rng) for i in index])
+      return np.stack(
+        [self._variant(self.cut, i, mean_pitch, rng) for i in index]
+      )
     if not mean_pitch:
       return tokens
     return melody.transpose_to(
@@ -102,12 +105,18 @@ class Windows:
       ),
     )
 
-  def _variant(self, i, mean_pitch, rng):
+  def _variant(
+    self,
+    cut: corpus.Cut,
+    i: int,
+    mean_pitch: tuple[float, ...],
+    rng: np.random.Generator,
+  ) -> melody.Tokens:
     """[256] int32 tokens: the window `i` as it might be played otherwise."""
-    h = self.hparams
+    h = self.hparams or configuration.AugmentationHparams()
     row = self.tokens[i]
-    final = int(self.cut.finals[i])
-    if self.cut.closes[i] and rng.random() < h.recombined:
+    final = int(cut.finals[i])
+    if cut.closes[i] and rng.random() < h.recombined:
       if rng.random() < 0.25:
         row = augmentation.in_small_form(row)
       else:
@@ -125,28 +134,34 @@ class Windows:
         tonic = tonics[rng.integers(len(tonics))]
         degrees = augmentation.degrees_to_tonic(final, tonic)
       row = augmentation.move(row, degrees)
-    octave = augmentation.octave_for(row, mean_pitch or (57, 79), h.octave, rng)
+    low, high = mean_pitch or (57.0, 79.0)
+    octave = augmentation.octave_for(row, (low, high), h.octave, rng)
     row = row.astype(np.int32)
     return np.where(row >= melody.FIRST_ONSET, row + octave, row)
 
-  def _partner(self, i, rng):
+  def _partner(self, i: int, rng: np.random.Generator) -> int:
     """Another window that closes on the same final, as dense as window `i`."""
     keys, pools = self._pools
     pool = pools[keys[i]]
     return int(pool[rng.integers(len(pool))])
 
   @functools.cached_property
-  def _pools(self):
+  def _pools(
+    self,
+  ) -> tuple[list[tuple[int, int]], dict[tuple[int, int], list[int]]]:
     """Key of each window, and the windows that close, by key."""
+    assert self.cut is not None
     density = (self.tokens >= melody.FIRST_ONSET).sum(axis=1) // 24
     keys = list(zip(self.cut.finals.tolist(), density.tolist()))
     pools: dict[tuple[int, int], list[int]] = {}
-    for k in np.flatnonzero(self.cut.closes):
+    for k in np.flatnonzero(self.cut.closes).tolist():
       pools.setdefault(keys[k], []).append(k)
     return keys, pools
 
 
-def _balance(tokens, density_balance):
+def _balance(
+  tokens: melody.Tokens, density_balance: float
+) -> npt.NDArray[np.float64]:
   """[N] weights, larger for windows of rare densities."""
   density = np.round(
     (tokens >= melody.FIRST_ONSET).sum(axis=1) / melody.NUM_BARS
@@ -154,4 +169,4 @@ def _balance(tokens, density_balance):
   _, inverse, counts = np.unique(
     density, return_inverse=True, return_counts=True
   )
-  return counts[inverse] ** -float(density_balance)
+  return np.asarray(counts[inverse] ** -float(density_balance))

@@ -12,12 +12,16 @@ starts when the one before it has run, and their sum tells the step. Training
 holds them still (`held_still`), as every latch is set by them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+import numpy.typing as npt
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import lstm
 from emotion_musicvae.support import messages
 
+_Array = npt.NDArray[np.float32]
 NUM_CLOCKS = melody.NUM_BARS
 # The next clock starts when the one before it has come this far.
 _RELAY = 0.7
@@ -36,7 +40,7 @@ _CONDUCTOR = 'decoder/hierarchical_level_0/'
 _CORE = 'core_decoder/decoder/'
 
 
-def latched(weights, seed):
+def latched(weights: Mapping[str, _Array], seed: int) -> dict[str, _Array]:
   """Sets clocks and latches in fresh weights.
 
   Args:
@@ -103,7 +107,9 @@ def widened(
   return {k: np.asarray(v, np.float32) for k, v in weights.items()}
 
 
-def held_still(weights):
+def held_still(
+  weights: Mapping[str, _Array],
+) -> dict[str, _Array]:
   """Which entries of the weights are clocks, and not to be trained.
 
   Args:
@@ -131,17 +137,17 @@ def held_still(weights):
   return masks
 
 
-def _by_gate(array):
+def _by_gate(array: _Array) -> _Array:
   """[..., 4H] kernel or bias as a view [..., 4, H]."""
   return array.reshape(*array.shape[:-1], 4, array.shape[-1] // 4)
 
 
-def _rate():
+def _rate() -> float:
   """What a clock gains a step, to hand over after its share of the steps."""
-  return np.arctanh(_RELAY) * NUM_CLOCKS / melody.NUM_STEPS
+  return float(np.arctanh(_RELAY)) * NUM_CLOCKS / melody.NUM_STEPS
 
 
-def _clock_sum():
+def _clock_sum() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
   """Sum of the encoder's clocks after each step, and its slope: [256] each."""
   cell = np.zeros(NUM_CLOCKS)
   sums = []
@@ -153,7 +159,13 @@ def _clock_sum():
   return np.array(sums), np.gradient(sums)
 
 
-def _set_clocks(kernel, bias, first_recurrent_row, rate, relay):
+def _set_clocks(
+  kernel: _Array,
+  bias: _Array,
+  first_recurrent_row: int,
+  rate: float,
+  relay: float,
+) -> None:
   """Makes the first units of a layer clocks, which heed nothing else."""
   kernel[:, :, :NUM_CLOCKS] = 0.0
   bias[:, :NUM_CLOCKS] = 0.0
@@ -166,7 +178,11 @@ def _set_clocks(kernel, bias, first_recurrent_row, rate, relay):
     bias[_INPUT, k] = -_RELAY_GAIN * relay
 
 
-def _listen(weights, scope, rng):
+def _listen(
+  weights: Mapping[str, _Array],
+  scope: str,
+  rng: np.random.Generator,
+) -> None:
   """The encoder's first layer: clocks, the sounding pitch, traces of onsets.
 
   A unit of the sounding pitch takes a wave over pitch, of any length from a
@@ -208,7 +224,12 @@ def _listen(weights, scope, rng):
   bias[_FORGET, trace] = np.log(memory) - lstm.FORGET_BIAS
 
 
-def _hold(weights, direction, time, pace):
+def _hold(
+  weights: Mapping[str, _Array],
+  direction: str,
+  time: npt.NDArray[np.float64],
+  pace: npt.NDArray[np.float64],
+) -> None:
   """The encoder's last layer: a latch for every moment."""
   scope = _ENCODER % (1, direction)
   kernel = _by_gate(weights[scope + 'kernel'])
@@ -234,7 +255,7 @@ def _hold(weights, direction, time, pace):
   bias[_OUTPUT] = 3.0
 
 
-def _speak_by_bar(weights):
+def _speak_by_bar(weights: Mapping[str, _Array]) -> None:
   """The conductor: clocks, units for every bar, and units for one bar each.
 
   What the core decoder makes of a unit is the same in every bar to begin with.
@@ -274,5 +295,5 @@ def _speak_by_bar(weights):
     weights[_CORE + 'z_to_initial_state/kernel'],
     core[melody.NUM_TOKENS : melody.NUM_TOKENS + units],
   ):
-    own = rows[first : first + in_a_bar]
-    rows[first:] = 2.0 * np.tile(own, [melody.NUM_BARS, 1])
+    one = rows[first : first + in_a_bar]
+    rows[first:] = 2.0 * np.tile(one, [melody.NUM_BARS, 1])

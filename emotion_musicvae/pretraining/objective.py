@@ -1,5 +1,7 @@
 """The objective of base training, term by term."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +13,9 @@ _HEAD_UNITS, _HEAD_FEATURES = 512, 24
 _SOUNDS = melody.NUM_PITCHES + 1  # every pitch, and silence
 
 
-def posterior_sample(weights, tokens, noise):
+def posterior_sample(
+  weights: Mapping[str, tf.Tensor], tokens: tf.Tensor, noise: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
   """A draw of the posterior, and its distance from the prior.
 
   Args:
@@ -32,7 +36,12 @@ def posterior_sample(weights, tokens, noise):
   return z, kl
 
 
-def reconstruction_loss(weights, z, tokens, told=None):
+def reconstruction_loss(
+  weights: Mapping[str, tf.Tensor],
+  z: tf.Tensor,
+  tokens: tf.Tensor,
+  told: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
   """Negative log likelihood of melodies under the decoder.
 
   Args:
@@ -51,7 +60,7 @@ def reconstruction_loss(weights, z, tokens, told=None):
   return loss, logits
 
 
-def fresh_head(embedding_size, seed):
+def fresh_head(embedding_size: int, seed: int) -> dict[str, tf.Variable]:
   """Variables of the second decoder, under names that are no weight's."""
   rng = np.random.default_rng(seed)
   shapes = {
@@ -70,7 +79,12 @@ def fresh_head(embedding_size, seed):
   }
 
 
-def sounding_loss(head, weights, z, tokens):
+def sounding_loss(
+  head: Mapping[str, tf.Tensor],
+  weights: Mapping[str, tf.Tensor],
+  z: tf.Tensor,
+  tokens: tf.Tensor,
+) -> tf.Tensor:
   """Surprise of a decoder that is told the bar, and no token.
 
   Args:
@@ -83,7 +97,7 @@ def sounding_loss(head, weights, z, tokens):
     [B] negative log likelihood of the pitch that sounds at each step, in nats.
   """
 
-  def dense(name, x):
+  def dense(name: str, x: tf.Tensor) -> tf.Tensor:
     name = checkpoints.HEAD + name
     return x @ head[name + '/kernel'] + head[name + '/bias']
 
@@ -97,7 +111,7 @@ def sounding_loss(head, weights, z, tokens):
   )
 
 
-def sounds(tokens):
+def sounds(tokens: tf.Tensor) -> tf.Tensor:
   """Which pitch each step belongs to, rests counted to the note before.
 
   Args:

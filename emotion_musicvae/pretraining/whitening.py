@@ -10,16 +10,23 @@ does the same for sampling, Ghosh et al. 2020, arXiv 1903.12436; here stock
 Magenta samples well without knowing of it.)
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+import numpy.typing as npt
 from scipy import linalg
 
+from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import posterior
 
+_Array = npt.NDArray[np.float32]
 _MU, _SIGMA = 'encoder/mu/', 'encoder/sigma/'
 _STATE = 'decoder/hierarchical_level_0/initial_state/'
 
 
-def whitened(weights, tokens):
+def whitened(
+  weights: Mapping[str, _Array], tokens: melody.Tokens
+) -> tuple[dict[str, _Array], _Array, _Array]:
   """Weights whose latent vectors of given melodies match the prior.
 
   Args:
@@ -41,7 +48,12 @@ def whitened(weights, tokens):
   return in_coordinates(weights, tokens, centre, change), centre, change
 
 
-def in_coordinates(weights, tokens, centre, change):
+def in_coordinates(
+  weights: Mapping[str, _Array],
+  tokens: melody.Tokens,
+  centre: _Array,
+  change: _Array,
+) -> dict[str, _Array]:
   """Weights whose latent vectors are given ones of those before.
 
   Args:
@@ -67,7 +79,12 @@ def in_coordinates(weights, tokens, centre, change):
   return {k: np.asarray(v, np.float32) for k, v in weights.items()}
 
 
-def _deviations(weights, tokens, deviation, change):
+def _deviations(
+  weights: Mapping[str, _Array],
+  tokens: melody.Tokens,
+  deviation: _Array,
+  change: _Array,
+) -> dict[str, _Array]:
   """The layer of the posterior's deviations that fits the new coordinates best.
 
   A diagonal normal is not diagonal there any more; its diagonal is kept.
@@ -89,7 +106,11 @@ def _deviations(weights, tokens, deviation, change):
   return {_SIGMA + 'kernel': solution[:-1], _SIGMA + 'bias': solution[-1]}
 
 
-def moments(slots, centre, change):
+def moments(
+  slots: Mapping[str, _Array],
+  centre: _Array,
+  change: _Array,
+) -> dict[str, _Array]:
   """An optimizer's averages of the gradients, in the new coordinates.
 
   Args:
