@@ -150,7 +150,7 @@ def test_a_melody_has_the_files_it_is_asked_for(model, tmp_path):
     ('mid', 'wav'),
   ]
   requests = [
-    dataclasses.replace(_request(i, 'gloomy', 2, 6, intensity=0.5), formats=f)
+    dataclasses.replace(_request(i, 'gloomy', 1, 6, intensity=0.5), formats=f)
     for i, f in enumerate(formats, 1)
   ]
   _run(tmp_path, requests)
@@ -160,7 +160,7 @@ def test_a_melody_has_the_files_it_is_asked_for(model, tmp_path):
   expected = [
     writers.contents(melody, formats[0])
     for melody in model.generate(
-      'gloomy', 2, seed=6, intensity=0.5, guidance=0.0
+      'gloomy', 1, seed=6, intensity=0.5, guidance=0.0
     )
   ]
   for row in rows:
@@ -224,19 +224,19 @@ def test_ones_own_melody_is_moved_as_the_command_does(
     {
       'emotion': 'gloomy',
       'input_midi': 'long.mid',
-      'num_outputs': 3,
+      'num_outputs': 2,
       'seed': 4,
     },
     {'emotion': 'lively', 'input_midi': 'short.mid', 'intensity': 0.5},
-    {'emotion': 'gloomy', 'num_outputs': 3, 'seed': 4},
+    {'emotion': 'gloomy', 'num_outputs': 2, 'seed': 4},
     {'emotion': 'clear', 'input_midi': 'long.mid', 'start_bar': 9, 'seed': 4},
   ]
   rows = [(i, '', request) for i, request in enumerate(fields, 1)]
   asked = requested(rows, seed=7)
   expected = [
-    *model.transform('long.mid', 'gloomy', 3, seed=4),
+    *model.transform('long.mid', 'gloomy', 2, seed=4),
     *model.transform('short.mid', 'lively', seed=asked[1].seed, intensity=0.5),
-    *model.generate('gloomy', 3, seed=4),
+    *model.generate('gloomy', 2, seed=4),
     *model.transform('long.mid', 'clear', seed=4, start_bar=9),
   ]
   monkeypatch.chdir(tmp_path)
@@ -247,7 +247,7 @@ def test_ones_own_melody_is_moved_as_the_command_does(
     assert written == midi.midi(melody.note_sequence)
     assert _given(row['measured']) == _given(melody.record()['measured'])
   assert 'long.mid: took track 1' in rows[0]['input']
-  assert [row['start_bar'] for row in rows] == [1] * 4 + [None] * 3 + [9]
+  assert [row['start_bar'] for row in rows] == [1] * 3 + [None] * 2 + [9]
 
 
 def test_neighbours_order_and_workers_change_no_byte(out, tmp_path):

@@ -147,22 +147,22 @@ def test_few_passes_sample_nearly_the_melody(small_weights, z):
 
 
 def test_token_frequencies_agree_at_temperature_one(stock_model, small_weights):
-  """Chi-squared test of homogeneity over the tokens of 2,000 samples.
+  """Chi-squared test of homogeneity over the tokens of 1,000 samples.
 
   Tokens of one melody depend on one another, so each melody gives one token: a
   different step of it, which makes the draws independent.
   """
-  z = np.random.default_rng(2).standard_normal([2000, 12]).astype(np.float32)
-  theirs = stock_model.decode(z, 1.0, [(0, i) for i in range(2000)])
+  z = np.random.default_rng(2).standard_normal([1000, 12]).astype(np.float32)
+  theirs = stock_model.decode(z, 1.0, [(0, i) for i in range(1000)])
   ours = tf.function(
     lambda x: hierdec.sample(
-      small_weights, x, 1.0, hierdec.uniform([3, 4], 2000)
+      small_weights, x, 1.0, hierdec.uniform([3, 4], 1000)
     )
   )(tf.constant(z)).numpy()
-  step = np.arange(2000) % 256
+  step = np.arange(1000) % 256
   counts = np.stack(
     [
-      np.bincount(t[np.arange(2000), step], minlength=90)
+      np.bincount(t[np.arange(1000), step], minlength=90)
       for t in (theirs, ours)
     ]
   )
