@@ -109,7 +109,7 @@ def test_what_is_written_is_read_again_with_the_same_tokens(model, tmp_path):
   """From a file as it is played: detached notes end before the next."""
   path = str(tmp_path / 'song.mid')
   for emotion in ('intense', 'mysterious', 'gloomy'):
-    for one in model.generate(emotion, 8, temperature=1.0, seed=2):
+    for one in model.generate(emotion, 8, 1.0, seed=2, guidance=0.0):
       (window,), steps = songs.load_song(one.note_sequence).windows()
       np.testing.assert_array_equal(window, _heard(one.tokens))
       assert steps == 256
@@ -186,11 +186,11 @@ def test_variations_lie_nearer_than_the_prior(model, tunes):
 
 
 def test_rejection_draws_until_all_meet_their_targets(model):
-  plain = model.generate('intense', 12, seed=5, guidance=0.5)
+  plain = model.generate('intense', 8, seed=5, guidance=0.5)
   hits_alone = [one.number for one in plain if not one.missed]
-  assert 0 < len(hits_alone) < 12
-  kept = model.generate('intense', 4, seed=5, reject_misses=True, guidance=0.5)
-  assert [one.number for one in kept] == hits_alone[:4]
+  assert 1 < len(hits_alone) < 8
+  kept = model.generate('intense', 2, seed=5, reject_misses=True, guidance=0.5)
+  assert [one.number for one in kept] == hits_alone[:2]
   for one in kept:
     assert abs(one.measured['mean_pitch'] - 64.6) <= hits.PITCH_TOLERANCE
     assert one.measured['chord_tone_rate'] >= hits.CHORD_TONE_FLOOR
@@ -237,8 +237,8 @@ def test_arguments_are_checked(model, tunes):
 
 
 def test_composed_among_others_a_melody_is_the_same(model, tunes):
-  """Songs of one and three windows among melodies of the prior."""
-  short, long = _song(tunes[0]), _song(*tunes[:2], tunes[2][:128])
+  """Songs of one and two windows among melodies of the prior."""
+  short, long = _song(tunes[0]), _song(tunes[0], tunes[1][:128])
   gloomy, lively = catalogue.find('gloomy'), catalogue.find('lively')
   orders = [
     api.Order(gloomy, 5, 0, 0.5, 1.0),
