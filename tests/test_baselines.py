@@ -61,7 +61,7 @@ def _missed(bench, z, targets):
   [
     'prior',
     'rejection',
-    'attribute vectors',
+    pytest.param('attribute vectors', marks=pytest.mark.slow),
     'latent ascent',
     'latent constraints',
     'adapted',
@@ -109,6 +109,7 @@ def test_refinement_comes_nearer_whoever_is_beside(bench, asked):
   np.testing.assert_array_equal(few, after[:3])
 
 
+@pytest.mark.slow
 def test_attribute_vectors_raise_what_they_are_named_after(bench, built, asked):
   start, targets = asked
   baseline = built('attribute vectors')
