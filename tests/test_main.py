@@ -45,6 +45,11 @@ def test_a_command_is_given_the_rest(asked):
   assert err.startswith('Error: --num_outputs: expected 1 to ')
 
 
+def test_a_language_may_be_said_before_the_command(asked):
+  assert '작곡합니다' in asked('--lang=ko')[1]
+  assert asked('--lang=ko', 'generate')[2].startswith('오류: --emotion: ')
+
+
 def test_an_unknown_command_ends_in_one_line(asked):
   status, out, err = asked('compose')
   assert (status, out) == (2, '')
@@ -56,5 +61,9 @@ def test_an_unknown_command_ends_in_one_line(asked):
 def test_help_has_the_flags_that_all_share(asked, name):
   status, out, _ = asked(name, '--help')
   assert status == 0
-  for flag in ('cache_dir', 'log', '\\[no\\]version'):
-    assert re.search(f'^  --{flag}:', out, re.M), flag
+  flags = re.findall(r'^  --(\S+):', out, re.M)
+  assert {'cache_dir', 'log', '[no]version'} <= set(flags)
+  status, short, _ = asked(name, '--helpshort')
+  assert status == 0
+  assert re.findall(r'^  --(\S+):', short, re.M) == flags
+  assert short.count('\n') < out.count('\n')

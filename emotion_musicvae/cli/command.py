@@ -31,20 +31,21 @@ def run(module: str, main: Callable[[], None]) -> None:
     module: name of the module whose flags `--help` shows.
     main: what to run once the flags are parsed, without arguments.
   """
-  messages.use(_language(sys.argv[1:]))
+  messages.use(language(sys.argv[1:]))
   messages.show_all()
 
   def parse(argv: list[str]) -> list[str]:
-    if {'--help', '-help', '-h'} & set(argv[1:]):
-      with _told():
-        print(help.text(module))
+    asked = set(argv[1:])
+    if asked & {'--help', '-help', '-h', '--helpshort', '-helpshort'}:
+      with told():
+        print(help.text(module, not asked & {'--help', '-help', '-h'}))
       sys.exit(0)
     try:
       rest = flags.FLAGS(argv)
     except flags.Error as e:
       _fail(help.mistake(e))
     if flags.FLAGS.version:
-      with _told():
+      with told():
         print(f'emotion_musicvae {__version__}')
       sys.exit(0)
     if len(rest) > 1:
@@ -62,13 +63,13 @@ def run(module: str, main: Callable[[], None]) -> None:
     _expand_home()
     if flags.FLAGS.cache_dir:
       os.environ['EMOTION_MUSICVAE_CACHE'] = flags.FLAGS.cache_dir
-    with _told():
+    with told():
       main()
 
   app.run(guarded, flags_parser=parse)
 
 
-def _language(arguments: list[str]) -> str:
+def language(arguments: list[str]) -> str:
   """The language that --lang asks for, or that of the locale.
 
   Args:
@@ -103,7 +104,7 @@ def show_messages() -> None:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
   """Ends the command in one line for what is no bug."""
   try:
     yield

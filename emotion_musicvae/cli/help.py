@@ -64,11 +64,12 @@ def paragraphs(docstring: str) -> list[str]:
   return inspect.cleandoc(docstring).split('\n\n')
 
 
-def text(module: str) -> str:
+def text(module: str, in_short: bool = False) -> str:
   """What a command does, and its flags by name.
 
   Args:
     module: name of the module that defines the flags, or declares them its own.
+    in_short: whether each flag has but the line that it begins with.
   """
   lines = [
     messages.say(part) + '\n'
@@ -76,7 +77,10 @@ def text(module: str) -> str:
   ]
   own = flags.FLAGS.get_key_flags_for_module(module)
   for flag in sorted(own, key=lambda flag: flag.name):
-    lines += _entry(flag)
+    entry = list(_entry(flag))
+    lines += entry[:1] if in_short else entry
+  if in_short:
+    lines += ['', messages.say('--help says all of each.')]
   return '\n'.join(lines)
 
 

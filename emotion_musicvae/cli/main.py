@@ -6,6 +6,7 @@ import importlib.resources
 import sys
 
 from emotion_musicvae import __version__
+from emotion_musicvae.cli import command
 from emotion_musicvae.support import messages
 
 COMMANDS = (
@@ -21,24 +22,22 @@ COMMANDS = (
 
 def console_entry_point() -> None:
   """Gives the rest of the command line to the command that it names first."""
-  messages.use(messages.of_locale())
+  messages.use(command.language(sys.argv[1:]))
   messages.show_all()
-  name, *rest = sys.argv[1:] or ['--help']
+  # A language may be said before the command, as after it.
+  spoken = [a for a in sys.argv[1:2] if a.startswith(('--lang=', '-lang='))]
+  name, *rest = sys.argv[1 + len(spoken) :] or ['--help']
   if name in COMMANDS:
-    sys.argv = [f'emotion_musicvae_{name}', *rest]
+    sys.argv = [f'emotion_musicvae_{name}', *spoken, *rest]
     importlib.import_module(
       f'emotion_musicvae.cli.{name}'
     ).console_entry_point()
-  elif name in ('--help', '-help', '-h'):
-    print(
-      messages.say(
-        'python -m emotion_musicvae COMMAND --help says more of each:'
-      )
-    )
-    for known in COMMANDS:
-      print(f'  {known:10} {_summary(known)}')
+  elif name in ('--help', '-help', '-h', '--helpshort', '-helpshort'):
+    with command.told():
+      _list()
   elif name in ('--version', '-version'):
-    print(f'emotion_musicvae {__version__}')
+    with command.told():
+      print(f'emotion_musicvae {__version__}')
   else:
     known = ', '.join(COMMANDS)
     print(
@@ -50,6 +49,15 @@ def console_entry_point() -> None:
       file=sys.stderr,
     )
     sys.exit(2)
+
+
+def _list() -> None:
+  """Prints the commands, and what each does."""
+  print(
+    messages.say('python -m emotion_musicvae COMMAND --help says more of each:')
+  )
+  for known in COMMANDS:
+    print(f'  {known:10} {_summary(known)}')
 
 
 def _summary(name: str) -> str:
