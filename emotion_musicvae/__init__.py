@@ -12,6 +12,9 @@ from emotion_musicvae._version import __version__ as __version__
 # TensorFlow is first imported.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# Sessions have threads of their own rather than those of the first to come:
+# Magenta's decoder takes fewer than what trains.
+os.environ.setdefault('TF_OVERRIDE_GLOBAL_THREADPOOL', '1')
 
 # note_seq imports pydub, which looks for ffmpeg; nothing here uses it.
 warnings.filterwarnings('ignore', "Couldn't find ffmpeg", RuntimeWarning)

@@ -1,4 +1,5 @@
 import numpy as np
+import tensorflow.compat.v1 as tf
 
 
 def _z(n):
@@ -24,3 +25,12 @@ def test_each_melody_may_have_a_temperature_of_its_own(stock_model):
   np.testing.assert_array_equal(both[::2], cool[::2])
   np.testing.assert_array_equal(both[1::2], warm[1::2])
   assert (cool != warm).any(axis=1).all()
+
+
+def test_the_decoder_of_small_layers_has_one_thread_and_no_other_has(
+  stock_model,
+):
+  session = stock_model._decoder._sess
+  assert session._config.intra_op_parallelism_threads == 1
+  with tf.Graph().as_default(), tf.Session() as other:
+    assert other._config.intra_op_parallelism_threads != 1
