@@ -304,36 +304,69 @@ def _best_lines(
   cost[row, count - 1] += np.where((ends > 0) | free, 0.0, _FORBIDDEN)
   there = np.arange(number) < count[:, None]
   cost = np.where(there[..., None], cost, 0.0)
-  # What is behind the end changes nothing: the line stands still there.
-  still = np.where(np.eye(2 * reach + 1, dtype=bool), 0.0, np.inf)
-
-  total = cost[:, 0]
-  chosen = []
+  # Melodies come last, as numpy is fast along many.
+  cost = np.ascontiguousarray(cost.transpose(1, 2, 0))
+  foreign_tone = np.ascontiguousarray(~fits.transpose(1, 2, 0), float)
+  moving, leaping = _intervals(line.T, reach, rules)
+  totals = [cost[0]]
   for i in range(1, number):
-    interval = candidate[:, i, None, :] - candidate[:, i - 1, :, None]
-    wide = np.abs(interval)
-    asked = (line[:, i] - line[:, i - 1])[:, None, None]
-    step = rules.motion * np.square((interval - asked) / 2.0)
-    moves = np.abs(asked) >= 0.5
-    step += np.where(
-      moves,
-      rules.repeat * (interval == 0)
-      + rules.direction * (np.sign(interval) != np.sign(asked)),
-      0.25 * rules.repeat * (interval == 0),
-    )
-    step += rules.wide * np.maximum(wide - 2, 0)
-    step += rules.too_wide * np.maximum(wide - 7, 0)
-    strangers = ~fits[:, i, None, :] * 1.0 + ~fits[:, i - 1, :, None]
-    step += rules.leap * (wide > 2) * strangers
-    step = np.where(there[:, i, None, None], step, still)
-    paths = total[:, :, None] + step
-    best = paths.argmin(axis=1)
-    chosen.append(best)
-    total = np.take_along_axis(paths, best[:, None], axis=1)[:, 0] + cost[:, i]
-  at = total.argmin(axis=1)
+    # [candidates of this note, of the one before, B]
+    paths = leaping[i] * (foreign_tone[i][:, None] + foreign_tone[i - 1])
+    paths += moving[i]
+    paths += totals[-1]
+    total = paths.min(axis=1) + cost[i]
+    # What is behind the end changes nothing: the line stands still there.
+    totals.append(np.where(there[:, i], total, totals[-1]))
+  at = totals[-1].argmin(axis=0)
   path = [at]
-  for best in reversed(chosen):
-    at = best[row, at]
+  for i in range(number - 1, 0, -1):
+    # [B, candidates of the note before]
+    strangers = foreign_tone[i, at, row][:, None] + foreign_tone[i - 1].T
+    back = leaping[i, at, :, row] * strangers
+    back += moving[i, at, :, row]
+    back += totals[i - 1].T
+    at = np.where(there[:, i], back.argmin(axis=1), at)
     path.append(at)
   index = np.stack(path[::-1], axis=1)
   return np.take_along_axis(candidate, index[..., None], axis=2)[..., 0]
+
+
+def _intervals(
+  line: melody.Floats, reach: int, rules: Rules
+) -> tuple[melody.Floats, melody.Floats]:
+  """What the way from one note to the next pays for its interval.
+
+  Few intervals lie between many pairs of candidates, so each is judged once and
+  seen in all of its places.
+
+  Args:
+    line: [N, B] MIDI pitches, see `_best_lines`.
+    reach: as there.
+    rules: as there.
+
+  Returns:
+    `(moving, leaping)`, [N, C, C, B] for C candidates of a note and those of
+    the one before: what it pays, and what it pays once more for each of the two
+    that is foreign to its chord. The first note's mean nothing.
+  """
+  asked = np.diff(line, axis=0, prepend=line[:1])[:, None]
+  own = np.round(line).astype(int)
+  candidates = np.arange(2 * reach, -2 * reach - 1, -1)[:, None]
+  interval = np.diff(own, axis=0, prepend=own[:1])[:, None] + candidates
+  wide = np.abs(interval)
+  cost = rules.motion * np.square((interval - asked) / 2.0)
+  cost += np.where(
+    np.abs(asked) >= 0.5,
+    rules.repeat * (interval == 0)
+    + rules.direction * (np.sign(interval) != np.sign(asked)),
+    0.25 * rules.repeat * (interval == 0),
+  )
+  cost += rules.wide * np.maximum(wide - 2, 0)
+  cost += rules.too_wide * np.maximum(wide - 7, 0)
+
+  def seen(values: melody.Floats) -> melody.Floats:
+    width = 2 * reach + 1
+    windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=1)
+    return windows[:, ::-1].transpose(0, 1, 3, 2)
+
+  return seen(cost), seen(rules.leap * (wide > 2))
