@@ -7,6 +7,7 @@ mean of late updates.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 import dataclasses
 
 import numpy as np
@@ -74,7 +75,11 @@ def fit(
 class _Learner:
   """The network, its optimizer and the mean of its updates."""
 
-  def __init__(self, weights, hparams):
+  def __init__(
+    self,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    hparams: configuration.PriorHparams,
+  ) -> None:
     self._hparams = hparams
     self._weights = {k: tf.Variable(v, name=k) for k, v in weights.items()}
     self.average = {k: tf.Variable(v) for k, v in weights.items()}
@@ -84,7 +89,13 @@ class _Learner:
       for k in self._names
     ]
 
-  def step(self, step, vectors, noise, time):
+  def step(
+    self,
+    step: int,
+    vectors: npt.NDArray[np.float32],
+    noise: npt.NDArray[np.float32],
+    time: npt.NDArray[np.float32],
+  ) -> None:
     """One update; the rate rises over 200 steps and falls to zero."""
     h = self._hparams
     rate = h.learning_rate * min(1.0, (step + 1) / 200)
@@ -98,7 +109,14 @@ class _Learner:
     )
 
   @tf.function(jit_compile=True)
-  def _update(self, vectors, noise, time, rate, count):
+  def _update(
+    self,
+    vectors: tf.Tensor,
+    noise: tf.Tensor,
+    time: tf.Tensor,
+    rate: tf.Tensor,
+    count: tf.Tensor,
+  ) -> tf.Tensor:
     """Adam with decoupled weight decay."""
     variables = [self._weights[name] for name in self._names]
     with tf.GradientTape() as tape:
@@ -122,12 +140,14 @@ class _Learner:
     return loss
 
 
-def _velocity(weights, x, time):
+def _velocity(
+  weights: dict[str, tf.Variable], x: tf.Tensor, time: tf.Tensor
+) -> tf.Tensor:
   """`prior.velocity`, differentiable, each row at a time of its own."""
   angles = time * tf.constant(prior.FREQUENCIES / 4.0, tf.float32)
   features = tf.concat([time, tf.cos(angles), tf.sin(angles)], axis=1)
 
-  def normed(h):
+  def normed(h: tf.Tensor) -> tf.Tensor:
     return h * tf.math.rsqrt(
       tf.reduce_mean(tf.square(h), axis=1, keepdims=True) + 1e-6
     )

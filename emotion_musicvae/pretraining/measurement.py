@@ -254,7 +254,7 @@ def compare(
   }
 
 
-def _in_one_key(tokens):
+def _in_one_key(tokens: melody.Tokens) -> melody.Tokens:
   """Melodies in the signature without sharps and flats."""
   notes = melody.notes(tokens)
   moved = []
@@ -268,7 +268,9 @@ def _in_one_key(tokens):
 
 
 @tf.function(jit_compile=True)
-def _reconstruct(weights, tokens, seed):
+def _reconstruct(
+  weights: hierdec.Weights, tokens: tf.Tensor, seed: tf.Tensor
+) -> dict[str, tf.Tensor]:
   noise = normal(seed, weights, len(tokens))
   z, kl = objective.posterior_sample(weights, tokens, noise)
   r_loss, logits = objective.reconstruction_loss(weights, z, tokens)
@@ -283,7 +285,12 @@ def _reconstruct(weights, tokens, seed):
 
 
 @tf.function(jit_compile=True)
-def _decode(weights, z, temperature, seed):
+def _decode(
+  weights: hierdec.Weights,
+  z: tf.Tensor,
+  temperature: float,
+  seed: tf.Tensor,
+) -> tf.Tensor:
   drawn = hierdec.uniform(seed, len(z))
   return hierdec.sample(weights, z, temperature, drawn)
 

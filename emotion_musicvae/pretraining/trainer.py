@@ -11,16 +11,24 @@ of its steps. Its share of the loss fades with the learning rate, and it is no
 part of the model that is trained.
 """
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
 import os
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.pretraining import draws
 from emotion_musicvae.pretraining import initialization
 from emotion_musicvae.pretraining import measurement
 from emotion_musicvae.pretraining import objective
 from emotion_musicvae.pretraining import whitening
+from emotion_musicvae.support import configuration
 from emotion_musicvae.support import distribution
 from emotion_musicvae.support import messages
 
@@ -42,7 +50,13 @@ class Pretrainer:
     UserError: a batch that cannot be shared out to the strategy's devices.
   """
 
-  def __init__(self, hparams, weights, seed, strategy=None):
+  def __init__(
+    self,
+    hparams: configuration.ModelHparams,
+    weights: Mapping[str, npt.NDArray[np.float32]],
+    seed: int,
+    strategy: tf.distribute.Strategy | None = None,
+  ) -> None:
     self.hparams = hparams
     self.strategy = strategy or distribution.strategy('one_device')
     distribution.check_rows(self.strategy, batch_size=hparams.batch_size)
@@ -73,7 +87,7 @@ class Pretrainer:
       self._optimizer.build(self._trainable)
     self._slots = dict(self._optimizer_slots())
 
-  def _optimizer_slots(self):
+  def _optimizer_slots(self) -> Iterator[tuple[str, tf.Variable]]:
     # The names that TF1's Adam, and so Magenta's own trainer, gives them.
     for name, m, v in zip(
       self._names, self._optimizer._momentums, self._optimizer._velocities
@@ -81,14 +95,14 @@ class Pretrainer:
       yield name + '/Adam', m
       yield name + '/Adam_1', v
 
-  def _state(self):
+  def _state(self) -> dict[str, tf.Variable]:
     """All variables by the name that they have in a checkpoint."""
     trained = {}
     if self.hparams.averaging:
       trained = {k + '/Trained': v for k, v in self._trained.items()}
     return {**self.weights, **trained, **self._head, **self._slots}
 
-  def save(self, run_dir):
+  def save(self, run_dir: str) -> str:
     """Writes weights and optimizer to `run_dir/train`."""
     arrays = self._state()
     return checkpoints.write(
@@ -97,7 +111,7 @@ class Pretrainer:
       {name: value.numpy() for name, value in arrays.items()},
     )
 
-  def restore(self, prefix):
+  def restore(self, prefix: str) -> None:
     """Takes up training where the checkpoint left it."""
     arrays = checkpoints.read(prefix)
     for name, variable in self._state().items():
@@ -105,7 +119,7 @@ class Pretrainer:
     self.step_number = int(arrays['global_step'])
     self._optimizer.iterations.assign(self.step_number)
 
-  def whiten(self, tokens):
+  def whiten(self, tokens: melody.Tokens) -> None:
     """Brings the latent vectors of melodies to the prior; see `whitening`.
 
     Args:
@@ -125,7 +139,12 @@ class Pretrainer:
     for name, value in whitening.moments(slots, centre, change).items():
       self._slots[name].assign(value)
 
-  def step(self, tokens, heard=None, told=None):
+  def step(
+    self,
+    tokens: melody.Tokens,
+    heard: melody.Tokens | None = None,
+    told: melody.Tokens | None = None,
+  ) -> dict[str, float]:
     """One update.
 
     Args:
@@ -174,12 +193,20 @@ class Pretrainer:
     }
 
   @tf.function
-  def _on_replicas(self, *arguments):
+  def _on_replicas(self, *arguments: Any) -> Any:
     return self.strategy.run(self._update, arguments)
 
   def _update(
-    self, tokens, heard, told, noise, decay, averaging, beta, sounding
-  ):
+    self,
+    tokens: tf.Tensor,
+    heard: tf.Tensor,
+    told: tf.Tensor,
+    noise: tf.Tensor,
+    decay: tf.Tensor,
+    averaging: tf.Tensor,
+    beta: tf.Tensor,
+    sounding: tf.Tensor,
+  ) -> dict[str, tf.Tensor]:
     gradients, scalars = self._slope(tokens, heard, told, noise, beta, sounding)
     gradients = distribution.averaged(gradients)
     gradients, norm = tf.clip_by_global_norm(gradients, self.hparams.grad_clip)
@@ -196,7 +223,15 @@ class Pretrainer:
     return {**scalars, 'global_norm': norm}
 
   @tf.function(jit_compile=True)
-  def _slope(self, tokens, heard, told, noise, beta, sounding):
+  def _slope(
+    self,
+    tokens: tf.Tensor,
+    heard: tf.Tensor,
+    told: tf.Tensor,
+    noise: tf.Tensor,
+    beta: tf.Tensor,
+    sounding: tf.Tensor,
+  ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
     scalars = {}
     weights = self._trained
     with tf.GradientTape() as tape:
@@ -227,15 +262,15 @@ class Pretrainer:
 
 
 def train(
-  pretrainer,
-  windows,
-  held_out,
-  mean_pitch,
-  run_dir,
-  num_steps,
-  eval_every,
-  progress,
-):
+  pretrainer: Pretrainer,
+  windows: draws.Windows,
+  held_out: melody.Tokens,
+  mean_pitch: tuple[float, ...],
+  run_dir: str,
+  num_steps: int,
+  eval_every: int,
+  progress: Callable[..., Any],
+) -> None:
   """Trains up to `num_steps`, resuming where `run_dir` left off.
 
   Args:
