@@ -7,8 +7,9 @@ demo: .venv/demo
 	.venv/bin/emotion_musicvae_generate --emotion=평화로움 --output_dir=out \
 	  --output_formats=mid,wav,png,musicxml,html --accompaniment=full
 
+# In two processes, each with all that a file of tests shares.
 test: .venv/test
-	.venv/bin/python -m pytest -q -m "not slow"
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 # What takes longest, and what XLA compiles; .ci/run adds it to the tests.
 test-slow: .venv/test

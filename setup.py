@@ -86,6 +86,7 @@ setuptools.setup(
       'playwright',
       'pyloudnorm',
       'pytest',
+      'pytest-xdist',
       'ruff',
     ],
   },
