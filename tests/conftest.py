@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import uncompiled
 
+from emotion_musicvae.support import quiet
+
+quiet.load_tensorflow()
 uncompiled.install()
 
 from emotion_musicvae import EmotionMusicVAE  # noqa: E402

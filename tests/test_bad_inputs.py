@@ -603,6 +603,7 @@ def test_ctrl_c_leaves_nothing_at_any_stage(run, tmp_path, where):
     'generate',
     G,
     '--num_outputs=2',
+    '--guidance=0',
     cwd=tmp_path,
     before=_STOP + where,
     env={'TMPDIR': str(tmp_path / 'tmp')},

@@ -62,7 +62,7 @@ def _missed(bench, z, targets):
     'prior',
     'rejection',
     pytest.param('attribute vectors', marks=pytest.mark.slow),
-    'latent ascent',
+    pytest.param('latent ascent', marks=pytest.mark.slow),
     'latent constraints',
     'adapted',
     'ours',
@@ -91,6 +91,7 @@ def test_rejection_keeps_the_nearest_of_its_tries(bench, built, asked):
   assert (after < before).any()
 
 
+@pytest.mark.slow
 def test_latent_ascent_comes_nearer(bench, built, asked):
   start, targets = asked
   z = built('latent ascent')(start, targets, 0.5, 5)

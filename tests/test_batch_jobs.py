@@ -215,6 +215,7 @@ def songs_of_ones_own(tmp_path_factory):
   return folder
 
 
+@pytest.mark.slow
 def test_ones_own_melody_is_moved_as_the_command_does(
   model, songs_of_ones_own, tmp_path, monkeypatch
 ):

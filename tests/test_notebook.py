@@ -44,6 +44,7 @@ def _run(cell, space):
   return None
 
 
+@pytest.mark.slow
 def test_every_cell_runs(cells, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   # Something with a kernel, as a notebook's shell has.

@@ -158,10 +158,9 @@ def _midi(path, seed):
   note_seq.note_sequence_to_midi_file(sequence, str(path))
 
 
-def _command(run_dir, *flags):
+def _flags(run_dir, *flags):
   hparams = ','.join(f'{k}={v}' for k, v in HPARAMS.items())
   return [
-    *(sys.executable, '-c', COMMAND),
     f'--run_dir={run_dir}',
     f'--hparams={hparams}',
     '--prior_hparams=melodies=32,num_steps=3,units=8',
@@ -170,35 +169,43 @@ def _command(run_dir, *flags):
 
 
 @pytest.fixture(scope='module')
-def killed(tmp_path_factory):
-  """Run folder of a command on MIDI files, killed after its 3rd update."""
-  folder = tmp_path_factory.mktemp('pretrain')
-  (folder / 'midi').mkdir()
+def pieces(tmp_path_factory):
+  """A folder of MIDI files, one of which is broken."""
+  folder = tmp_path_factory.mktemp('midi')
   for seed in range(4):
-    _midi(folder / 'midi' / f'{seed}.mid', seed)
-  (folder / 'midi' / 'broken.mid').write_bytes(b'MThd and no more')
-  run_dir = folder / 'run'
-  command = _command(
-    run_dir, f'--input_dir={folder / "midi"}', '--eval_every=3'
-  )
-  with open(folder / 'log', 'w') as log:
-    process = subprocess.Popen(command, stdout=log, stderr=log)
+    _midi(folder / f'{seed}.mid', seed)
+  (folder / 'broken.mid').write_bytes(b'MThd and no more')
+  return folder
+
+
+@pytest.fixture(scope='module')
+def trained(run, pieces, tmp_path_factory):
+  """Run folder of a command, its flags, and what it said."""
+  run_dir = tmp_path_factory.mktemp('trained') / 'run'
+  flags = _flags(run_dir, f'--input_dir={pieces}', '--num_steps=3')
+  status, said, err = run('pretrain', *flags, cwd=run_dir.parent)
+  assert status == 0, err
+  return run_dir, flags, said
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_it_had_not_been(
+  run, pieces, pretrainer, tmp_path
+):
+  run_dir, log_path = tmp_path / 'run', tmp_path / 'log'
+  flags = _flags(run_dir, f'--input_dir={pieces}', '--eval_every=3')
+  with open(log_path, 'w') as log:
+    process = subprocess.Popen(
+      [sys.executable, '-c', COMMAND, *flags], stdout=log, stderr=log
+    )
     try:
       while not (run_dir / 'train' / 'checkpoint').exists():
-        assert process.poll() is None, (folder / 'log').read_text()
+        assert process.poll() is None, log_path.read_text()
         time.sleep(0.05)
     finally:
       process.kill()
       process.wait()
-  return run_dir, command, (folder / 'log')
-
-
-def test_a_killed_run_goes_on_as_if_it_had_not_been(
-  run, killed, pretrainer, tmp_path
-):
-  run_dir, command, _ = killed
-  flags = [*command[3:], '--num_steps=8']
-  status, _, err = run('pretrain', *flags, cwd=tmp_path)
+  status, _, err = run('pretrain', *flags, '--num_steps=8', cwd=tmp_path)
   assert status == 0, err
   prefix = checkpoints.latest(str(run_dir))
   assert prefix.endswith('model.ckpt-8')
@@ -212,27 +219,23 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     np.testing.assert_allclose(found[name], variable.numpy(), atol=1e-6)
 
 
-def test_the_prior_is_fitted_to_the_model_that_was_trained(
-  run, killed, tmp_path
-):
-  run_dir, command, _ = killed
+def test_the_prior_is_fitted_to_the_model_that_was_trained(trained):
+  run_dir, _, _ = trained
   prefix = checkpoints.latest(str(run_dir))
   own = checkpoints.fingerprint(checkpoints.load_weights(prefix))
-  if not prefix.endswith('model.ckpt-8'):
-    run('pretrain', *command[3:], '--mode=prior', cwd=tmp_path)
   fitted = prior.load(str(run_dir / prior.FILE), own)
   assert fitted.sample(2, seed=0).shape == (2, 8)
 
 
-def test_a_file_that_cannot_be_read_is_named_and_counted(killed):
-  log = killed[2].read_text()
-  assert 'broken.mid cannot be read (' in log
-  assert '4 pieces read; left out: 1 cannot be read.' in log
+def test_a_file_that_cannot_be_read_is_named_and_counted(trained):
+  said = trained[2]
+  assert 'broken.mid cannot be read (' in said
+  assert '4 pieces read; left out: 1 cannot be read.' in said
 
 
-def test_what_midi_taught_is_sung_by_magentas_own_model(killed):
+def test_what_midi_taught_is_sung_by_magentas_own_model(trained):
   config = stock.magenta_config('hierdec-mel_16bar', SIZES)
-  prefix = checkpoints.latest(str(killed[0]))
+  prefix = checkpoints.latest(str(trained[0]))
   stock_model = trained_model.TrainedModel(config, 2, prefix)
   z = np.random.default_rng(0).standard_normal([2, 8]).astype(np.float32)
   sung = stock_model.decode_to_tensors(z, length=256, temperature=1e-6)
@@ -253,16 +256,16 @@ def test_what_midi_taught_is_sung_by_magentas_own_model(killed):
     (['--run_dir=new', '--mode=eval'], "--run_dir: no run in 'new'"),
   ],
 )
-def test_mistakes_end_in_one_line(run, killed, flags, message, tmp_path):
-  status, _, err = run('pretrain', *killed[1][3:], *flags, cwd=tmp_path)
+def test_mistakes_end_in_one_line(run, trained, flags, message, tmp_path):
+  status, _, err = run('pretrain', *trained[1], *flags, cwd=tmp_path)
   assert status == 2
   assert len(err.splitlines()) == 1
   assert re.search(message, err), err
   assert not list(tmp_path.iterdir())
 
 
-def test_a_checkpoint_of_other_sizes_is_refused(killed):
-  prefix = checkpoints.latest(str(killed[0]))
+def test_a_checkpoint_of_other_sizes_is_refused(trained):
+  prefix = checkpoints.latest(str(trained[0]))
   same, other = (
     configuration.build(configuration.ModelHparams, {**SIZES, **sizes}, 'test')
     for sizes in ({}, {'z_size': 16})

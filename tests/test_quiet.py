@@ -16,10 +16,8 @@ os.write(2, b'still open')
 
 
 # At a prompt, as in a notebook, TensorFlow tells more.
-@pytest.mark.parametrize(
-  'interactive',
-  [pytest.param('', marks=pytest.mark.slow), 'import sys; sys.ps1 = ">"'],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('interactive', ['', 'import sys; sys.ps1 = ">"'])
 def test_the_first_melody_in_python_comes_without_chatter(interactive):
   result = subprocess.run(
     [sys.executable, '-c', interactive + _USE], capture_output=True, text=True
