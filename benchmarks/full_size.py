@@ -46,10 +46,9 @@ CONFIG = 'hierdec-mel_16bar'
 # functions named take.
 _COMMAND = """
 import importlib, json, sys, time
-from emotion_musicvae.cli import command as cli
-from emotion_musicvae.support import configuration
+from emotion_musicvae.support import configuration, quiet
 configuration._parsed('hierdec-mel_16bar')['url'] = {url!r}
-spent, load = {{}}, cli.load_tensorflow
+spent, load = {{}}, quiet.load_tensorflow
 def timed(module, name):
   module = importlib.import_module('emotion_musicvae.' + module)
   function = getattr(module, name)
@@ -67,7 +66,7 @@ def load_tensorflow():
     ('musicvae.checkpoints', 'load_model'), ('musicvae.posterior', 'encode'),
     ('steering.training', 'train')):
     timed(module, name)
-cli.load_tensorflow = load_tensorflow
+quiet.load_tensorflow = load_tensorflow
 command = importlib.import_module('emotion_musicvae.cli.{command}')
 try:
   command.console_entry_point()
