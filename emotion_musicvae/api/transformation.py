@@ -258,9 +258,12 @@ def adapted(
     contour=1.6 * keep,
     motion=keep,
     direction=keep,
+    repeat=1.5,
     wide=0.5 * (1.0 - keep),
     too_wide=1.6 * (1.0 - keep),
+    character=0.0,
     turning=0.5,
+    compass=np.inf,
     on_beat=0.88,
     of_onsets=0.75,
   )

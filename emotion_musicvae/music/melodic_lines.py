@@ -21,6 +21,9 @@ _Ints = npt.NDArray[np.int64]
 _LOWEST, _HIGHEST = 36, 96  # MIDI, where melodies lie
 _FORBIDDEN = 50.0  # a cost that no tune pays
 _ROUNDS = 3  # of finding the line and seeing what it measures,
+_STEPS = 0.43  # share of steps among the intervals of most tunes
+_MOST = 2.0  # times what wide intervals cost in most tunes
+_BEYOND = 0.45  # of what a line is wider than the compass, what it keeps
 _MORE_ROUNDS, _OFF = 4, 1.0  # and more where its mean is semitones off
 
 
@@ -34,7 +37,10 @@ class Rules:
     direction: going another way than the tune.
     repeat: standing still where the tune moves.
     see_saw: ending an A B A B where the tune has none.
-    wide: each semitone of an interval beyond a step.
+    wide: each semitone of an interval beyond a step, in a tune that goes by
+      step as often as most do.
+    character: how much more where a tune goes by step more often, and less
+      where it does less; 0 for no difference.
     too_wide: each semitone beyond a fifth, once more.
     leap: reaching or leaving a note foreign to its chord by more than a step.
     foreign_on_beat: such a note on the beat, lasting an eighth; it is adjusted
@@ -42,7 +48,10 @@ class Rules:
     foreign: the same off the beat, adjusted for `of_onsets`.
     turning: how much more a note weighs where the tune's line turns, when notes
       are left out.
+    compass: semitones from the lowest to the highest note of a line that is
+      left as it is; a wider one is drawn together about its mean.
     outside: a note foreign to chord and scale.
+    tonic: what a note that may end a melody earns, so that the key is heard.
     on_beat: share of chord tones among the notes on the beat.
     of_onsets: share of chord tones among all notes.
   """
@@ -50,15 +59,18 @@ class Rules:
   contour: float = 0.8
   motion: float = 0.5
   direction: float = 0.5
-  repeat: float = 1.5
+  repeat: float = 1.7
   see_saw: float = 2.0
-  wide: float = 0.5
+  wide: float = 0.4
+  character: float = 25.0
   too_wide: float = 1.6
   leap: float = 0.9
   foreign_on_beat: float = 1.5
   foreign: float = 0.2
   turning: float = 0.0
+  compass: float = 23.0
   outside: float = 6.0
+  tonic: float = 0.3
   on_beat: float = 0.86
   of_onsets: float = 0.75
 
@@ -131,11 +143,15 @@ def pitches(
     total = np.where(among, values, 0.0).sum(axis=1)
     return np.asarray(total / np.maximum(among.sum(axis=1), 1))
 
-  moved = pitch + (mean_pitch - mean(pitch, there))[:, None]
+  centre = mean(pitch, there)[:, None]
+  share = _share_of_compass(pitch, there, rules.compass)[:, None]
+  moved = mean_pitch[:, None] + share * (pitch - centre)
   on_beat = np.full(len(lines), rules.foreign_on_beat)
   off_beat = np.full(len(lines), rules.foreign)
   avoided = np.zeros(onset.shape, int)  # pitches, 0 for none
   own = _see_saws(pitch, there)
+  character = _character(pitch, there, rules.character)
+  wide = rules.wide * character
   for _ in range(_ROUNDS):
     foreign = np.where(beat, on_beat[:, None], off_beat[:, None])
     foreign = foreign * (0.5 + np.minimum(length, 8) / 4.0)
@@ -148,6 +164,7 @@ def pitches(
       final_tones,
       avoided,
       pitch_class,
+      wide,
       rules,
     )
     avoided = np.where(_see_saws(found, there) & ~own, found, avoided)
@@ -172,6 +189,7 @@ def pitches(
       final_tones[rows],
       avoided[rows],
       pitch_class[rows],
+      wide[rows],
       rules,
       fixed,
     )
@@ -195,6 +213,26 @@ def pitches(
     wanted = np.where(fixed[rows], taken, moved[rows])
     found[rows] = found_again(rows, wanted, fixed[rows])
   return [own[:n] for own, n in zip(found, count)]
+
+
+def _share_of_compass(
+  pitch: melody.Floats, there: npt.NDArray[np.bool_], compass: float
+) -> melody.Floats:
+  """[B] how far lines are drawn together; what exceeds the compass by most."""
+  highest = np.where(there, pitch, -np.inf).max(axis=1)
+  lowest = np.where(there, pitch, np.inf).min(axis=1)
+  width = np.maximum(highest - lowest, 1.0)
+  return (width - (1.0 - _BEYOND) * np.maximum(width - compass, 0.0)) / width
+
+
+def _character(
+  pitch: melody.Floats, there: npt.NDArray[np.bool_], character: float
+) -> melody.Floats:
+  """[B] how much wide intervals cost in these lines, 1 in most tunes."""
+  interval = np.abs(np.diff(pitch, axis=1))
+  steps = (interval >= 0.5) & (interval < 2.5) & there[:, 1:]
+  share = steps.sum(axis=1) / np.maximum(there[:, 1:].sum(axis=1), 1)
+  return np.clip(1.0 + character * (share - _STEPS), 0.0, _MOST)
 
 
 def _see_saws(
@@ -250,6 +288,7 @@ def _best_lines(
   final_tones: melody.Floats,
   avoided: _Ints,
   own_class: _Ints,
+  wideness: melody.Floats,
   rules: Rules,
   fixed: npt.NDArray[np.bool_] | None = None,
   reach: int = 9,
@@ -265,6 +304,7 @@ def _best_lines(
     final_tones: [B, 12].
     avoided: [B, N] MIDI pitches that cost `rules.see_saw`.
     own_class: [B, N] pitch classes that notes keep, -1 where they may change.
+    wideness: [B] what each semitone of an interval beyond a step costs.
     rules: the other costs.
     fixed: [B, N] notes that stay where the tune has them; none when None.
     reach: semitones that a note may go from its line.
@@ -299,6 +339,8 @@ def _best_lines(
       0.0,
     )
   row = np.arange(batch)
+  home = final_tones[row[:, None, None], pitch_class] > 0
+  cost -= np.where(home, rules.tonic, 0.0)
   ends = np.take_along_axis(final_tones, pitch_class[row, count - 1], axis=1)
   free = ~final_tones.any(axis=1, keepdims=True)
   cost[row, count - 1] += np.where((ends > 0) | free, 0.0, _FORBIDDEN)
@@ -307,7 +349,7 @@ def _best_lines(
   # Melodies come last, as numpy is fast along many.
   cost = np.ascontiguousarray(cost.transpose(1, 2, 0))
   foreign_tone = np.ascontiguousarray(~fits.transpose(1, 2, 0), float)
-  moving, leaping = _intervals(line.T, reach, rules)
+  moving, leaping = _intervals(line.T, wideness, reach, rules)
   totals = [cost[0]]
   for i in range(1, number):
     # [candidates of this note, of the one before, B]
@@ -332,7 +374,7 @@ def _best_lines(
 
 
 def _intervals(
-  line: melody.Floats, reach: int, rules: Rules
+  line: melody.Floats, wideness: melody.Floats, reach: int, rules: Rules
 ) -> tuple[melody.Floats, melody.Floats]:
   """What the way from one note to the next pays for its interval.
 
@@ -341,6 +383,7 @@ def _intervals(
 
   Args:
     line: [N, B] MIDI pitches, see `_best_lines`.
+    wideness: [B] as there.
     reach: as there.
     rules: as there.
 
@@ -361,7 +404,7 @@ def _intervals(
     + rules.direction * (np.sign(interval) != np.sign(asked)),
     0.25 * rules.repeat * (interval == 0),
   )
-  cost += rules.wide * np.maximum(wide - 2, 0)
+  cost += wideness * np.maximum(wide - 2, 0)
   cost += rules.too_wide * np.maximum(wide - 7, 0)
 
   def seen(values: melody.Floats) -> melody.Floats:

@@ -165,7 +165,8 @@ def form(
     change direction; `see_saw`, of four notes in a row that go A B A B;
     `repeats`, of notes that repeat the pitch before; `rests`,
     silences of an eighth or more; `tonic_end`, the share whose last note is a
-    tonic; `long_end`, whose last note lasts a quarter or more.
+    tonic; `long_end`, whose last note lasts a quarter or more; `compass`,
+    semitones from the lowest to the highest note.
   """
   rows = [_form_of(row, tonics) for row in np.asarray(tokens)]
   rows = [row for row in rows if row]
@@ -206,6 +207,7 @@ def _form_of(row: melody.Tokens, tonics: Sequence[int]) -> dict[str, float]:
     'rests': float((onsets[1:] - ends[:-1] >= 2).sum()),
     'tonic_end': float(pitches[-1] % 12 in tonics),
     'long_end': float(ends[-1] - onsets[-1] >= 4),
+    'compass': float(np.ptp(pitches)),
   }
 
 

@@ -30,8 +30,18 @@ from emotion_musicvae.steering import plans
 from emotion_musicvae.steering import sampling
 from emotion_musicvae.support import configuration
 
-# What a tune is adapted by that missed its chords.
-_STRICT = melodic_lines.Rules(on_beat=0.91, of_onsets=0.78)
+# After which round a tune that missed its chords is adapted anew, and by what:
+# more strictly, and then without what makes it differ from others.
+_STRICTER = {
+  2: melodic_lines.Rules(on_beat=0.91, of_onsets=0.78),
+  4: melodic_lines.Rules(
+    repeat=1.5,
+    wide=0.5,
+    character=0.0,
+    on_beat=0.91,
+    of_onsets=0.78,
+  ),
+}
 
 _Floats = npt.NDArray[np.float32]
 _Ints = npt.NDArray[np.int64]
@@ -185,10 +195,10 @@ def decode(
     if not len(rows):
       break
     anew = rows[(kept[rows] <= 0) & ~planned[rows]]
-    if k == 2 and len(anew):
+    if k in _STRICTER and len(anew):
       # The line before the chords; where those were missed, the other way.
       adapted[anew] = sampling.adapt(
-        plain[anew], condition.take(anew), closes[anew], _STRICT
+        plain[anew], condition.take(anew), closes[anew], _STRICTER[k]
       )
       if holds is not None:
         adapted = np.where(holds, held, adapted)
