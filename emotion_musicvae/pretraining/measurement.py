@@ -12,6 +12,7 @@ from emotion_musicvae.pretraining import objective
 from emotion_musicvae.pretraining import prior
 
 _DENSITIES = (2, 4, 6, 8, 12)  # onsets a bar
+_AGAIN = 6  # times that samples are encoded and decoded again
 
 
 def evaluate(
@@ -179,8 +180,9 @@ def report(
   Returns:
     What `evaluate` gives, and under the name of each set of melodies what
     `compare` gives: N samples of N(0, 1) at two temperatures, of the fitted
-    prior and of the held-out tunes' own posteriors at 0.5; and what to read
-    them against, the held-out tunes themselves, as many windows of other real
+    prior and of the held-out tunes' own posteriors at 0.5; samples of N(0, 1)
+    that were encoded and decoded again and again, which leads to where the
+    model's own posteriors lie; and what to read them against, the held-out tunes themselves, as many windows of other real
     tunes, and what training draws.
   """
   n = len(held_out)
@@ -199,6 +201,10 @@ def report(
     sets['fitted prior at temperature 0.5'] = sample_prior(
       weights, n, 0.5, seed, fitted=fitted
     )
+  again = sets['prior at temperature 0.5']
+  for number in range(1, _AGAIN + 1):
+    again = sample_posterior(weights, again, 0.5, seed + number)
+  sets['prior at temperature 0.5, again and again'] = again
   in_one_key = windows.cut is not None
   return {
     **evaluate(weights, held_out, seed),
