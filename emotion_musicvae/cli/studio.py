@@ -56,7 +56,7 @@ def main() -> None:
   ranges.UPLOAD_KIB.check('max_upload_kib', FLAGS.max_upload_kib)
   ranges.BATCH_SIZE.check('max_batch_size', FLAGS.max_batch_size)
   command.set_log(FLAGS.log)
-  for package in ('starlette', 'uvicorn'):
+  for package in ('starlette', 'uvicorn', 'verovio'):
     if importlib.util.find_spec(package) is None:
       raise UserError(
         '',

@@ -23,6 +23,8 @@ PLAYER = {
   'roll': messages.mark(
     'Piano roll: {bars} bars, {notes} notes from {low} to {high}'
   ),
+  'staff': messages.mark('Sheet music: {bars} bars, from {low} to {high}'),
+  'loop_by': messages.mark('Drag over bars to loop them'),
   'empty_roll': messages.mark('Piano roll without notes'),
   'as_text': messages.mark('Notes as text'),
   'bar': messages.mark('Bar {bar}'),

@@ -77,6 +77,8 @@ class Studio:
     count = self._workers = workers or min(os.cpu_count() or 1, 4)
     self._composing = futures.ThreadPoolExecutor(count, 'compose')
     self._playing = futures.ThreadPoolExecutor(count, 'play')
+    # Who writes takes turns; nobody who plays waits for that.
+    self._writing = futures.ThreadPoolExecutor(1, 'write')
     self._waiting = 0
     self._takes: asyncio.Future[taking.Takes] | None = None
 
@@ -94,6 +96,7 @@ class Studio:
         post('/api/notes', self._answer(self._notes)),
         post('/api/takes', self._answer(self._compose)),
         post('/api/sound', self._answer(self._sound)),
+        post('/api/staff', self._answer(self._staff)),
         post('/api/file', self._answer(self._file)),
       ],
       lifespan=self._lifespan,
@@ -109,7 +112,7 @@ class Studio:
     loading = asyncio.create_task(self._start())
     yield
     loading.cancel()
-    for pool in (self._composing, self._playing):
+    for pool in (self._composing, self._playing, self._writing):
       pool.shutdown(wait=False, cancel_futures=True)
 
   async def _start(self) -> None:
@@ -138,6 +141,8 @@ class Studio:
       self._takes.exception()
       return
     self._takes.set_result(takes)
+    # The first sheet takes longer as well, but nobody waits for it yet.
+    await loop.run_in_executor(self._writing, takes.staff, spec)
 
   def _loaded(self) -> taking.Takes:
     model = self._load()
@@ -270,12 +275,25 @@ class Studio:
     content = await self._run(self._playing, takes.sound, spec, which, part)
     return responses.Response(content, media_type='audio/flac')
 
+  async def _staff(self, request: http.Request) -> responses.Response:
+    values = await _values(request)
+    takes = await self._ready()
+    spec = takes.spec(values.get('take'))
+    drawn = await self._run(
+      self._writing,
+      takes.staff,
+      spec,
+      values.get('width', 800),
+      _field(values, 'which', 'take'),
+    )
+    return responses.Response(drawn, media_type='image/svg+xml')
+
   async def _file(self, request: http.Request) -> responses.Response:
     values = await _values(request)
     takes = await self._ready()
     spec, kind = takes.spec(values.get('take')), _field(values, 'format')
-    content = await self._run(self._playing, takes.file, spec, kind)
-    name = await self._run(self._playing, takes.name, spec, kind)
+    content = await self._run(self._writing, takes.file, spec, kind)
+    name = await self._run(self._writing, takes.name, spec, kind)
     return responses.Response(
       content,
       media_type=_TYPES[kind],

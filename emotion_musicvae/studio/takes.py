@@ -9,6 +9,7 @@ import json
 import shlex
 import threading
 from typing import Any
+from typing import TYPE_CHECKING
 import zipfile
 
 from emotion_musicvae import api
@@ -26,6 +27,9 @@ from emotion_musicvae.studio import requests
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
+
+if TYPE_CHECKING:
+  import note_seq
 
 # What a take can be taken along as, beside all of it.
 FORMATS = ('mid', 'wav', 'mp3', 'musicxml', 'png', 'abc')
@@ -177,14 +181,10 @@ class Takes:
       UserError: another name, or no original.
     """
     melody = self.melody(spec)
-    if part not in PARTS or which not in ('take', 'original'):
+    if part not in PARTS:
       raise UserError('part', messages.say('there is no such part'))
-    sequence = melody.note_sequence
-    if which == 'original':
-      if melody.original is None:
-        raise UserError('which', messages.say('it was made of no melody'))
-      sequence = originals.performed(melody)
-    elif part != 'all':
+    sequence = _sequence(melody, which)
+    if which == 'take' and part != 'all':
       whole, sequence = sequence, type(sequence)()
       sequence.CopyFrom(whole)
       del sequence.notes[:]
@@ -195,6 +195,32 @@ class Takes:
       )
     samples = audio.render(sequence, melody.emotion.loudness, melody.playing)
     return audio_formats.flac(samples)
+
+  def staff(
+    self, spec: requests.Spec, width: Any = 800, which: str = 'take'
+  ) -> str:
+    """A take as sheet music, see `engraving.svg`.
+
+    Args:
+      spec: of the take.
+      width: of the drawing, in pixels.
+      which: as in `sound`.
+
+    Raises:
+      UserError: another width or name, or no original.
+    """
+    ranges.STAFF_WIDTH.check('width', width)
+    melody = self.melody(spec)
+    sequence = _sequence(melody, which)
+    kinds: list[str] = []
+    if which == 'take' and melody.original is not None:
+      played = arrangement.notes(sequence)
+      kinds = originals.changes(melody.original, played)['notes']
+    with self._writing:
+      # What loads music21, which takes a second.
+      from emotion_musicvae.files import engraving
+
+      return engraving.svg(sequence, width, kinds)
 
   def file(self, spec: requests.Spec, kind: str) -> bytes:
     """A take as a file, or as a zip of all of them.
@@ -242,6 +268,15 @@ class Takes:
     from emotion_musicvae.files import midi
 
     return midi.midi(arranged)
+
+
+def _sequence(melody: api.Melody, which: str) -> note_seq.NoteSequence:
+  """What is played of a take: itself, or what it was made of."""
+  if which == 'take':
+    return melody.note_sequence
+  if which != 'original' or melody.original is None:
+    raise UserError('which', messages.say('it was made of no melody'))
+  return originals.performed(melody)
 
 
 def _stem(melody: api.Melody) -> str:

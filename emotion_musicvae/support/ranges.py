@@ -116,6 +116,7 @@ PORT = Range(int, 0, 65535)
 REQUESTS_A_MINUTE = Range(int, 1, 1_000_000)
 BARS = Range(int, 1, 1024)
 UPLOAD_KIB = Range(int, 1, 1 << 20)
+STAFF_WIDTH = Range(int, 200, 4000)  # pixels
 
 # A batch job.
 COUNT = Range(int, 1, 10_000_000)

@@ -63,15 +63,23 @@ const named = pitch => NAMES[pitch % 12] + (Math.floor(pitch / 12) - 1);
 // How all players of a page play.
 const Playing = {
   volume: 1, rate: 1, loop: false, from: 1, to: null, current: null,
-  players: new Set(),
-  changed() { for (const player of this.players) player.configure(); },
+  players: new Set(), settings: new Set(),
+  changed() {
+    for (const player of this.players) player.configure();
+    for (const settings of this.settings) settings.refresh();
+  },
+  loopBars(from, to) {
+    Object.assign(this, {loop: true, from, to});
+    this.changed();
+  },
 };
 
-const GUTTER = 40, TOP = 26, FOOT = 20;  // pixels around the notes
+const GUTTER = 40, TOP = 26, FOOT = 24;  // pixels around the notes
 
 class MelodyPlayer extends HTMLElement {
   // Set `melody`, what the program says of it, and `sound`, a function that
-  // gives the address of its audio: ('take' or 'original') to a promise.
+  // gives the address of its audio: ('take' or 'original') to a promise; where
+  // there is sheet music also `engraved`, which gives its SVG: (likewise, width).
   set melody(data) { this._melody = data; if (this.isConnected) this.build(); }
   get melody() { return this._melody; }
 
@@ -80,6 +88,7 @@ class MelodyPlayer extends HTMLElement {
     Playing.players.delete(this);
     if (this.audio) this.audio.pause();
     if (this.watch) this.watch.disconnect();
+    if (this.seeing) this.seeing.disconnect();
     document.removeEventListener('languagechange', this.spoken);
   }
 
@@ -93,7 +102,10 @@ class MelodyPlayer extends HTMLElement {
     this.loaded = null;
     this.canvas = make('canvas', {role: 'img'});
     this.playhead = make('div', {class: 'playhead'});
-    this.sheet = make('div', {class: 'sheet'}, this.canvas, this.playhead);
+    const strip = Words.say(
+      make('div', {class: 'strip', 'aria-hidden': 'true'}), 'loop_by', {}, 'title');
+    this.dragged(strip, event => this.barAt(event));
+    this.sheet = make('div', {class: 'sheet'}, this.canvas, strip, this.playhead);
     this.roll = Words.say(
       make('div', {class: 'roll', tabindex: 0, role: 'region'}, this.sheet),
       'roll', () => this.described(), 'aria-label');
@@ -113,15 +125,17 @@ class MelodyPlayer extends HTMLElement {
     this.time = make('span', {class: 'time'});
     const controls = make('div', {class: 'controls'},
       this.button, this.stopButton, this.seekBar, this.time);
-    this.replaceChildren(this.roll, controls);
+    this.replaceChildren(this.roll, ...(this.engraved ? [this.staffed()] : []),
+      controls);
     if (melody.original) this.compare(controls);
     this.append(this.asText());
     this.audio.onplay = () => this.began();
     this.audio.onpause = this.audio.onseeked = () => this.show();
     this.audio.onended = () => { this.audio.currentTime = 0; this.show(); };
     this.canvas.onpointerdown = event => this.point(event);
-    this.watch = new ResizeObserver(() => this.draw());
+    this.watch = new ResizeObserver(() => { this.draw(); this.engrave(); });
     this.watch.observe(this.canvas);
+    if (this.staff) this.watch.observe(this.staff);
     this.spoken = () => this.show();
     document.addEventListener('languagechange', this.spoken);
     this.configure();
@@ -144,6 +158,7 @@ class MelodyPlayer extends HTMLElement {
       this.which = this.which === 'take' ? 'original' : 'take';
       button.setAttribute('aria-pressed', String(this.which === 'original'));
       this.draw();
+      this.engrave();
       await this.load();
       this.audio.currentTime = at;
       if (playing || at === 0) this.play();
@@ -177,11 +192,121 @@ class MelodyPlayer extends HTMLElement {
     return details;
   }
 
+  // ---- Sheet music
+
+  staffed() {
+    this.staff = Words.say(make('div', {class: 'staff', role: 'img'}), 'staff',
+      () => this.described(), 'aria-label');
+    const barOf = element => element?.closest?.('.staff') === this.staff
+      ? element.closest('[data-bar]') : null;
+    const number = bar => bar && Math.max(1, Number(bar.dataset.bar));
+    this.dragged(this.staff,
+      event => number(barOf(document.elementFromPoint(event.clientX, event.clientY))),
+      event => event.target.closest('.strip, .mNum'));
+    this.staff.onclick = event => {
+      const bar = barOf(event.target);
+      if (!bar || event.target.closest('.strip, .mNum')) return;
+      const first = this._melody.bars[bar.dataset.bar - 1];
+      this.seek(first ? this.secondsAt(first) : 0);
+    };
+    // Asked for once it is looked at.
+    this.seeing = new IntersectionObserver(([{isIntersecting}]) => {
+      this.isSeen = isIntersecting;
+      this.engrave();
+    }, {rootMargin: '200px'});
+    this.seeing.observe(this.staff);
+    return this.staff;
+  }
+
+  async engrave() {
+    const width = this.staff ? Math.floor(this.staff.clientWidth / 20) * 20 : 0;
+    const wanted = `${this.which} ${width}`;
+    if (!this.isSeen || width < 200 || this.wanted === wanted) return;
+    this.wanted = wanted;
+    this.staff.setAttribute('aria-busy', 'true');
+    try {
+      const drawn = await this.engraved(this.which, width);
+      if (this.wanted !== wanted) return;
+      const {documentElement} = new DOMParser().parseFromString(drawn, 'image/svg+xml');
+      this.staff.replaceChildren(document.importNode(documentElement, true));
+      for (const strip of this.staff.querySelectorAll('.strip')) {
+        const title = document.createElementNS(strip.namespaceURI, 'title');
+        strip.append(Words.say(title, 'loop_by'));
+      }
+      this.showOnStaff();
+      this.staff.removeAttribute('aria-busy');
+    } catch {
+      // Told by who was asked; another look asks again.
+      if (this.wanted === wanted) this.wanted = null;
+    }
+  }
+
+  showOnStaff() {
+    if (!this.staff?.firstChild) return;
+    const {bars} = this._melody, now = this.audio.currentTime;
+    const step = now > 0 ? this.stepAt(Math.min(now, this._melody.seconds)) : -1;
+    const notes = this.which === 'original' ? this._melody.original : this._melody.notes;
+    const note = notes.findIndex(([start, end]) => start <= step && step < end);
+    const bar = step < 0 ? -1 : bars.filter(begin => begin <= step).length;
+    const last = Playing.to ?? bars.length;
+    const marks = [
+      ['.measure', 'playing', one => Number(one.dataset.bar) === bar],
+      ['.measure', 'looped', ({dataset}) => Playing.loop
+        && Math.max(1, dataset.bar) >= Playing.from && dataset.bar <= last],
+      ['.note', 'sounding', one => Number(one.dataset.note) === note],
+    ];
+    for (const [which, name, is] of marks) {
+      for (const one of this.staff.querySelectorAll(which)) {
+        one.classList.toggle(name, is(one));
+      }
+    }
+  }
+
+  // ---- Bars that are dragged over are looped, a lone one that is let go again
+
+  dragged(element, barAt, begins = () => true) {
+    // A finger that drags here does not scroll.
+    element.addEventListener('touchstart', event => {
+      if (begins(event)) event.preventDefault();
+    }, {passive: false});
+    element.onpointerdown = event => {
+      const first = begins(event) ? barAt(event) : null;
+      if (first === null) return;
+      event.preventDefault();
+      element.setPointerCapture(event.pointerId);
+      const isLetGo = Playing.loop && Playing.from === first && Playing.to === first;
+      let last = first;
+      const go = moved => {
+        last = barAt(moved) ?? last;
+        Playing.loopBars(Math.min(first, last), Math.max(first, last));
+      };
+      go(event);
+      element.onpointermove = go;
+      element.onpointerup = element.onpointercancel = () => {
+        element.onpointermove = element.onpointerup = element.onpointercancel = null;
+        if (isLetGo && last === first) {
+          Playing.loop = false;
+          Playing.changed();
+          return;
+        }
+        const [begin, end] = this.range, at = this.audio.currentTime;
+        if (this.loaded && (at < begin || at >= end)) this.seek(begin);
+      };
+    };
+  }
+
+  barAt(event) {
+    const step = this.stepOf(event.clientX - this.canvas.getBoundingClientRect().left);
+    return Math.max(1, this._melody.bars.filter(begin => begin <= step).length);
+  }
+
   configure() {
     if (!this.audio) return;
     this.audio.volume = Playing.volume;
     this.audio.playbackRate = Playing.rate;
     this.draw();
+    this.showOnStaff();
+    this.engrave();
   }
 
   get range() {
@@ -198,7 +323,8 @@ class MelodyPlayer extends HTMLElement {
     this.button.setAttribute('aria-busy', 'true');
     try {
       const address = await this.sound(which);
-      if (this.which !== which) return;
+      // Another call may have come first; a sound that is set anew begins anew.
+      if (this.which !== which || this.loaded === which) return;
       this.audio.src = address;
       this.loaded = which;
       this.configure();
@@ -265,18 +391,22 @@ class MelodyPlayer extends HTMLElement {
     return GUTTER + step / this._melody.steps * (this.canvas.clientWidth - GUTTER);
   }
 
-  point(event) {
+  stepOf(x) {
     const width = this.canvas.clientWidth - GUTTER;
-    const step = Math.max(0, (event.offsetX - GUTTER) / width * this._melody.steps);
-    this.seek(this.secondsAt(step));
+    return Math.max(0, (x - GUTTER) / width * this._melody.steps);
   }
+
+  point(event) { this.seek(this.secondsAt(this.stepOf(event.offsetX))); }
 
   show() {
     const {seconds} = this._melody;
     const now = Math.min(this.audio.currentTime, seconds);
     const step = now > 0 ? this.stepAt(now) : 0;
     const whole = Math.floor(step);
-    if (whole !== this.drawn) this.draw(step);
+    if (whole !== this.drawn) {
+      this.draw(step);
+      this.showOnStaff();
+    }
     const bar = Math.max(1, this._melody.bars.filter(begin => begin <= step).length);
     this.playhead.style.transform = `translateX(${this.x(step) - 1}px)`;
     this.seekBar.value = now;
@@ -299,8 +429,8 @@ class MelodyPlayer extends HTMLElement {
   draw(step = this.stepAt(Math.min(this.audio.currentTime, this._melody.seconds))) {
     const {canvas} = this, melody = this._melody;
     const width = canvas.clientWidth, height = canvas.clientHeight;
-    if (!width) return;
     this.drawn = Math.floor(step);
+    if (!width) return;
     const scale = window.devicePixelRatio || 1;
     canvas.width = width * scale;
     canvas.height = height * scale;
@@ -330,7 +460,9 @@ class MelodyPlayer extends HTMLElement {
     if (Playing.loop) {
       const [begin, end] = this.range.map(seconds => this.x(this.stepAt(seconds)));
       pen.fillStyle = colour('hover');
-      pen.fillRect(begin, TOP, end - begin, bottom - TOP);
+      pen.fillRect(begin, TOP, end - begin, height - TOP);
+      pen.fillStyle = colour('accent');
+      pen.fillRect(begin, height - 3, end - begin, 3);
     }
     pen.textBaseline = 'alphabetic';
     let free = 0;  // from where on there is room to write
@@ -340,7 +472,7 @@ class MelodyPlayer extends HTMLElement {
       pen.fillRect(Math.round(x(bar)), TOP, i % 4 ? 1 : 2, bottom - TOP);
       if (x(bar) < free) return;
       pen.fillStyle = colour('muted');
-      pen.fillText(String(i + 1), x(bar) + 3, height - 5);
+      pen.fillText(String(i + 1), x(bar) + 3, height - 8);
       free = x(bar) + pen.measureText(String(i + 1)).width + 6;
     });
     pen.fillStyle = pen.strokeStyle = colour('ink');
@@ -406,7 +538,9 @@ class MelodyPlayer extends HTMLElement {
 }
 
 class PlayerSettings extends HTMLElement {
+  disconnectedCallback() { Playing.settings.delete(this); }
   connectedCallback() {
+    Playing.settings.add(this);
     if (this.childElementCount) return;
     const slider = (name, min, max, step, value, set) => {
       const input = make('input', {type: 'range', min, max, step, value});
@@ -417,21 +551,28 @@ class PlayerSettings extends HTMLElement {
       class: 'loop', type: 'button', 'aria-pressed': 'false'}), 'loop');
     loop.onclick = () => {
       Playing.loop = !Playing.loop;
-      loop.setAttribute('aria-pressed', String(Playing.loop));
       Playing.changed();
     };
-    const bar = (name, value, set) => {
-      const input = make('input', {
-        type: 'number', min: 1, max: 999, value, class: name});
-      input.onchange = () => { set(Math.max(1, Number(input.value))); Playing.changed(); };
+    const bar = (name, field, none) => {
+      const input = make('input', {type: 'number', min: 1, max: 999, class: name});
+      input.onchange = () => {
+        Playing[field] = input.value ? Math.max(1, Number(input.value)) : none;
+        Playing.changed();
+      };
       return make('label', {}, Words.say(make('span'), name), input);
     };
     this.append(
       slider('volume', 0, 1, 0.05, 1, value => { Playing.volume = value; }),
       slider('speed', 0.5, 1.5, 0.05, 1, value => { Playing.rate = value; }),
       loop,
-      bar('from_bar', 1, value => { Playing.from = value; }),
-      bar('to_bar', 16, value => { Playing.to = value; }));
+      bar('from_bar', 'from', 1), bar('to_bar', 'to', null));
+    this.refresh();
+  }
+  // As it was set, here or by dragging.
+  refresh() {
+    this.querySelector('.loop').setAttribute('aria-pressed', String(Playing.loop));
+    this.querySelector('.from_bar').value = Playing.from;
+    this.querySelector('.to_bar').value = Playing.to ?? '';
   }
 }
 

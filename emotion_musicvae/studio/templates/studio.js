@@ -289,6 +289,18 @@ function setUpShape() {
   DATA.instruments.forEach((name, i) => {
     byId('program').append(make('option', {value: i}, name));
   });
+  say(byId('show'), 'roll', 'show_roll');
+  say(byId('show'), 'staff', 'show_staff');
+  say(byId('show'), 'both', 'show_both');
+  let shown = null;
+  try { shown = localStorage.getItem('shown'); } catch { /* forbidden */ }
+  byId('show').onchange = () => {
+    document.body.dataset.shown = byId('show').value;
+    try { localStorage.setItem('shown', byId('show').value); } catch { /* forbidden */ }
+    Playing.changed();
+  };
+  byId('show').value = ['staff', 'both'].includes(shown) ? shown : 'roll';
+  document.body.dataset.shown = byId('show').value;
   byId('part').onchange = () => {
     for (const player of Playing.players) player.forget();
   };
@@ -537,6 +549,11 @@ function cardOf(take) {
   speak();
   const player = make('melody-player');
   player.sound = which => soundOf(spec, which);
+  player.engraved = async (which, width) => {
+    try {
+      return await (await ask('/api/staff', {take: spec, which, width})).text();
+    } catch (error) { wrong(error); throw error; }
+  };
   player.melody = take.data;
   const tool = (words, run, attributes = {}) => Words.say(
     make('button', {type: 'button', onclick: run, ...attributes}), words);
