@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import dataclasses
 import json
 from typing import Any
+from typing import Protocol
 import zlib
 
 import numpy as np
@@ -352,14 +353,22 @@ def check_chords(
   return '' if tonic is None else harmony.TONICS[mode][tonic], bars
 
 
-def compose(model: api.EmotionMusicVAE, spec: Spec) -> api.Melody:
+class Composer(Protocol):
+  """What is asked of a model; `together.Together` is one as well."""
+
+  def compose(self, orders: Sequence[api.Order], /) -> list[api.Melody]: ...
+
+  def variations(self, *args: Any, **kwargs: Any) -> list[api.Melody]: ...
+
+
+def compose(model: Composer, spec: Spec) -> api.Melody:
   """The take that a spec stands for."""
   (found,) = compose_some(model, spec.request, [spec.number])
   return found
 
 
 def compose_some(
-  model: api.EmotionMusicVAE, request: Request, numbers: Sequence[int]
+  model: Composer, request: Request, numbers: Sequence[int]
 ) -> list[api.Melody]:
   """Takes of a request.
 

@@ -75,7 +75,8 @@ class Studio:
     self._load = load
     self._limits = limits
     count = self._workers = workers or min(os.cpu_count() or 1, 4)
-    self._composing = futures.ThreadPoolExecutor(count, 'compose')
+    # These wait for who composes for all of them; see `together`.
+    self._asking = futures.ThreadPoolExecutor(limits.most_waiting, 'ask')
     self._playing = futures.ThreadPoolExecutor(count, 'play')
     # Who writes takes turns; nobody who plays waits for that.
     self._writing = futures.ThreadPoolExecutor(1, 'write')
@@ -112,7 +113,9 @@ class Studio:
     loading = asyncio.create_task(self._start())
     yield
     loading.cancel()
-    for pool in (self._composing, self._playing, self._writing):
+    if self._takes.done() and not self._takes.exception():
+      self._takes.result().close()
+    for pool in (self._asking, self._playing, self._writing):
       pool.shutdown(wait=False, cancel_futures=True)
 
   async def _start(self) -> None:
@@ -123,9 +126,9 @@ class Studio:
     assert self._takes is not None
     loop = asyncio.get_running_loop()
     try:
-      takes = await loop.run_in_executor(self._composing, self._loaded)
+      takes = await loop.run_in_executor(self._asking, self._loaded)
       shown = await loop.run_in_executor(
-        self._composing, takes.compose, {'emotion': 'peaceful', 'seed': 0}, 1
+        self._asking, takes.compose, {'emotion': 'peaceful', 'seed': 0}, 1
       )
       spec = takes.spec(shown['takes'][0]['spec'])
       await asyncio.gather(
@@ -149,7 +152,7 @@ class Studio:
     # What loads TensorFlow, while the page is there already.
     from emotion_musicvae.studio import takes
 
-    return takes.Takes(model, self._limits.most_bars)
+    return takes.Takes(model, self._limits.most_bars, self._workers)
 
   async def _page(self, request: http.Request) -> responses.Response:
     if self._limits.token and 'token' in request.query_params:
@@ -258,7 +261,7 @@ class Studio:
     takes = await self._ready()
     return responses.JSONResponse(
       await self._run(
-        self._composing,
+        self._asking,
         takes.compose,
         values.get('request'),
         values.get('n', 4),

@@ -24,6 +24,7 @@ from emotion_musicvae.files import writers
 from emotion_musicvae.music import metres
 from emotion_musicvae.studio import inputs
 from emotion_musicvae.studio import requests
+from emotion_musicvae.studio import together
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
@@ -44,17 +45,28 @@ class Takes:
   Args:
     model: that composes them; threads may share it.
     most_bars: how long a user's melody may be.
+    workers: threads that compose, each for all who wait.
   """
 
-  def __init__(self, model: api.EmotionMusicVAE, most_bars: int = 64) -> None:
+  def __init__(
+    self,
+    model: api.EmotionMusicVAE,
+    most_bars: int = 64,
+    workers: int = 1,
+  ) -> None:
     self.model = model
     self.most_bars = most_bars
+    self._together = together.Together(model, workers)
     self._kept: collections.OrderedDict[str, api.Melody] = (
       collections.OrderedDict()
     )
     self._lock = threading.Lock()
     # Engraving and drawing are done by libraries that know one thread.
     self._writing = threading.Lock()
+
+  def close(self) -> None:
+    """Lets go of all that waits."""
+    self._together.close()
 
   def compose(self, values: Any, n: Any = 4, first: Any = 0) -> dict[str, Any]:
     """Some takes of a request, as plain values for a JSON.
@@ -74,7 +86,7 @@ class Takes:
     missing = [s for s in specs if self._found(s) is None]
     if missing:
       composed = requests.compose_some(
-        self.model, request, [spec.number for spec in missing]
+        self._together, request, [spec.number for spec in missing]
       )
       for spec, melody in zip(missing, composed):
         self._keep(spec, melody)
@@ -87,7 +99,7 @@ class Takes:
     """The melody of a take."""
     found = self._found(spec)
     if found is None:
-      found = requests.compose(self.model, spec)
+      found = requests.compose(self._together, spec)
       self._keep(spec, found)
     return found
 
