@@ -341,3 +341,346 @@ def test_takes_outlive_the_server(composed):
   assert page.locator('.take').count() == 4
   page.context.set_offline(False)
   page.wrong.clear()  # A request that fails is logged by the browser.
+
+
+# ---- Sheet music, and bars that are looped
+
+LOOPED = '[Playing.loop, Playing.from, Playing.to]'
+
+
+def _drag(page, begin, end):
+  """By the mouse from place to place, as `(x, y)`."""
+  page.mouse.move(*begin)
+  page.mouse.down()
+  page.mouse.move((begin[0] + end[0]) / 2, (begin[1] + end[1]) / 2)
+  page.mouse.move(*end)
+  page.mouse.up()
+
+
+def _swipe(page, begin, end):
+  """By a finger from place to place, as `(x, y)`."""
+  devtools = page.context.new_cdp_session(page)
+
+  def touch(kind, *places):
+    points = [{'x': x, 'y': y} for x, y in places]
+    devtools.send(
+      'Input.dispatchTouchEvent', {'type': kind, 'touchPoints': points}
+    )
+
+  touch('touchStart', begin)
+  for share in (0.3, 0.7, 1.0):
+    touch(
+      'touchMove',
+      tuple(a + share * (b - a) for a, b in zip(begin, end)),
+    )
+  touch('touchEnd')
+
+
+def _middle(locator):
+  box = locator.bounding_box()
+  return box['x'] + box['width'] / 2, box['y'] + box['height'] / 2
+
+
+def _strips(page, *bars):
+  """Where numbers of bars are on the first sheet that is seen."""
+  staff = page.locator('.staff').first
+  staff.locator(':scope > svg').wait_for()
+  staff.scroll_into_view_if_needed()
+  return [_middle(staff.locator(f'[data-bar="{bar}"] .strip')) for bar in bars]
+
+
+def _numbers_of_roll(page, *bars):
+  page.locator('.take .roll').first.scroll_into_view_if_needed()
+  box = page.locator('.take .roll .strip').first.bounding_box()
+  width = box['width'] / 16
+  return [
+    (box['x'] + (bar - 0.5) * width, box['y'] + box['height'] / 2)
+    for bar in bars
+  ]
+
+
+def test_sheet_music_follows_and_is_remembered(composed):
+  page = composed
+  assert not page.locator('.staff').first.is_visible()
+  page.select_option('#show', 'staff')
+  page.locator('.staff').first.locator(':scope > svg').wait_for()
+  assert not page.locator('.roll').first.is_visible()
+  staff = page.locator('.staff').first
+  assert re.fullmatch(
+    r'Sheet music: 16 bars, from [A-G]\S+ to [A-G]\S+',
+    staff.get_attribute('aria-label'),
+  )
+  notes = set(
+    page.evaluate(
+      '[...document.querySelector(".staff").querySelectorAll(".note")]'
+      '.map(note => Number(note.dataset.note))'
+    )
+  )
+  assert notes == set(range(len(_notes(page, 0))))
+  # What is played is told apart, a bar that is clicked is played.
+  staff.locator('[data-bar="5"] .ground').click(position={'x': 3, 'y': 40})
+  staff.locator('[data-bar="5"].playing').wait_for()
+  staff.locator('.note.sounding').first.wait_for()
+  # Only those that are looked at were asked for.
+  asked = [url for url in page.seen if url.endswith('/api/staff')]
+  assert 1 <= len(asked) <= 4
+  page.reload()
+  assert page.input_value('#show') == 'staff'
+
+
+def test_changes_are_marked_on_the_sheet_and_the_original_is_written(composed):
+  page = composed
+  page.select_option('#show', 'both')
+  page.locator('.take .more').first.click()
+  _takes(page, 8)
+  staff = page.locator('.staff').first
+  staff.locator(':scope > svg').wait_for()
+  told = page.locator('.take .changes').first.inner_text()
+  _, moved, new, _ = map(int, re.findall(r'\d+', told))
+  assert moved + new > 0
+  marks = staff.locator('.change').all_text_contents()
+  assert (marks.count('▲'), marks.count('✚')) == (moved, new)
+  page.locator('.take .original').first.click()
+  staff.locator(':scope > svg:not(:has(.change))').wait_for()
+
+
+@pytest.mark.parametrize('where', ['roll', 'staff'])
+@pytest.mark.parametrize('by', [_drag, _swipe])
+def test_bars_that_are_dragged_over_are_looped(opened, where, by):
+  page = opened(has_touch=True, viewport={'width': 1280, 'height': 900})
+  page.select_option('#show', where)
+  page.uncheck('#at_once')
+  page.fill('#text', 'so happy')
+  page.click('#compose')
+  _takes(page, 4)
+  places = {'roll': _numbers_of_roll, 'staff': _strips}[where]
+  by(page, *places(page, 3, 6))
+  _until(page, f'JSON.stringify({LOOPED}) === "[true,3,6]"')
+  assert page.locator('.loop').get_attribute('aria-pressed') == 'true'
+  assert page.input_value('.from_bar') == '3'
+  assert page.input_value('.to_bar') == '6'
+  if where == 'staff':
+    looped = page.locator('.staff').first.locator('.looped')
+    bars = looped.evaluate_all('bars => bars.map(bar => bar.dataset.bar)')
+    assert bars == ['3', '4', '5', '6']
+  # Backwards too; it is played from where the loop begins.
+  by(page, *places(page, 12, 9))
+  _until(page, f'JSON.stringify({LOOPED}) === "[true,9,12]"')
+  page.locator('.take .play').first.click()
+  player = 'document.querySelector("melody-player")'
+  _until(page, f'{player}.stepAt({player}.audio.currentTime) >= 128')
+  # One alone, and let go of again.
+  (place,) = places(page, 2)
+  by(page, place, place)
+  _until(page, f'JSON.stringify({LOOPED}) === "[true,2,2]"')
+  _until(page, f'{player}.stepAt({player}.audio.currentTime) < 33')
+  by(page, place, place)
+  _until(page, '!Playing.loop')
+  # The same by keyboard.
+  page.fill('.from_bar', '5')
+  page.fill('.to_bar', '8')
+  page.locator('.loop').press('Enter')
+  _until(page, f'JSON.stringify({LOOPED}) === "[true,5,8]"')
+
+
+def test_it_is_printed_as_sheets_alone(composed):
+  page = composed
+  page.select_option('#show', 'staff')
+  page.locator('.staff').first.locator(':scope > svg').wait_for()
+  page.emulate_media(media='print')
+  assert page.locator('.staff > svg').first.is_visible()
+  for name in ('form', 'footer', '.tools', '.controls', '#language'):
+    assert not page.locator(name).first.is_visible(), name
+
+
+# ---- How one feels, and how it is shaped
+
+
+def _sent(page):
+  """What was asked for at each click on the takes, as plain values."""
+  page.asked = []
+
+  def note(request):
+    if request.url.endswith('/api/takes'):
+      values = json.loads(request.post_data)
+      if not values.get('beforehand'):
+        page.asked.append(values['request'])
+
+  page.on('request', note)
+  return page.asked
+
+
+def _slide(page, name, value):
+  """By keys, as one who sees the slider's value does."""
+  slider = page.locator(f'#{name}')
+  slider.focus()
+  steps = page.evaluate(
+    f'(({value} - document.getElementById("{name}").value)'
+    f' / document.getElementById("{name}").step)'
+  )
+  for _ in range(abs(round(steps))):
+    slider.press('ArrowRight' if steps > 0 else 'ArrowLeft')
+
+
+def test_sliders_are_what_is_asked_for(opened):
+  page = opened()
+  asked = _sent(page)
+  page.locator('#shape summary').click()
+  assert page.locator('#qpm').is_disabled()
+  output = page.locator('output[for=qpm]')
+  assert output.inner_text() == "the emotion's own"
+  for name in ('qpm', 'mean_pitch', 'onsets_per_bar'):
+    page.locator(f'[data-field={name}] [type=checkbox]').check()
+  _slide(page, 'qpm', 92)
+  _slide(page, 'mean_pitch', 69)
+  _slide(page, 'onsets_per_bar', 5)
+  _slide(page, 'intensity', 0.9)
+  _slide(page, 'temperature', 0.4)
+  assert output.inner_text() == '92'
+  assert page.inner_text('output[for=intensity]') == '0.9'
+  _compose(page)
+  shape = {'qpm': 92, 'mean_pitch': 69, 'onsets_per_bar': 5}
+  told = {**shape, 'intensity': 0.9, 'temperature': 0.4, 'text': 'so happy'}
+  assert {k: asked[0][k] for k in told} == told
+  assert '♩ = 92' in page.locator('.take .facts').first.inner_text()
+  measures = page.locator('.take .measures').first.inner_text()
+  assert '(asked for 69.0)' in measures
+  assert '(asked for 5.0)' in measures
+  # Let go of, it is the emotion's own again.
+  page.locator('[data-field=qpm] [type=checkbox]').uncheck()
+  assert output.inner_text() == "the emotion's own"
+  page.click('#compose')
+  _takes(page, 8)
+  assert 'qpm' not in asked[1]
+
+
+def test_a_place_on_the_plane_is_a_blend_of_what_lies_near(opened):
+  page = opened()
+  asked = _sent(page)
+  page.fill('#text', 'so happy')
+  page.locator('#plane').scroll_into_view_if_needed()
+  box = page.locator('#plane').bounding_box()
+
+  def at(across, down):
+    return box['x'] + across * box['width'], box['y'] + down * box['height']
+
+  _drag(page, at(0.8, 0.2), at(0.3, 0.7))
+  assert page.input_value('#text') == ''
+  valence, arousal = (
+    float(page.input_value(f'#{name}')) for name in ('valence', 'arousal')
+  )
+  assert valence == pytest.approx(-0.53, abs=0.06)
+  assert arousal == pytest.approx(-0.53, abs=0.06)
+  page.wait_for_selector('#reading strong')
+  blend = page.inner_text('#reading strong')
+  shares = [int(n) for n in re.findall(r'(\d+) %', blend)]
+  assert sum(shares) in range(98, 103)
+  assert 'gloomy' in blend or 'melancholy' in blend
+  assert 'lively' not in blend
+  page.click('#compose')
+  _takes(page, 4)
+  assert asked[0]['valence'] == pytest.approx(valence, abs=0.03)
+  assert page.locator('.take .head strong').first.inner_text() == blend
+  # By keys it goes the same way.
+  page.locator('#valence').press('ArrowRight')
+  _until(page, f'Number(document.getElementById("valence").value) > {valence}')
+  page.locator('#nine button[data-name=clear]').click()
+  assert page.locator('#nine [aria-pressed=true]').inner_text() == 'clear'
+
+
+def test_further_targets_are_checked_while_they_are_typed(opened):
+  page = opened()
+  page.locator('#shape summary').click()
+  page.fill('#target', 'loveliness=1')
+  page.wait_for_selector('#target-is.wrong')
+  assert 'loveliness' in page.inner_text('#target-is')
+  assert page.get_attribute('#target', 'aria-invalid') == 'true'
+  page.fill('#target', 'syncopation = 0.3')
+  page.wait_for_selector('#target-is:not(.wrong)')
+  assert page.get_attribute('#target', 'aria-invalid') == 'false'
+  page.wrong.clear()  # An answer that is a mistake is logged by the browser.
+
+
+def test_sections_make_an_arc_that_is_found_again(composed, opened):
+  page = composed
+  first = _notes(page, 0)
+  page.locator('#nine button[data-name=gloomy]').click()
+  page.locator('.take .extend').first.click()
+  _takes(page, 8)
+  page.locator('#nine button[data-name=clear]').click()
+  page.locator('.take .extend').first.click()
+  _takes(page, 12)
+  bars = 'document.querySelector("melody-player").melody.bars.length'
+  assert page.evaluate(bars) == 48
+  assert _notes(page, 0)[: len(first) - 1] == first[:-1]
+  facts = page.locator('.take .facts').first.inner_text()
+  assert facts.count('→') == 2
+  page.locator('.take .link').first.click()
+  _until(page, 'location.hash.startsWith("#take=")')
+  other = opened('/' + page.evaluate('location.hash'))
+  other.wait_for_selector('.take')
+  assert _notes(other, 0) == _notes(page, 0)
+
+
+# ---- A MIDI keyboard
+
+# What a browser has of keyboards; messages are given to who listens.
+FAKE_MIDI = """
+  window.keyboard = {name: 'keys', onmidimessage: null};
+  window.access = {inputs: new Map([['1', keyboard]]), onstatechange: null};
+  navigator.requestMIDIAccess = async () => window.access;
+"""
+
+
+def _message(page, *data):
+  page.evaluate(
+    f'keyboard.onmidimessage({{data: new Uint8Array({list(data)})}})'
+  )
+
+
+def test_what_is_played_on_a_midi_keyboard_is_taken(opened):
+  page = opened()
+  page.add_init_script(FAKE_MIDI)
+  page.reload()
+  asked = _sent(page)
+  page.locator('#yours summary').click()
+  page.click('#midi')
+  page.wait_for_selector('#song >> text=1 MIDI keyboards are connected')
+  page.click('#record')
+  sixteenth = 150  # milliseconds at the keyboard's tempo
+  _message(page, 0xF8)  # A clock is no note.
+  for pitch, off in ((60, (0x80, 60, 0)), (64, (0x90, 64, 0)), (67, None)):
+    _message(page, 0x91 if pitch == 67 else 0x90, pitch, 96)
+    key = page.locator(f'#keys [data-pitch="{pitch}"]')
+    assert 'on' in key.get_attribute('class').split()
+    page.wait_for_timeout(2 * sixteenth)
+    if off:
+      _message(page, *off)
+      assert 'on' not in key.get_attribute('class').split()
+  _message(page, 0xB0, 64, 127)  # Nor is a pedal.
+  page.click('#record')  # The last one is still held.
+  page.wait_for_selector('#song strong >> text=keyboard')
+  page.uncheck('#at_once')
+  page.fill('#text', 'gloomy')
+  page.click('#compose')
+  _takes(page, 4)
+  original = page.evaluate(
+    'document.querySelector("melody-player").melody.original'
+  )
+  assert [note[2] for note in original] == [60, 64, 67]
+  assert original[0][0] == 0
+  assert asked[0]['song']['name'] == 'keyboard'
+  # Another one is plugged in.
+  page.evaluate(
+    'access.inputs.set("2", {onmidimessage: null}), access.onstatechange()'
+  )
+  page.wait_for_selector('#song >> text=2 MIDI keyboards are connected')
+
+
+def test_a_browser_without_midi_says_so(opened):
+  page = opened()
+  page.add_init_script('navigator.requestMIDIAccess = undefined')
+  page.reload()
+  page.locator('#yours summary').click()
+  page.click('#midi')
+  page.wait_for_selector('#song >> text=This browser knows no MIDI keyboard')
