@@ -74,3 +74,19 @@ def test_silence_has_a_chord_and_progressions_are_transposed():
   assert len(harmonization.progression(tokens, 0, 'major').split(' | ')) == 4
   assert harmony.transposed('C Am | F G7', 2) == 'D Bm | G A7'
   assert harmony.transposed('C N.C. F G', 12) == 'C N.C. F G'
+
+
+@pytest.mark.parametrize(
+  ('tonic', 'mode', 'names'),
+  [
+    (0, 'minor', 'C D Eb F G Ab Bb B'),
+    (9, 'minor', 'A B C D E F G G#'),
+    (3, 'minor', 'D# E# F# G# A# B C# C##'),
+    (5, 'minor', 'F G Ab Bb C Db Eb E'),
+    (8, 'minor', 'G# A# B C# D# E F# F##'),
+  ],
+)
+def test_roots_are_spelled_as_their_key_has_them(tonic, mode, names):
+  degrees = [0, 2, 3, 5, 7, 8, 10, 11]
+  found = [harmony.spelled((tonic + i) % 12, tonic, mode) for i in degrees]
+  assert found == names.split()

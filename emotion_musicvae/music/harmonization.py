@@ -188,7 +188,8 @@ def progression(
     root, quality, _, turned_to = triads[i]
     if other is not None and other != mode:
       root, quality = turned_to
-    found.append(harmony.TONICS[other or mode][(tonic + root) % 12] + quality)
+    name = harmony.spelled((tonic + root) % 12, tonic, other or mode)
+    found.append(name + quality)
   return ' | '.join(
     first if first == second else f'{first} {second}'
     for first, second in zip(found[::2], found[1::2])

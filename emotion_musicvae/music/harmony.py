@@ -294,6 +294,26 @@ def rebarred(progression: str, metre: metres.Metre, other: metres.Metre) -> str:
   )
 
 
+def spelled(pitch_class: int, tonic: int, mode: str) -> str:
+  """A root as its key has it: Ab in C minor, G# in A minor.
+
+  Args:
+    pitch_class: of the root.
+    tonic: pitch class of the key's.
+    mode: 'major' or 'minor'.
+  """
+  name = TONICS[mode][tonic]
+  fifths = 'FCGDAEB'.index(name[0]) - 1
+  fifths += 7 * (name.count('#') - name.count('b'))
+  sharps = fifths - 3 * (mode == 'minor')
+  # From the flat third of the major key to the leading note of the minor one.
+  for fifth in range(sharps - 3, sharps + 9):
+    if fifth * 7 % 12 == pitch_class:
+      number, letter = (fifth + 1) // 7, 'FCGDAEB'[(fifth + 1) % 7]
+      return letter + '#' * number + 'b' * -number
+  raise AssertionError('twelve fifths have every pitch class')
+
+
 def transposed(progression: str, semitones: int) -> str:
   """A progression in another key.
 
