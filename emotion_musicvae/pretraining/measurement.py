@@ -182,8 +182,9 @@ def report(
     `compare` gives: N samples of N(0, 1) at two temperatures, of the fitted
     prior and of the held-out tunes' own posteriors at 0.5; samples of N(0, 1)
     that were encoded and decoded again and again, which leads to where the
-    model's own posteriors lie; and what to read them against, the held-out tunes themselves, as many windows of other real
-    tunes, and what training draws.
+    model's own posteriors lie; and what to read them against, the held-out
+    tunes themselves, as many windows of other real tunes, and what training
+    draws.
   """
   n = len(held_out)
   sets = {
