@@ -352,6 +352,12 @@ def symbol_tones(
   Raises:
     ValueError: an unknown symbol.
   """
+  return _symbol_tones(symbol, weights).copy()
+
+
+@functools.lru_cache(4096)
+def _symbol_tones(symbol: str, weights: ToneWeights) -> npt.NDArray[np.float32]:
+  """As `symbol_tones`; each note of a melody asks for its chord's."""
   try:
     root = chord_symbols_lib.chord_symbol_root(symbol)
     pitches = chord_symbols_lib.chord_symbol_pitches(symbol)
