@@ -198,6 +198,9 @@ def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--kills', type=int, default=20)
   parser.add_argument('--engines', nargs='+', default=['dask', 'spark'])
+  parser.add_argument(
+    '--who', nargs='+', default=['worker', 'launcher', 'scheduler']
+  )
   arguments = parser.parse_args()
   shards.SHARD_SIZE = 4
   for pickling in (cloudpickle, pyspark.cloudpickle):
@@ -214,7 +217,7 @@ def main():
         told = {'status': status, 'melodies': len(whole[1])}
         told['seconds'] = round(time.monotonic() - start, 1)
       print(engine, told, file=sys.stderr, flush=True)
-      for who in ('worker', 'launcher', 'scheduler'):
+      for who in arguments.who:
         if who != 'scheduler' or engine == 'dask':
           told[who] = measure(cluster, who, arguments.kills, whole)
       cluster.close()
