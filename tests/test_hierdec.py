@@ -280,3 +280,14 @@ def test_gradients_of_both_losses_reach_z(small_weights, random_tokens):
       gradient = tape.gradient(value, z).numpy()
       assert np.isfinite(gradient).all(), name
       assert (np.abs(gradient).sum(axis=1) > 0).all(), name
+
+
+def test_a_layer_without_a_gradient_gives_the_same_bits():
+  rng = np.random.default_rng(0)
+  gates, kernel, c, h = (
+    tf.constant(rng.standard_normal(shape), tf.float32)
+    for shape in ([9, 12, 64], [16, 64], [12, 16], [12, 16])
+  )
+  np.testing.assert_array_equal(
+    lstm.outputs(gates, kernel, c, h), lstm.layer(gates, kernel, c, h)
+  )

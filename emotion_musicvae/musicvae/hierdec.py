@@ -11,6 +11,7 @@ its last token, so all 16 bars run side by side: 16 conductor steps and 16 core
 steps in place of 16 + 256.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
@@ -134,12 +135,17 @@ def embedding_size(weights: Weights) -> int:
   return weights[_CORE + 'z_to_initial_state/kernel'].shape[0]
 
 
-def encode(weights: Weights, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def encode(
+  weights: Weights,
+  tokens: tf.Tensor,
+  layer_of: Callable[..., tf.Tensor] = lstm.layer,
+) -> tuple[tf.Tensor, tf.Tensor]:
   """The posterior of melodies.
 
   Args:
     weights: mapping of Magenta's variables.
     tokens: [B, 256] int32 tokens.
+    layer_of: `lstm.layer`, or `lstm.outputs` where no gradient is asked for.
 
   Returns:
     `(mean, deviation)` of the diagonal normal posterior, each [B, Z].
@@ -160,7 +166,7 @@ def encode(weights: Weights, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
       if direction == 'bw':
         gates = gates[::-1]
       zeros = tf.zeros([tf.shape(tokens)[1], units], bias.dtype)
-      hidden = lstm.layer(gates, kernel[-units:], zeros, zeros)
+      hidden = layer_of(gates, kernel[-units:], zeros, zeros)
       outputs.append(hidden if direction == 'fw' else hidden[::-1])
     inputs = tf.concat(outputs, axis=-1)  # [T, B, 2H]
     layer += 1

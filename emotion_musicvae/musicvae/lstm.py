@@ -87,6 +87,36 @@ def layer(
   return h, gradient
 
 
+def outputs(
+  gates: tf.Tensor, kernel: tf.Tensor, c0: tf.Tensor, h0: tf.Tensor
+) -> tf.Tensor:
+  """What `layer` gives, to the bit, where no gradient is asked for.
+
+  Nothing is kept but the outputs, and gates are halved beforehand: a power of
+  two changes no digit.
+  """
+  steps, units = gates.shape[0], c0.shape[-1]
+  half = np.repeat([0.5, 1.0, 0.5, 0.5], units).astype(np.float32)
+  gates, kernel = gates * half, kernel * half
+
+  def forward(
+    t: tf.Tensor, c: tf.Tensor, h: tf.Tensor, written: tf.TensorArray
+  ) -> tuple[Any, ...]:
+    i, j, f, o = tf.split(gates[t] + h @ kernel, 4, axis=-1)
+    i, f, o = (tf.tanh(x) * 0.5 + 0.5 for x in (i, f + 0.5 * FORGET_BIAS, o))
+    c = f * c + i * tf.tanh(j)
+    h = o * tf.tanh(c)
+    return t + 1, c, h, written.write(t, h)
+
+  *_, written = tf.while_loop(
+    lambda t, *_: t < steps,
+    forward,
+    (0, c0, h0, tf.TensorArray(gates.dtype, steps)),
+    maximum_iterations=steps,
+  )
+  return written.stack()
+
+
 def cell(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, ...]:
   """One step of Magenta's LSTMBlockCell from its summed gates.
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import lstm
 from emotion_musicvae.support import messages
 
 
@@ -33,7 +34,8 @@ class Encoder:
     # Nothing here depends on a tensor's value, and converting the code takes
     # longer than all else.
     self._run = tf.function(
-      lambda x: hierdec.encode(self._weights, x)[0], autograph=False
+      lambda x: hierdec.encode(self._weights, x, lstm.outputs)[0],
+      autograph=False,
     )
 
   def __call__(self, tokens: melody.Tokens) -> npt.NDArray[np.float32]:
