@@ -767,18 +767,22 @@ addEventListener('securitypolicyviolation',
 const wait = seconds => new Promise(done => setTimeout(done, 1000 * seconds));
 const find = name => document.querySelectorAll(name);
 const at = i => Number(find('.seek')[i].value);
+// A machine that does more at once begins to play late.
+const passes = async (i, second) => {
+  for (let k = 0; k < 100 && at(i) <= second; k++) await wait(0.1);
+};
 (async () => {
   await wait(0.3);
   seen.start = at(0);
   find('.play')[0].click();
-  await wait(1);
+  await passes(0, 0.3);
   seen.playing = at(0);
   find('.seek')[0].value = 30;
   find('.seek')[0].dispatchEvent(new Event('input'));
   await wait(0.5);
   seen.sought = at(0);
   find('.play')[1].click();
-  await wait(0.3);
+  await passes(1, 0);
   seen.first = at(0);
   await wait(0.3);
   seen.still = at(0);
