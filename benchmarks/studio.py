@@ -158,15 +158,17 @@ def main():
   again = time.perf_counter() - began
   tell(f'four that were composed before, rendered anew: {again:.2f} s')
   for count in arguments.clients:
-    before = studio.memory()
+    before, used = studio.memory(), studio.seconds()
     waited, errors, memory = crowd(studio, count, arguments.seconds)
+    used = (studio.seconds() - used) / len(waited)
     half = len(memory) // 2
     tell(
       f'{count} clients, {arguments.seconds:.0f} s: {len(waited)} clicks, '
       f'{len(errors)} errors, median {np.median(waited):.1f} s, 95th '
-      f'percentile {np.percentile(waited, 95):.1f} s; memory {before:.0f} MiB '
-      f'before, {np.mean(memory[:half]):.0f} and {np.mean(memory[half:]):.0f} '
-      'MiB in its halves'
+      f'percentile {np.percentile(waited, 95):.1f} s, {used:.2f} s of a '
+      f'processor each; memory {before:.0f} MiB before, '
+      f'{np.mean(memory[:half]):.0f} and {np.mean(memory[half:]):.0f} MiB in '
+      'its halves'
     )
   wanted = studio.sound(studio.takes(5, 'gloomy')[2])
   with futures.ThreadPoolExecutor(4) as pool:
