@@ -278,7 +278,7 @@ def _ratio(pairs):
   }
 
 
-def _train(folder, url, steps, num_outputs, result):
+def _train(folder, url, steps, hparams, num_outputs, result):
   """Fetches, trains and composes, in so many runs."""
   told = os.path.join(folder, 'told.json')
   cache, actor = (os.path.join(folder, name) for name in ('cache', 'actor'))
@@ -293,6 +293,7 @@ def _train(folder, url, steps, num_outputs, result):
         f'--cache_dir={cache}',
         f'--run_dir={actor}',
         f'--num_steps={number}',
+        f'--hparams={hparams}',
       ]
     )
     if not result['parts']:
@@ -320,6 +321,7 @@ def main():
   parser.add_argument(
     '--steps', type=int, nargs='+', default=[most // 4 * k for k in range(1, 5)]
   )
+  parser.add_argument('--hparams', default='', help='of the actor and critic')
   parser.add_argument('--num_outputs', type=int, default=12)
   parser.add_argument('--runs', type=int, default=5)
   arguments = parser.parse_args()
@@ -336,7 +338,12 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f'http://127.0.0.1:{server.server_port}{make_tar(folder)}'
     prefix, actor = _train(
-      folder, url, arguments.steps, arguments.num_outputs, result
+      folder,
+      url,
+      arguments.steps,
+      arguments.hparams,
+      arguments.num_outputs,
+      result,
     )
     result['asked'] = server.asked
     loads = [
