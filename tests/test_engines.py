@@ -18,27 +18,37 @@ def _refusal(engine, *arguments):
   return str(refused.value)
 
 
-def test_a_cluster_that_does_not_answer(monkeypatch):
+def _needs_pyspark():
   pytest.importorskip(
     'pyspark',
     reason='pyspark is not installed: 434 MB, of the extra [spark] alone',
   )
+
+
+@pytest.mark.parametrize('engine', ['dask', 'spark'])
+def test_a_cluster_that_does_not_answer(monkeypatch, engine):
+  if engine == 'spark':
+    _needs_pyspark()
   monkeypatch.setattr(engines, '_TIMEOUT', 0.5)
-  for engine, scheme in ((engines.dask, 'tcp'), (engines.spark, 'spark')):
-    said = _refusal(engine, f'{scheme}://{NOBODY}', 2)
-    assert said.startswith('cluster: ')
-    assert f"{NOBODY}' does not answer" in said
+  scheme = {'dask': 'tcp', 'spark': 'spark'}[engine]
+  said = _refusal(getattr(engines, engine), f'{scheme}://{NOBODY}', 2)
+  assert said.startswith('cluster: ')
+  assert f"{NOBODY}' does not answer" in said
+
+
+def test_an_endpoint_of_beams_that_does_not_answer(monkeypatch):
+  monkeypatch.setattr(engines, '_TIMEOUT', 0.5)
   options = ['--runner=PortableRunner', f'--job_endpoint={NOBODY}']
   said = _refusal(engines.beam, options)
   assert said.startswith(f"pipeline_options: '{NOBODY}' does not answer")
 
 
 def test_an_address_that_is_none():
-  pytest.importorskip(
-    'pyspark',
-    reason='pyspark is not installed: 434 MB, of the extra [spark] alone',
-  )
   assert 'missing port' in _refusal(engines.dask, 'host', 2)
+
+
+def test_an_address_of_spark_that_is_none():
+  _needs_pyspark()
   assert 'does not answer' in _refusal(engines.spark, 'spark://a:b', 2)
 
 
@@ -53,10 +63,7 @@ def test_an_engine_that_is_not_installed(monkeypatch):
 
 
 def test_spark_without_java(monkeypatch):
-  pytest.importorskip(
-    'pyspark',
-    reason='pyspark is not installed: 434 MB, of the extra [spark] alone',
-  )
+  _needs_pyspark()
   monkeypatch.setenv('JAVA_HOME', '/nowhere')
   monkeypatch.setenv('PATH', '/nowhere')
   assert not shutil.which('java')

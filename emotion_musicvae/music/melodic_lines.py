@@ -218,7 +218,7 @@ def pitches(
 def _share_of_compass(
   pitch: melody.Floats, there: npt.NDArray[np.bool_], compass: float
 ) -> melody.Floats:
-  """[B] how far lines are drawn together; what exceeds the compass by most."""
+  """[B] what intervals shrink to: 1 for a line within the compass, or less."""
   highest = np.where(there, pitch, -np.inf).max(axis=1)
   lowest = np.where(there, pitch, np.inf).min(axis=1)
   width = np.maximum(highest - lowest, 1.0)
