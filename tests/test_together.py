@@ -109,3 +109,27 @@ def test_who_waits_is_let_go_of_at_the_end(model):
   assert len(calls[0].result()) == 2
   for call in calls[1:]:
     assert isinstance(call.exception(), futures.CancelledError)
+  with pytest.raises(futures.CancelledError):  # Nor does a later one wait.
+    composer.compose([])
+
+
+def test_whoever_asks_while_it_is_closed_is_let_go_of(model):
+  closed_within = together.Together(model)
+  pool = closed_within._pool
+
+  class Closing:
+    def submit(self, *call):
+      closer = threading.Thread(target=closed_within.close)
+      closer.start()
+      closer.join(0.2)  # It waits until what was asked for is with the pool.
+      return pool.submit(*call)
+
+    def shutdown(self, **kwargs):
+      pool.shutdown(**kwargs)
+
+  closed_within._pool = Closing()
+  request = requests.Request.of({'emotion': 'clear', 'guidance': 0.0}, 64)
+  try:
+    assert len(requests.compose_some(closed_within, request, [0, 1])) == 2
+  except futures.CancelledError:
+    pass  # It was closed before the pool came to it.

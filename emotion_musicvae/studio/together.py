@@ -42,32 +42,44 @@ class Together:
     self._pool = futures.ThreadPoolExecutor(workers, 'compose')
     self._lock = threading.Lock()
     self._waiting: list[_Job] = []
+    self._closed = False
 
   def compose(self, orders: Sequence[api.Order]) -> list[api.Melody]:
     """As the model does, beside what others wait for.
 
     Raises:
       UserError: one of the orders will not do.
+      CancelledError: closed meanwhile, or before.
     """
     job = _Job(orders)
-    with self._lock:
+    with self._lock:  # Else it could be closed between the two.
+      self._submit(self._compose_waiting)
       self._waiting.append(job)
-    self._pool.submit(self._compose_waiting)
     return job.melodies.result()
 
   def variations(self, *args: Any, **kwargs: Any) -> list[api.Melody]:
-    """As the model does, in turn with what others wait for."""
+    """As the model does, in turn with what others wait for.
+
+    Raises:
+      CancelledError: closed meanwhile, or before.
+    """
     context = contextvars.copy_context()
-    call = self._pool.submit(
-      context.run, self._model.variations, *args, **kwargs
-    )
+    with self._lock:
+      call = self._submit(context.run, self._model.variations, *args, **kwargs)
     return call.result()
 
   def close(self) -> None:
     """Lets go of all that waits."""
+    with self._lock:
+      self._closed = True
     self._pool.shutdown(wait=False, cancel_futures=True)
     for job in self._take():
       job.melodies.cancel()
+
+  def _submit(self, *call: Any) -> futures.Future[Any]:
+    if self._closed:
+      raise futures.CancelledError()
+    return self._pool.submit(*call)
 
   def _compose_waiting(self) -> None:
     jobs = self._take(_MOST)
