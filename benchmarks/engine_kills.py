@@ -183,7 +183,7 @@ def measure(cluster, who, kills, whole):
         result['lines_of_error'].append(len(said))
         Run(folder, cluster.flags).wait()
       again, named_again, left = made(folder)
-      result['lost'] += len({*named} - {*named_again} & {*again})
+      result['lost'] += len({*named} - ({*named_again} & {*again}))
       result['doubled'] += len(named_again) - len({*named_again})
       result['other_bytes'] += sum(
         again.get(name) != content for name, content in files.items()
