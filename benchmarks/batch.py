@@ -60,8 +60,9 @@ def resident(pid):
 def measure(command, n):
   """What a command that makes n melodies takes, as a dictionary.
 
-  `loaded` are the seconds from the first finished shard of a batch job to its
-  manifest, `after_loading` the melodies a second in them.
+  `to_first` are the seconds to the first finished shard of a batch job, whose
+  melodies stand in its folder then, `loaded` those from there to its manifest,
+  `after_loading` the melodies a second in them.
   """
   before = resource.getrusage(resource.RUSAGE_CHILDREN)
   start, peaks, first = time.monotonic(), [0, 0, 0], None
@@ -99,6 +100,8 @@ def measure(command, n):
     'launcher_mib': round(peaks[1] / 2**10),
     'largest_worker_mib': round(peaks[2] / 2**10),
   }
+  if first:
+    told['to_first'] = round(first[0], 1)
   if first and n > first[1]:
     told['loaded'] = round(seconds - first[0], 1)
     told['after_loading'] = round((n - first[1]) / (seconds - first[0]), 2)

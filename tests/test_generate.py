@@ -55,7 +55,10 @@ def test_the_record_tells_request_reference_and_measures(out):
   for entry in record['melodies']:
     assert set(entry['measured']) == set(entry['reference'])
     assert entry['reference']['mean_pitch'] == 67.2
-    assert 0 <= entry['measured']['chord_tone_rate'] <= 1
+    for name in ('chord_tone_rate', 'chord_tones_on_beat'):
+      measured, reference = (entry[k][name] for k in ('measured', 'reference'))
+      assert 0 < reference < 1
+      assert (name in entry['missed']) == (measured < reference)
 
 
 def test_the_midi_has_the_notes_that_were_measured(out):

@@ -730,7 +730,14 @@ def test_the_page_carries_everything_and_asks_for_nothing(tmp_path):
     assert attributes.get('href', '#') == '#'
   assert b'http://' not in written['html'][0]
   assert b'https://' not in written['html'][0]
-  for text in ('평화로움', 'peaceful', 'seed 7', '시드', 'Orchestral Harp'):
+  for text in (
+    '평화로움',
+    'peaceful',
+    'seed 7',
+    '시드',
+    'Orchestral Harp',
+    '≥ 100%',
+  ):
     assert text in ' '.join(page.text.split())
   for i, data in enumerate(page.data['melodies']):
     assert [tuple(n[:3]) for n in data['notes']] == _random_notes(i)

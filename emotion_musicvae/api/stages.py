@@ -390,13 +390,13 @@ def arrange(
 
 
 def _reference(emotion: catalogue.Emotion) -> Mapping[str, float | str]:
-  """What a melody of an emotion should measure."""
+  """What a melody of an emotion should measure, chord tones at the least."""
   pitch, onsets = emotion.mean_pitch, emotion.onsets_per_bar
   return {
     'mean_pitch': pitch,
     'onsets_per_bar': onsets,
-    'chord_tone_rate': 1.0,
-    'chord_tones_on_beat': 1.0,
+    'chord_tone_rate': hits.CHORD_TONE_FLOOR,
+    'chord_tones_on_beat': hits.ON_BEAT_FLOOR,
     'energy': float(references.energy_reference()(pitch, onsets)),
     **registry.told(emotion.targets),
   }

@@ -8,6 +8,9 @@ import jinja2
 from emotion_musicvae.support import messages
 from emotion_musicvae.terms import registry
 
+# Of these the reference is the least that is asked for.
+_AT_LEAST = ('chord_tone_rate', 'chord_tones_on_beat')
+
 # Of the roll and the player, by the name that their script asks for.
 PLAYER = {
   'play': messages.mark('Play'),
@@ -73,6 +76,16 @@ def of_terms(names: Iterable[str], language: str) -> dict[str, str]:
     for name in names
     if name in known
   }
+
+
+def asked_for(name: str, value: str) -> str:
+  """A reference as it is shown beside what was measured.
+
+  Args:
+    name: of the measure.
+    value: of the reference.
+  """
+  return ('≥ ' if name in _AT_LEAST else '') + value
 
 
 def in_each(words: Mapping[str, str]) -> dict[str, dict[str, str]]:

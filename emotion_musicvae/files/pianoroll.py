@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotion_musicvae.files import arrangement
+from emotion_musicvae.files import pages
 from emotion_musicvae.music import melody
 from emotion_musicvae.support import messages
 from emotion_musicvae.support.errors import UserError
@@ -276,7 +277,7 @@ def _draw_gauge(
   panel.spines[['top', 'left', 'right']].set_visible(False)
   shown = 'none' if np.isnan(measured) else f'{measured:.3g}'
   panel.set_title(
-    f'{label}:\n{shown} (asked for {target:.3g})',
+    f'{label}:\n{shown} (asked for {pages.asked_for(name, f"{target:.3g}")})',
     fontsize='medium',
   )
 

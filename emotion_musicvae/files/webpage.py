@@ -145,10 +145,10 @@ def shown_of(melody: 'writers.Melody') -> dict[str, Any]:
     'measures': [
       (
         name,
-        *(
-          '–' if np.isnan(values[name]) else format(values[name], digits)
-          for values in (melody.reference, melody.measured)
-        ),
+        pages.asked_for(name, format(melody.reference[name], digits)),
+        '–'
+        if np.isnan(melody.measured[name])
+        else format(melody.measured[name], digits),
       )
       for name, digits in _DIGITS.items()
       if name in melody.reference
