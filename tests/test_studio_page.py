@@ -139,6 +139,14 @@ def test_a_click_is_heard_and_four_takes_are_seen(opened):
   _until(page, f'!document.querySelector("{PLAYING}")')
 
 
+def test_what_is_read_moves_nothing_from_under_the_hand(opened):
+  page = opened()
+  before = page.locator('#compose').bounding_box()
+  page.fill('#text', 'so happy')
+  page.wait_for_selector('#reading .share')
+  assert page.locator('#compose').bounding_box() == before
+
+
 def test_takes_stay_and_are_found_again_by_their_link(composed, opened):
   page = composed
   third = _notes(page, 2)
