@@ -76,10 +76,10 @@ class Together:
     for job in self._take():
       job.melodies.cancel()
 
-  def _submit(self, *call: Any) -> futures.Future[Any]:
+  def _submit(self, *call: Any, **named: Any) -> futures.Future[Any]:
     if self._closed:
       raise futures.CancelledError()
-    return self._pool.submit(*call)
+    return self._pool.submit(*call, **named)
 
   def _compose_waiting(self) -> None:
     jobs = self._take(_MOST)
