@@ -534,6 +534,7 @@ def test_what_was_played_before_is_not_heard(monkeypatch):
   assert np.array_equal(audio.render(melody, -20.0), first)
 
 
+@pytest.mark.slow  # librosa compiles what detects them.
 def test_onsets_are_heard_where_notes_begin():
   starts = np.cumsum([4, 4, 2, 2, 8, 4, 4, 3, 5, 4, 4, 8, 4] * 4)
   notes = [(s, s + 2, 60 + i * 5 % 12) for i, s in enumerate(starts)]
