@@ -112,10 +112,8 @@ def test_what_is_told_is_wrong_as_often_as_asked():
   tokens = np.tile(_melody([60, 62, 64, 65]), [50, 1]).astype(np.int32)
   rng = np.random.default_rng(0)
   told = augmentation.decoder_view(tokens, 0.2, 0.0, rng)
-  assert np.mean(told == -1) == pytest.approx(0.2, abs=0.04)
+  assert np.mean(told == -1) == pytest.approx(0.2, abs=0.01)
   assert ((told == tokens) | (told == -1)).all()
-  bars = told.reshape(50, 16, 16)  # All of them are equal.
-  assert (bars == bars[:, :1]).all()
   heard = augmentation.encoder_view(tokens, 0.1, rng)
   onset = tokens >= melody.FIRST_ONSET
   assert np.mean(heard[onset] == melody.HOLD) == pytest.approx(0.1, abs=0.02)

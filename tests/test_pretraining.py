@@ -32,7 +32,6 @@ HPARAMS = {
   'free_bits': 8.0,
   'latched': False,
   'sounding': 0.1,
-  'form': 0.5,
 }
 
 # The command, its functions not compiled; see uncompiled.py.
@@ -115,29 +114,6 @@ def test_a_step_belongs_to_the_note_before():
   sounds = objective.sounds(tokens).numpy()[0]
   assert list(sounds[:10]) == [0, 0, 40, 40, 40, 40, 40, 40, 49, 49]
   assert sounds[-1] == 49
-
-
-def test_bars_that_return_cost_what_the_decoder_expects_otherwise():
-  rng = np.random.default_rng(0)
-  tokens = rng.integers(2, 90, [2, 16, 16])
-  tokens[0, [5, 9]] = tokens[0, 1]  # The other melody's bars are all its own.
-  logits = rng.normal(size=[2, 16, 16, 90]).astype(np.float32)
-  found = objective.form_loss(
-    tf.constant(logits.reshape(2, 256, 90)), tf.constant(tokens.reshape(2, 256))
-  )
-  told = np.exp(logits[0].astype(np.float64))
-  told /= told.sum(axis=-1, keepdims=True)
-
-  def divergence(i, j):
-    return np.sum((told[i] - told[j]) * np.log(told[i] / told[j])) / 2
-
-  expected = divergence(5, 1) + (divergence(9, 1) + divergence(9, 5)) / 2
-  np.testing.assert_allclose(found, [expected, 0.0], rtol=1e-4)
-  logits[0, [5, 9]] = logits[0, 1]
-  found = objective.form_loss(
-    tf.constant(logits.reshape(2, 256, 90)), tf.constant(tokens.reshape(2, 256))
-  )
-  np.testing.assert_allclose(found, 0.0, atol=1e-3)
 
 
 def test_a_resumed_run_is_the_unbroken_run(pretrainer, windows, tmp_path):

@@ -314,10 +314,4 @@ def decoder_view(
   elsewhere = rng.integers(tokens.shape[1], size=tokens.shape)
   wrong = np.take_along_axis(tokens, elsewhere, axis=1)
   result = np.where(drawn < dropped, -1, tokens)
-  result = np.where(drawn > 1.0 - replaced, wrong, result)
-  # Of a bar that returns what was told the first time.
-  shape = [len(tokens), melody.NUM_BARS, -1]
-  bars = np.reshape(tokens, shape)
-  first = (bars[:, :, None] == bars[:, None]).all(axis=3).argmax(axis=2)
-  told = np.take_along_axis(np.reshape(result, shape), first[..., None], axis=1)
-  return told.reshape(tokens.shape).astype(np.int32)
+  return np.where(drawn > 1.0 - replaced, wrong, result).astype(np.int32)

@@ -60,38 +60,6 @@ def reconstruction_loss(
   return loss, logits
 
 
-def form_loss(logits: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-  """How unlike the decoder expects bars to be that are equal.
-
-  A bar that returns is decoded from another part of the latent vector than the
-  bar it equals, so that each goes wrong in its own way and neither is heard to
-  return. Here it costs to expect anything else of the one than of the other.
-
-  Args:
-    logits: [B, 256, 90], from `reconstruction_loss`.
-    tokens: [B, 256] int32.
-
-  Returns:
-    [B] sum over the bars that return of the mean, over the bars they equal, of
-    half the divergence from either to the other, in nats.
-  """
-  shape = [-1, melody.NUM_BARS, melody.STEPS_PER_BAR]
-  bars = tf.reshape(tokens, shape)
-  equal = tf.reduce_all(bars[:, :, None] == bars[:, None], axis=3)
-  earlier = np.tri(melody.NUM_BARS, k=-1, dtype=np.float32)
-  weight = tf.cast(equal, tf.float32) * earlier  # [B, later, earlier]
-  weight = tf.math.divide_no_nan(
-    weight, tf.reduce_sum(weight, axis=2, keepdims=True)
-  )
-  shape = [-1, melody.NUM_BARS, melody.STEPS_PER_BAR * melody.NUM_TOKENS]
-  surprise = tf.reshape(tf.nn.log_softmax(logits), shape)
-  crossed = tf.einsum('bik,bjk->bij', tf.exp(surprise), surprise)
-  own = tf.linalg.diag_part(crossed)
-  divergence = own[:, :, None] - crossed
-  divergence += tf.transpose(divergence, [0, 2, 1])
-  return 0.5 * tf.reduce_sum(weight * divergence, axis=[1, 2])
-
-
 def fresh_head(embedding_size: int, seed: int) -> dict[str, tf.Variable]:
   """Variables of the second decoder, under names that are no weight's."""
   rng = np.random.default_rng(seed)

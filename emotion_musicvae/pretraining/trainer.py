@@ -236,8 +236,9 @@ class Pretrainer:
     weights = self._trained
     with tf.GradientTape() as tape:
       z, kl = objective.posterior_sample(weights, heard, noise)
-      nats, logits = objective.reconstruction_loss(weights, z, tokens, told)
-      r_loss = tf.reduce_mean(nats)
+      r_loss = tf.reduce_mean(
+        objective.reconstruction_loss(weights, z, tokens, told)[0]
+      )
       free_nats = self.hparams.free_bits * np.log(2.0)
       kl_cost = tf.reduce_mean(tf.maximum(kl - free_nats, 0.0))
       loss = r_loss + beta * kl_cost
@@ -246,11 +247,6 @@ class Pretrainer:
           objective.sounding_loss(self._head, weights, z, tokens)
         )
         loss += sounding * scalars['losses/sounding']
-      if self.hparams.form:
-        scalars['losses/form'] = tf.reduce_mean(
-          objective.form_loss(logits, tokens)
-        )
-        loss += self.hparams.form * scalars['losses/form']
     gradients = [
       gradient * self._masks.get(name, 1.0)
       for name, gradient in zip(

@@ -26,11 +26,10 @@ _SHORT.maxlevel = 2
 class ModelHparams:
   """Settings of the model and its training.
 
-  All but the last six are Magenta's, under its names. `latched`: start with
-  clocks and latches, and hold the clocks still (see `initialization`).
-  `sounding`: weight at the start of the loss that the bar embeddings alone
-  answer for; `form`: of that which makes equal bars sound alike (see
-  `objective`). `whiten_every`: updates from one time that the latent vectors
+  All but the last three are Magenta's, under its names. `latched`: start with
+  clocks and latches, and hold the clocks still (see `latches`). `sounding`:
+  weight at the start of the loss that the bar embeddings alone answer for (see
+  `pretraining`). `whiten_every`: updates from one time that the latent vectors
   are brought to the prior to the next (see `whitening`); 0 for never.
   """
 
@@ -47,7 +46,6 @@ class ModelHparams:
   grad_clip: float = 1.0
   latched: bool = False
   sounding: float = 0.0
-  form: float = 0.0
   whiten_every: int = 0
   weight_decay: float = 0.0
   averaging: float = 0.0
