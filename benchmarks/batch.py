@@ -173,11 +173,11 @@ def main():
     '--guidance', type=float, default=1.0, help='0: as stock decodes'
   )
   parser.add_argument(
-    '--workers', type=int, nargs='*', default=[1000], help='those by Dask, too'
+    '--workers', type=int, nargs='*', default=[1000], help='those by Dask'
   )
   sizes = parser.parse_args()
   result = {'cores': os.cpu_count(), 'batch': [], 'stock': [], 'dask': []}
-  for n in sizes.num_outputs:
+  for n in sorted({*sizes.num_outputs, *sizes.workers}):
     with tempfile.TemporaryDirectory() as folder:
       command = _command(
         'batch',
@@ -186,27 +186,29 @@ def main():
         guidance=sizes.guidance,
         output_dir=f'{folder}/one',
       )
-      result['batch'].append(measure(command, n))
-      if n in sizes.stock:
-        result['stock'] += _beside_stock(result['batch'][-1], folder, n)
+      if n in sizes.num_outputs:
+        result['batch'].append(measure(command, n))
+        if n in sizes.stock:
+          result['stock'] += _beside_stock(result['batch'][-1], folder, n)
       if n in sizes.workers:
         workers = [
           *command[:-1], '--runner=dask', '--num_workers=2',
           f'--output_dir={folder}/two',
         ]  # fmt: skip
         result['dask'].append(measure(workers, n))
+      if n in sizes.num_outputs and n in sizes.workers:
         result['dask'][-1]['same_bytes'] = _same(
           f'{folder}/one', f'{folder}/two'
         )
-      if n == 1000:
+      if n == 1000 and n in sizes.num_outputs:
         workers = command[:-1] + [
-          f'--output_dir={folder}/two',
+          f'--output_dir={folder}/local',
           '--pipeline_options=--direct_num_workers=2 '
           '--direct_running_mode=multi_processing',
         ]
         result['two_workers'] = measure(workers, n)
         result['two_workers']['same_bytes'] = _same(
-          f'{folder}/one', f'{folder}/two'
+          f'{folder}/one', f'{folder}/local'
         )
         requests = os.path.join(folder, 'requests.jsonl')
         with open(requests, 'w') as f:
