@@ -2,7 +2,8 @@
 
 Loading it takes seconds, which a table of a hundred commands cannot afford. A
 fork made before TensorFlow has run anything is as good as a fresh process: its
-own flags, environment, folder and exit status.
+own flags, environment, folder and exit status. Where a system has no forks, as
+Windows, a fresh process it is.
 
     python tests/forked.py    # a JSON request a line, a JSON answer a line
 """
@@ -11,6 +12,7 @@ import importlib
 import json
 import os
 import selectors
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -19,7 +21,22 @@ import uncompiled
 
 
 def main():
-  # What the commands load one by one.
+  from emotion_musicvae.support import quiet
+
+  if len(sys.argv) > 1:
+    quiet.load_tensorflow()
+    uncompiled.install()
+    _become(json.loads(sys.argv[1]))
+  answer = _run if hasattr(os, 'fork') else _run_fresh
+  if answer is _run:
+    _load()
+  print('ready', flush=True)
+  for line in sys.stdin:
+    print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+def _load():
+  """What the commands load one by one."""
   from emotion_musicvae.support import quiet
 
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
@@ -34,9 +51,17 @@ def main():
     'pretraining.trainer',
   ):
     importlib.import_module('emotion_musicvae.' + name)
-  print('ready', flush=True)
-  for line in sys.stdin:
-    print(json.dumps(_run(json.loads(line))), flush=True)
+
+
+def _run_fresh(request):
+  run = subprocess.run(
+    [sys.executable, __file__, json.dumps(request)],
+    stdin=subprocess.DEVNULL,
+    capture_output=True,
+    encoding='utf-8',
+    check=False,
+  )
+  return [run.returncode, run.stdout, run.stderr]
 
 
 def _run(request):

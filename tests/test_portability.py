@@ -1,6 +1,7 @@
 """What would fail on Windows or macOS, found without either."""
 
 import ast
+import json
 import os
 import pathlib
 import re
@@ -127,3 +128,21 @@ def test_files_are_moved_over_others_as_windows_would_not(
   for content in (b'one', b'two'):
     storage.write_all(str(tmp_path), ['a'], [content])
   assert (tmp_path / 'a').read_bytes() == b'two'
+
+
+def test_the_tests_run_commands_where_there_are_no_forks(tmp_path):
+  """As on Windows, where each of them loads TensorFlow for itself."""
+  server = 'import os; del os.fork; import forked; forked.main()'
+  request = {'module': 'generate', 'flags': ['--emotion=nope'], 'before': ''}
+  request |= {'cwd': str(tmp_path), 'env': {}}
+  ready, answer = subprocess.run(
+    [sys.executable, '-c', server],
+    cwd=os.path.dirname(__file__),
+    input=json.dumps(request),
+    stdout=subprocess.PIPE,
+    encoding='utf-8',
+    check=True,
+  ).stdout.splitlines()
+  status, out, err = json.loads(answer)
+  assert (ready, status, out) == ('ready', 2, '')
+  assert err.startswith('Error: --emotion: ') and err.count('\n') == 1
