@@ -141,7 +141,7 @@ def define() -> None:
     'seconds.',
   )
   flags.DEFINE_integer(
-    'max_batch_size', 8, 'Melodies that are decoded at once.'
+    'max_batch_size', 16, 'Melodies that are decoded at once.'
   )
   flags.DEFINE_integer(
     'seed',
