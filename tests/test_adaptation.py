@@ -1,5 +1,7 @@
 """Tunes adapted by rule, over the bundled tunes and the nine emotions."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -141,6 +143,22 @@ def test_a_line_over_three_octaves_is_drawn_together_and_a_sung_one_is_not():
   for tune, least, most in ((wide, 24, 32), (narrow, 13, 19)):
     adapted = adaptation.adapt(tune[None], 60.0, 4.0, *condition)[0]
     assert least <= compass(adapted) <= most
+
+
+def test_what_stands_still_for_long_moves_unless_it_may_stand():
+  tones, mask = (x[None] for x in harmony.chord_tones('C Am F G'))
+  tune = _tune([60 + (0, 4, 7, 2)[i // 8 % 4] for i in range(128)], 2)[None]
+
+  def longest(**rules):
+    tokens = adaptation.adapt(
+      *(tune, 64.0, 8.0, tones, mask, np.zeros([1, 12], np.float32)),
+      rules=melodic_lines.Rules(**rules),
+    )
+    pitches = tokens[tokens >= melody.FIRST_ONSET]
+    return max(len(list(run)) for _, run in itertools.groupby(pitches))
+
+  assert longest(may_stand=True) >= 8
+  assert longest() <= 4
 
 
 def test_what_goes_by_step_goes_on_so_and_what_leaps_may_leap():

@@ -259,6 +259,8 @@ def adapted(
     motion=keep,
     direction=keep,
     repeat=1.5,
+    see_saw=2.0,
+    may_stand=True,
     wide=0.5 * (1.0 - keep),
     too_wide=1.6 * (1.0 - keep),
     character=0.0,

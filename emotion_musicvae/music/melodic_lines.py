@@ -36,7 +36,9 @@ class Rules:
     motion: an interval 2 semitones other than the tune's.
     direction: going another way than the tune.
     repeat: standing still where the tune moves.
-    see_saw: ending an A B A B where the tune has none.
+    see_saw: ending an A B A B where the tune has none, and standing still for a
+      fourth note.
+    may_stand: whether the tune may stand still for so long where it does.
     wide: each semitone of an interval beyond a step, in a tune that goes by
       step as often as most do.
     character: how much more where a tune goes by step more often, and less
@@ -60,7 +62,8 @@ class Rules:
   motion: float = 0.5
   direction: float = 0.5
   repeat: float = 1.7
-  see_saw: float = 2.0
+  see_saw: float = 4.0
+  may_stand: bool = False
   wide: float = 0.4
   character: float = 25.0
   too_wide: float = 1.6
@@ -150,6 +153,7 @@ def pitches(
   off_beat = np.full(len(lines), rules.foreign)
   avoided = np.zeros(onset.shape, int)  # pitches, 0 for none
   own = _see_saws(pitch, there)
+  stands = _standing(np.round(pitch), there) & rules.may_stand
   character = _character(pitch, there, rules.character)
   wide = rules.wide * character
   for _ in range(_ROUNDS):
@@ -167,7 +171,10 @@ def pitches(
       wide,
       rules,
     )
-    avoided = np.where(_see_saws(found, there) & ~own, found, avoided)
+    dull = (_see_saws(found, there) & ~own) | (
+      _standing(found, there) & ~stands
+    )
+    avoided = np.where(dull, found, avoided)
     fits = np.take_along_axis(tone, found[..., None] % 12, axis=2)[..., 0]
     too_many = mean(fits, there & covered) - rules.of_onsets
     too_many_on_beat = mean(fits, beat & covered) - rules.on_beat
@@ -247,6 +254,16 @@ def _see_saws(
     & there[:, 3:]
   )
   return result
+
+
+def _standing(
+  pitch: npt.NDArray[Any], there: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+  """[B, N] the fourth notes in a row of one pitch, and every fourth then."""
+  run = np.zeros(pitch.shape, int)
+  for i in range(1, pitch.shape[1]):
+    run[:, i] = np.where(pitch[:, i] == pitch[:, i - 1], run[:, i - 1] + 1, 0)
+  return (run % 4 == 3) & there
 
 
 def _sources(
