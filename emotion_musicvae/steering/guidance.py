@@ -36,6 +36,8 @@ _STRICTER = {
   2: melodic_lines.Rules(on_beat=0.91, of_onsets=0.78),
   4: melodic_lines.Rules(
     repeat=1.5,
+    see_saw=2.0,
+    may_stand=True,
     wide=0.5,
     character=0.0,
     on_beat=0.91,
