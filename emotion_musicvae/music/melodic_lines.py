@@ -260,9 +260,9 @@ def _standing(
   pitch: npt.NDArray[Any], there: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.bool_]:
   """[B, N] the fourth notes in a row of one pitch, and every fourth then."""
-  run = np.zeros(pitch.shape, int)
-  for i in range(1, pitch.shape[1]):
-    run[:, i] = np.where(pitch[:, i] == pitch[:, i - 1], run[:, i - 1] + 1, 0)
+  number = np.broadcast_to(np.arange(pitch.shape[1]), pitch.shape)
+  moved = np.diff(pitch, axis=1, prepend=-1.0) != 0
+  run = number - np.maximum.accumulate(np.where(moved, number, 0), axis=1)
   return (run % 4 == 3) & there
 
 
