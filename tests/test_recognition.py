@@ -195,6 +195,19 @@ def test_any_text_gives_shares_and_both_forms_the_same(text):
   assert recognition.describe(found)
 
 
+def test_a_misspelled_word_is_read_and_another_word_is_not():
+  for word, alias in (
+    ('쓸슬함', 'melancholy'),
+    ('평하로움', 'peaceful'),
+    ('gentel', 'peaceful'),
+    ('happpy', 'bright'),
+  ):
+    weights, _ = recognition.interpret(word)
+    assert max(weights, key=weights.get) == alias
+  for word in ('없음', '아님', 'none', 'nothing'):
+    assert recognition.interpret(word) is None
+
+
 @pytest.mark.parametrize(
   'text',
   [

@@ -33,8 +33,9 @@ _PREVAILS = 1.5  # power of the evidence that places are averaged by
 _MOST = 3  # emotions of a blend
 _LEAST = 0.08  # share of one
 _LEAST_INTENSITY = 0.9  # of a melody that follows what was recognized
-# Of the letters of a name, and of a word, that counts as another, misspelled.
-_ALIKE_NAMES, _ALIKE = 0.78, 0.83
+# Of the letters of a name, and of a word, that counts as another, misspelled;
+# two syllables of Korean have six, with any other of which they are no typo.
+_ALIKE_NAMES, _ALIKE, _ALIKE_KOREAN = 0.78, 0.83, 0.84
 
 # Where the nine lie in valence and arousal.
 PLACES = {
@@ -134,7 +135,7 @@ def interpret(word: str) -> tuple[dict[str, float], str] | None:
   }
   for spellings, alike in (
     ({**names, **{a: a for a in vocabulary.NAMES}}, _ALIKE_NAMES),
-    (_spellings(), _ALIKE),
+    (_spellings(), _ALIKE if word.isascii() else _ALIKE_KOREAN),
   ):
     near = difflib.get_close_matches(
       letters, [s for s in spellings if s[0] == letters[0]], 1, alike
