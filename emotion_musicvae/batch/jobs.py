@@ -77,7 +77,8 @@ class Job:
     tfrecord: write NoteSequences in TFRecords, not files of melodies.
     parquet: write the manifest as Parquet, not JSONL.
     playing: how all its melodies are played.
-    model: arguments of `EmotionMusicVAE.from_pretrained`.
+    model: arguments of `EmotionMusicVAE.from_pretrained`; of `max_batch_size`,
+      which is among them, a smaller job takes less.
   """
 
   output_dir: str
@@ -151,9 +152,11 @@ class Job:
     """The model, which is loaded once in a process."""
     from emotion_musicvae import api
 
+    # The rest of a larger batch would be decoded for nobody.
+    size = min(self.model['max_batch_size'], self.num_melodies)
+    model = {**self.model, 'max_batch_size': size}
     return _MODEL.acquire(
-      lambda: api.EmotionMusicVAE.from_pretrained(**self.model),
-      tag=repr(self.model),
+      lambda: api.EmotionMusicVAE.from_pretrained(**model), tag=repr(model)
     )
 
 
