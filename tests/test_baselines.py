@@ -99,6 +99,7 @@ def test_latent_ascent_comes_nearer(bench, built, asked):
   assert np.median(after) < np.median(before)
 
 
+@pytest.mark.slow
 def test_refinement_comes_nearer_whoever_is_beside(bench, asked):
   start, targets = asked
   tunes = bench.model.decode(start, 0.5, 5)

@@ -57,6 +57,7 @@ def test_units_of_a_bar_speak_in_that_bar(weights):
   assert in_every_bar.min() > 0.05 * in_every_bar.max()
 
 
+@pytest.mark.slow
 def test_training_moves_the_latches_and_leaves_the_clocks(weights):
   hparams = configuration.ModelHparams(
     z_size=2 * UNITS,
