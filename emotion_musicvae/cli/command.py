@@ -162,7 +162,7 @@ def check_folder(flag: str, path: str) -> None:
 
 
 def set_log(level: str) -> None:
-  """Sets what Magenta and TensorFlow log, before TensorFlow is loaded.
+  """Sets what Magenta, TensorFlow and matplotlib log, before they are loaded.
 
   Raises:
     UserError: no such level.

@@ -15,7 +15,7 @@ _QUIET = 3  # TensorFlow's C++ messages count from 0 (all) to 3 (fatal only).
 
 
 def set_log(level: str) -> None:
-  """Sets what Magenta and TensorFlow log, before TensorFlow is loaded.
+  """Sets what Magenta, TensorFlow and matplotlib log, before they are loaded.
 
   Args:
     level: DEBUG, INFO, WARN, ERROR or FATAL.
@@ -23,7 +23,8 @@ def set_log(level: str) -> None:
   levels = ('DEBUG', 'INFO', 'WARN')
   number = levels.index(level) if level in levels else _QUIET
   os.environ[_ENVIRONMENT] = str(number)
-  logging.getLogger('tensorflow').setLevel(getattr(logging, level))
+  for name in ('tensorflow', 'matplotlib'):
+    logging.getLogger(name).setLevel(getattr(logging, level))
 
 
 def is_quiet() -> bool:
