@@ -458,6 +458,16 @@ ROWS = [
     ['--run_dir=r', '--init_checkpoint={in}/no.tar'],
     '--init_checkpoint: ',
   ),
+  (
+    'pretrain',
+    ['--run_dir=r', '--init_checkpoint={in}/bad_index'],
+    '--init_checkpoint: cannot read',
+  ),
+  (
+    'pretrain',
+    ['--run_dir=r', '--init_checkpoint={in}/good', '--hparams=z_size=8'],
+    'expected [8',
+  ),
   # Music.
   _music('broken.mid', 'no label has a melody: 1 cannot be read'),
   _music('no_notes.mid', '1 without notes'),

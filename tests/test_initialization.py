@@ -57,6 +57,32 @@ def test_units_of_a_bar_speak_in_that_bar(weights):
   assert in_every_bar.min() > 0.05 * in_every_bar.max()
 
 
+def test_a_wider_model_says_what_the_narrow_one_does():
+  narrow, wide = (
+    hierdec.variable_shapes(*sizes)
+    for sizes in ((8, (40, 33), (48, 34)), (11, (52, 47), (48, 51)))
+  )
+  weights, fresh = (
+    initialization.latched(hierdec.initial_weights(shapes, seed), seed)
+    for seed, shapes in enumerate((narrow, wide))
+  )
+  wider = initialization.widened(weights, fresh)
+  assert {name: list(value.shape) for name, value in wider.items()} == wide
+  tokens = _quarters(np.random.default_rng(0), 4)
+  z, logits = [], []
+  for each in (weights, wider):
+    mean, _ = hierdec.encode(each, tokens)
+    z.append(mean[:, :8])
+    logits.append(hierdec.teacher_forced_logits(each, mean, tokens))
+  np.testing.assert_allclose(*z, atol=1e-5)
+  np.testing.assert_allclose(*logits, atol=1e-4)
+  # What is new has something to say to what is new, and learns from it.
+  state = wider['decoder/hierarchical_level_0/initial_state/kernel']
+  assert (state[8:, :16] == 0.0).all()
+  assert np.abs(state[:, 2 * 48 + 34 : 2 * 48 + 51]).min(axis=0).max() > 0.0
+  assert hierdec.layer_sizes(wide) == (11, (52, 47), (48, 51))
+
+
 @pytest.mark.slow
 def test_training_moves_the_latches_and_leaves_the_clocks(weights):
   hparams = configuration.ModelHparams(

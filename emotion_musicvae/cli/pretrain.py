@@ -7,9 +7,12 @@ emotion_musicvae_pretrain --run_dir=run --mode=prior --init_checkpoint=X.tar
 """
 
 from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import functools
 import json
+import operator
 import os
 from typing import Any
 from typing import TYPE_CHECKING
@@ -107,9 +110,7 @@ def main() -> None:
   import tqdm
 
   from emotion_musicvae.musicvae import checkpoints
-  from emotion_musicvae.musicvae import hierdec
   from emotion_musicvae.pretraining import draws
-  from emotion_musicvae.pretraining import initialization
   from emotion_musicvae.pretraining import measurement
   from emotion_musicvae.pretraining import trainer
   from emotion_musicvae.support import distribution
@@ -132,21 +133,7 @@ def main() -> None:
   elif FLAGS.init_checkpoint:
     weights = _initial_weights(hparams)
   else:
-    weights = hierdec.initial_weights(
-      hierdec.variable_shapes(
-        hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
-      ),
-      FLAGS.seed,
-    )
-    if hparams.latched:
-      try:
-        weights = initialization.latched(weights, FLAGS.seed)
-      except ValueError as e:
-        raise UserError(
-          'hparams',
-          str(e),
-          messages.say('set latched=false for smaller layers'),
-        ) from None
+    weights = _fresh_weights(hparams)
   cuts = pretrain_run.windows(
     files if distribution.is_chief(strategy) else [],
     recipe,
@@ -245,22 +232,63 @@ def _fit_prior(
   print(messages.say('{value} is fitted.', value=_prior_path()))
 
 
+def _fresh_weights(hparams: configuration.ModelHparams) -> dict[str, Any]:
+  from emotion_musicvae.musicvae import hierdec
+  from emotion_musicvae.pretraining import initialization
+
+  shapes = hierdec.variable_shapes(
+    hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
+  )
+  weights = hierdec.initial_weights(shapes, FLAGS.seed)
+  if not hparams.latched:
+    return weights
+  try:
+    return initialization.latched(weights, FLAGS.seed)
+  except ValueError as e:
+    raise UserError(
+      'hparams', str(e), messages.say('set latched=false for smaller layers')
+    ) from None
+
+
 def _initial_weights(hparams: configuration.ModelHparams) -> dict[str, Any]:
+  """Weights of `init_checkpoint`, widened where the settings ask for it."""
   from emotion_musicvae.musicvae import checkpoints
   from emotion_musicvae.pretraining import initialization
 
   try:
     with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as prefix:
-      bias = checkpoints.read(prefix, lambda name: name == 'encoder/mu/bias')
-      size = min(len(bias.get('encoder/mu/bias', ())) or 512, hparams.z_size)
-      weights = checkpoints.load_model(
-        prefix, FLAGS.config, dataclasses.replace(hparams, z_size=size)
-      )
-      return initialization.widened(weights, hparams.z_size, FLAGS.seed)
+      narrower = _narrower(hparams, checkpoints.shapes(prefix))
+      weights = checkpoints.load_model(prefix, FLAGS.config, narrower)
   except UserError as e:
     if e.argument == 'checkpoint_file':  # as it is called elsewhere
       raise e.of('init_checkpoint') from None
     raise
+  if narrower == hparams:
+    return weights
+  return initialization.widened(weights, _fresh_weights(hparams))
+
+
+def _narrower(
+  hparams: configuration.ModelHparams, shapes: Mapping[str, Sequence[int]]
+) -> configuration.ModelHparams:
+  """The settings with a checkpoint's sizes, where these can be widened."""
+  from emotion_musicvae.musicvae import hierdec
+
+  z_size, enc_rnn_size, dec_rnn_size = hierdec.layer_sizes(shapes)
+  if (
+    0 < z_size <= hparams.z_size
+    and len(enc_rnn_size) == len(hparams.enc_rnn_size) == 2
+    and len(dec_rnn_size) == len(hparams.dec_rnn_size) == 2
+    and all(map(operator.le, enc_rnn_size, hparams.enc_rnn_size))
+    and all(map(operator.le, dec_rnn_size, hparams.dec_rnn_size))
+  ):
+    return dataclasses.replace(
+      hparams,
+      z_size=z_size,
+      enc_rnn_size=enc_rnn_size,
+      dec_rnn_size=dec_rnn_size,
+    )
+  return hparams
 
 
 def console_entry_point() -> None:

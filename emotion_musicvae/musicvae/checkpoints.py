@@ -31,6 +31,9 @@ _OPTIMIZER_SUFFIXES = ('/Adam', '/Adam_1', '/Trained')
 HEAD = 'auxiliary/'  # variables that training needs and the model does not
 _NOT_WEIGHTS = ('global_step', 'beta1_power', 'beta2_power')
 
+# What a damaged checkpoint is met with.
+_UNREADABLE = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
+
 _log = logging.getLogger(__name__)
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -235,45 +238,29 @@ def load_model(
     UserError: unreadable, incomplete, of another configuration (which is named
       where one fits) or not finite.
   """
-  try:
-    shapes = {
-      name: list(shape)
-      for name, shape in tf.train.load_checkpoint(prefix)
-      .get_variable_to_shape_map()
-      .items()
-    }
-    problem = _mismatch(shapes, hparams or _hparams(config))
-    if problem:
-      fits = [
-        name
-        for name in configuration.config_names()
-        if not _mismatch(shapes, _hparams(name))
-      ]
-      hint = (
-        messages.say('`config={name}` fits it', name=fits[0]) if fits else ''
-      )
-      raise UserError(
-        'checkpoint_file',
-        messages.say(
-          '{prefix!r} is not a checkpoint of {config}: {problem}',
-          prefix=prefix,
-          config=config,
-          problem=problem,
-        ),
-        hint,
-      )
-    weights = load_weights(prefix)
-  except (tf.errors.OpError, IndexError, ValueError, RuntimeError) as e:
-    if isinstance(e, UserError):
-      raise
+  found = shapes(prefix)
+  problem = _mismatch(found, hparams or _hparams(config))
+  if problem:
+    fits = [
+      name
+      for name in configuration.config_names()
+      if not _mismatch(found, _hparams(name))
+    ]
+    hint = messages.say('`config={name}` fits it', name=fits[0]) if fits else ''
     raise UserError(
       'checkpoint_file',
       messages.say(
-        'cannot read the checkpoint {prefix!r} ({value})',
+        '{prefix!r} is not a checkpoint of {config}: {problem}',
         prefix=prefix,
-        value=_first_line(e),
+        config=config,
+        problem=problem,
       ),
-    ) from None
+      hint,
+    )
+  try:
+    weights = load_weights(prefix)
+  except _UNREADABLE as e:
+    raise _unreadable(prefix, e) from None
   for name in sorted(weights):
     if not np.isfinite(weights[name]).all():
       raise UserError(
@@ -283,6 +270,17 @@ def load_model(
         ),
       )
   return weights
+
+
+def _unreadable(prefix: str, error: Exception) -> UserError:
+  return UserError(
+    'checkpoint_file',
+    messages.say(
+      'cannot read the checkpoint {prefix!r} ({value})',
+      prefix=prefix,
+      value=_first_line(error),
+    ),
+  )
 
 
 def _first_line(error: Exception) -> str:
@@ -327,6 +325,19 @@ def fingerprint(weights: Mapping[str, npt.NDArray[Any]]) -> str:
 def latest(run_dir: str) -> str | None:
   """Prefix of the newest checkpoint in `run_dir/train`, or None."""
   return tf.train.latest_checkpoint(os.path.join(run_dir, 'train'))
+
+
+def shapes(prefix: str) -> hierdec.Shapes:
+  """Shapes of a checkpoint's arrays by name.
+
+  Raises:
+    UserError: it cannot be read.
+  """
+  try:
+    entries = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+  except _UNREADABLE as e:
+    raise _unreadable(prefix, e) from None
+  return {name: list(shape) for name, shape in entries.items()}
 
 
 def read(

@@ -14,6 +14,7 @@ steps in place of 16 + 256.
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import itertools
 from typing import Any
 from typing import TypeAlias
 
@@ -78,6 +79,30 @@ def variable_shapes(
       add_cell(_ENCODER % (layer, direction), depth, units)
       depth = 2 * units
   return shapes
+
+
+def layer_sizes(
+  shapes: Mapping[str, Sequence[int]],
+) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+  """The sizes that `variable_shapes` gives these shapes for.
+
+  Args:
+    shapes: dictionary of name to shape.
+
+  Returns:
+    `(z_size, enc_rnn_size, dec_rnn_size)`; 0 or empty for what is not there.
+  """
+
+  def units(scope: Callable[[int], str]) -> tuple[int, ...]:
+    names = (scope(k) + 'lstm_cell/bias' for k in itertools.count())
+    found = itertools.takewhile(lambda name: name in shapes, names)
+    return tuple(shapes[name][0] // 4 for name in found)
+
+  return (
+    shapes.get('encoder/mu/bias', [0])[0],
+    units(lambda k: _ENCODER % (k, 'fw')),
+    units(lambda k: f'{_CONDUCTOR}cell_{k}/'),
+  )
 
 
 def initial_weights(

@@ -13,6 +13,7 @@ holds them still (`held_still`), as every latch is set by them.
 """
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ from emotion_musicvae.musicvae import lstm
 from emotion_musicvae.support import messages
 
 _Array = npt.NDArray[np.float32]
+# Of an axis: which fresh unit each of its places is like, and how many were
+# there before.
+_Part: TypeAlias = tuple[npt.NDArray[np.int64], int]
 NUM_CLOCKS = melody.NUM_BARS
 # The next clock starts when the one before it has come this far.
 _RELAY = 0.7
@@ -36,6 +40,7 @@ _INPUT, _CONTENT, _FORGET, _OUTPUT = range(4)  # gates, in Magenta's order
 _ENCODER = (
   'encoder/cell_%d/bidirectional_rnn/%s/multi_rnn_cell/cell_0/lstm_cell/'
 )
+_MU, _SIGMA = 'encoder/mu/', 'encoder/sigma/'
 _CONDUCTOR = 'decoder/hierarchical_level_0/'
 _CORE = 'core_decoder/decoder/'
 
@@ -76,35 +81,84 @@ def latched(weights: Mapping[str, _Array], seed: int) -> dict[str, _Array]:
 
 
 def widened(
-  weights: dict[str, np.ndarray], z_size: int, seed: int
-) -> dict[str, np.ndarray]:
-  """Gives a model more latent dimensions; what it decodes stays the same.
+  weights: Mapping[str, _Array], fresh: Mapping[str, _Array]
+) -> dict[str, _Array]:
+  """Gives a model wider layers; what it makes of a melody stays the same.
+
+  What is new listens as in a fresh model, and is not listened to yet by what
+  was there; compare Net2WiderNet (Chen et al. 2016, arXiv 1511.05641), which
+  doubles units. The new units are every n-th of the fresh model's, so that
+  there are latches and units for every bar among them.
 
   Args:
-    weights: dictionary of Magenta's variables.
-    z_size: size of the latent vector, not below what it is.
-    seed: integer seed.
+    weights: dictionary of Magenta's variables, with two layers in the encoder
+      and in the decoder.
+    fresh: the same of a model with nothing learned, nowhere smaller.
 
   Returns:
-    Dictionary of name to float32 array. The new dimensions follow the old ones;
-    the decoder does not heed them yet.
+    Dictionary of name to float32 array, shaped as in `fresh`. The units and
+    latent dimensions that were there are the first of their layers.
   """
-  weights = dict(weights)
-  more = z_size - weights['encoder/mu/bias'].shape[0]
-  units = weights['encoder/mu/kernel'].shape[0]
-  rng = np.random.default_rng(seed)
-  limit = np.sqrt(6.0 / (units + z_size))
-  state = _CONDUCTOR + 'initial_state/kernel'
-  for name, extra in (
-    ('encoder/mu/kernel', rng.uniform(-limit, limit, [units, more])),
-    ('encoder/mu/bias', np.zeros(more)),
-    ('encoder/sigma/kernel', np.zeros([units, more])),
-    ('encoder/sigma/bias', np.zeros(more)),
-  ):
-    weights[name] = np.concatenate([weights[name], extra], axis=-1)
-  rows = np.zeros([more, weights[state].shape[1]])
-  weights[state] = np.concatenate([weights[state], rows])
-  return {k: np.asarray(v, np.float32) for k, v in weights.items()}
+
+  def same(count: int) -> _Part:
+    return np.arange(count), count
+
+  def layer(scope: str) -> _Part:
+    old, new = (w[scope + 'bias'].shape[0] // 4 for w in (weights, fresh))
+    others = np.linspace(NUM_CLOCKS, new - 1, new - old).round().astype(int)
+    return np.append(np.arange(old), others), old
+
+  tokens = same(melody.NUM_TOKENS)
+  latent = (
+    np.arange(fresh['encoder/mu/bias'].shape[0]),
+    weights['encoder/mu/bias'].shape[0],
+  )
+  cells = [
+    [scope % k + 'lstm_cell/' for k in range(2)]
+    for scope in (
+      _CONDUCTOR + 'cell_%d/',
+      _CORE + 'multi_rnn_cell/cell_%d/',
+    )
+  ]
+  (bar, said), (heard, sung) = ([layer(c) for c in pair] for pair in cells)
+  axes = {  # of each kernel: what its rows and its columns belong to
+    _CONDUCTOR + 'initial_state/': ([latent], [bar, bar, said, said]),
+    cells[0][0]: ([same(1), bar], [bar] * 4),
+    cells[0][1]: ([bar, said], [said] * 4),
+    _CORE + 'z_to_initial_state/': ([said], [heard, heard, sung, sung]),
+    cells[1][0]: ([tokens, said, heard], [heard] * 4),
+    cells[1][1]: ([heard, sung], [sung] * 4),
+    _CORE + 'output_projection/': ([sung], [tokens]),
+  }
+  for direction in ('fw', 'bw'):
+    first, last = (layer(_ENCODER % (k, direction)) for k in range(2))
+    axes[_ENCODER % (0, direction)] = ([tokens, first], [first] * 4)
+    axes[_ENCODER % (1, direction)] = ([first, first, last], [last] * 4)
+    axes[_MU] = axes[_SIGMA] = ([last, last], [latent])
+
+  result: dict[str, _Array] = {}
+  for scope, (inputs, outputs) in axes.items():
+    rows, were_rows = _along(inputs, fresh[scope + 'kernel'].shape[0])
+    columns, were_columns = _along(outputs, fresh[scope + 'bias'].shape[0])
+    kernel = fresh[scope + 'kernel'][np.ix_(rows, columns)]
+    kernel[np.ix_(~were_rows, were_columns)] = 0.0
+    kernel[np.ix_(were_rows, were_columns)] = weights[scope + 'kernel']
+    bias = fresh[scope + 'bias'][columns]
+    bias[were_columns] = weights[scope + 'bias']
+    result |= {scope + 'kernel': kernel, scope + 'bias': bias}
+  return result
+
+
+def _along(
+  parts: list[_Part], length: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+  """Fresh index of each place along an axis, and whether it was there."""
+  starts = np.cumsum([0] + [len(indices) for indices, _ in parts])
+  assert starts[-1] == length
+  return (
+    np.concatenate([i + start for (i, _), start in zip(parts, starts)]),
+    np.concatenate([np.arange(len(i)) < old for i, old in parts]),
+  )
 
 
 def held_still(
