@@ -125,15 +125,19 @@ class Pretrainer:
     Args:
       tokens: [N, 256] int tokens.
     """
-    weights, centre, change = whitening.whitened(
-      {name: value.numpy() for name, value in self.weights.items()}, tokens
-    )
-    slots = {name: value.numpy() for name, value in self._slots.items()}
+
+    def arrays(variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:
+      return {name: value.numpy() for name, value in variables.items()}
+
+    weights, trained = arrays(self.weights), arrays(self._trained)
+    summary = whitening.summaries(weights, tokens)
+    weights, centre, change = whitening.whitened(weights, summary)
+    slots = arrays(self._slots)
     for name, value in weights.items():
       self.weights[name].assign(value)
     if self.hparams.averaging:
-      trained = {name: value.numpy() for name, value in self._trained.items()}
-      trained = whitening.in_coordinates(trained, tokens, centre, change)
+      summary = whitening.summaries(trained, tokens)
+      trained = whitening.in_coordinates(trained, summary, centre, change)
       for name, value in trained.items():
         self._trained[name].assign(value)
     for name, value in whitening.moments(slots, centre, change).items():
@@ -161,6 +165,7 @@ class Pretrainer:
     rate = (
       h.learning_rate - h.min_learning_rate
     ) * fading + h.min_learning_rate
+    rate *= min(1.0, (self.step_number + 1) / max(h.warmup_steps, 1))
     beta = h.max_beta * (1.0 - h.beta_rate**self.step_number)
     if not h.beta_rate:
       beta = h.max_beta

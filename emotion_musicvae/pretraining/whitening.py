@@ -24,71 +24,8 @@ _MU, _SIGMA = 'encoder/mu/', 'encoder/sigma/'
 _STATE = 'decoder/hierarchical_level_0/initial_state/'
 
 
-def whitened(
-  weights: Mapping[str, _Array], tokens: melody.Tokens
-) -> tuple[dict[str, _Array], _Array, _Array]:
-  """Weights whose latent vectors of given melodies match the prior.
-
-  Args:
-    weights: dictionary of Magenta's variables.
-    tokens: [N, 256] int tokens, N well above the size of the latent vector.
-
-  Returns:
-    `(weights, centre, change)`: a dictionary of float32 arrays; and what makes
-    new latent vectors of old ones, `(z - centre) @ change`, [Z] and [Z, Z].
-  """
-  mean, deviation = posterior.encode(weights, tokens)
-  centre = mean.mean(axis=0)
-  # Of posterior samples: each around its mean, and all of them.
-  within = np.diag(np.mean(np.square(deviation), axis=0))
-  covariance = np.cov(mean.T) + within
-  # The coordinates in which the one is diagonal and the other the identity, so
-  # that diagonal posteriors stay nearly so.
-  _, change = linalg.eigh(within, covariance)
-  return in_coordinates(weights, tokens, centre, change), centre, change
-
-
-def in_coordinates(
-  weights: Mapping[str, _Array],
-  tokens: melody.Tokens,
-  centre: _Array,
-  change: _Array,
-) -> dict[str, _Array]:
-  """Weights whose latent vectors are given ones of those before.
-
-  Args:
-    weights: dictionary of Magenta's variables.
-    tokens: [N, 256] int tokens, N well above the size of the latent vector.
-    centre: [Z], from `whitened`.
-    change: [Z, Z], from `whitened`.
-
-  Returns:
-    Dictionary of float32 arrays.
-  """
-  _, deviation = posterior.encode(weights, tokens)
-  back = np.linalg.inv(change)
-  kernel, bias = weights[_STATE + 'kernel'], weights[_STATE + 'bias']
-  changed = {
-    _MU + 'kernel': weights[_MU + 'kernel'] @ change,
-    _MU + 'bias': (weights[_MU + 'bias'] - centre) @ change,
-    _STATE + 'kernel': back @ kernel,
-    _STATE + 'bias': bias + centre @ kernel,
-    **_deviations(weights, tokens, deviation, change),
-  }
-  weights = {**weights, **changed}
-  return {k: np.asarray(v, np.float32) for k, v in weights.items()}
-
-
-def _deviations(
-  weights: Mapping[str, _Array],
-  tokens: melody.Tokens,
-  deviation: _Array,
-  change: _Array,
-) -> dict[str, _Array]:
-  """The layer of the posterior's deviations that fits the new coordinates best.
-
-  A diagonal normal is not diagonal there any more; its diagonal is kept.
-  """
+def summaries(weights: Mapping[str, _Array], tokens: melody.Tokens) -> _Array:
+  """[N, 2H] last states of the encoder after [N, 256] tokens."""
   size = weights[_MU + 'kernel'].shape[0]
   # An encoder whose mean is what its last layer says, unprojected.
   identity = {
@@ -98,12 +35,78 @@ def _deviations(
     _SIGMA + 'bias': np.zeros(size),
   }
   identity = {k: v.astype(np.float32) for k, v in identity.items()}
-  summary, _ = posterior.encode({**weights, **identity}, tokens)
+  return posterior.encode({**weights, **identity}, tokens)[0]
+
+
+def whitened(
+  weights: Mapping[str, _Array], summary: _Array
+) -> tuple[dict[str, _Array], _Array, _Array]:
+  """Weights whose latent vectors of given melodies match the prior.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    summary: [N, 2H] `summaries` of the melodies, N well above the size of the
+      latent vector.
+
+  Returns:
+    `(weights, centre, change)`: a dictionary of float32 arrays; and what makes
+    new latent vectors of old ones, `(z - centre) @ change`, [Z] and [Z, Z].
+  """
+  mean = summary @ weights[_MU + 'kernel'] + weights[_MU + 'bias']
+  centre = mean.mean(axis=0)
+  # Of posterior samples: each around its mean, and all of them.
+  within = np.diag(np.mean(np.square(_deviation(weights, summary)), axis=0))
+  covariance = np.cov(mean.T) + within
+  # The coordinates in which the one is diagonal and the other the identity, so
+  # that diagonal posteriors stay nearly so.
+  _, change = linalg.eigh(within, covariance)
+  return in_coordinates(weights, summary, centre, change), centre, change
+
+
+def in_coordinates(
+  weights: Mapping[str, _Array],
+  summary: _Array,
+  centre: _Array,
+  change: _Array,
+) -> dict[str, _Array]:
+  """Weights whose latent vectors are given ones of those before.
+
+  Args:
+    weights: dictionary of Magenta's variables.
+    summary: [N, 2H] `summaries` of melodies, N well above the size of the
+      latent vector.
+    centre: [Z], from `whitened`.
+    change: [Z, Z], from `whitened`.
+
+  Returns:
+    Dictionary of float32 arrays.
+  """
+  back = np.linalg.inv(change)
+  kernel, bias = weights[_STATE + 'kernel'], weights[_STATE + 'bias']
+  # A diagonal normal is not diagonal there any more; its diagonal is kept, by
+  # the layer that fits it best.
+  deviation = _deviation(weights, summary)
   wanted = np.sqrt(np.square(deviation) @ np.square(change))
   features = np.append(summary, np.ones([len(summary), 1]), axis=1)
   # The layer's softplus, inverted.
   solution = np.linalg.lstsq(features, np.log(np.expm1(wanted)), rcond=None)[0]
-  return {_SIGMA + 'kernel': solution[:-1], _SIGMA + 'bias': solution[-1]}
+  changed = {
+    _MU + 'kernel': weights[_MU + 'kernel'] @ change,
+    _MU + 'bias': (weights[_MU + 'bias'] - centre) @ change,
+    _SIGMA + 'kernel': solution[:-1],
+    _SIGMA + 'bias': solution[-1],
+    _STATE + 'kernel': back @ kernel,
+    _STATE + 'bias': bias + centre @ kernel,
+  }
+  weights = {**weights, **changed}
+  return {k: np.asarray(v, np.float32) for k, v in weights.items()}
+
+
+def _deviation(weights: Mapping[str, _Array], summary: _Array) -> _Array:
+  """[N, Z] deviations of the posteriors."""
+  return np.logaddexp(
+    0.0, summary @ weights[_SIGMA + 'kernel'] + weights[_SIGMA + 'bias']
+  )
 
 
 def moments(

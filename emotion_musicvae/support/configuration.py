@@ -26,11 +26,12 @@ _SHORT.maxlevel = 2
 class ModelHparams:
   """Settings of the model and its training.
 
-  All but the last three are Magenta's, under its names. `latched`: start with
+  All up to `grad_clip` are Magenta's, under its names. `latched`: start with
   clocks and latches, and hold the clocks still (see `latches`). `sounding`:
   weight at the start of the loss that the bar embeddings alone answer for (see
   `pretraining`). `whiten_every`: updates from one time that the latent vectors
   are brought to the prior to the next (see `whitening`); 0 for never.
+  `warmup_steps`: updates over which the learning rate rises to its start.
   """
 
   z_size: int = 512
@@ -49,6 +50,7 @@ class ModelHparams:
   whiten_every: int = 0
   weight_decay: float = 0.0
   averaging: float = 0.0
+  warmup_steps: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
