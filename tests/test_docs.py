@@ -81,6 +81,7 @@ def test_they_link_to_the_same_pages(both):
 
 # As Korean counts millions and names fractions and note values.
 _COUNTED = {
+  '1,030만': '10.3',
   '380만': '3.8',
   '1억 7,600만': '176',
   '5분의 3': '',
