@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Are melodies of one emotion melodies, and each another? With default flags.
 
-python benchmarks/variety.py [--n=16] [--seed=0] [--plot=FILE.png]
+python benchmarks/variety.py [--n=16] [--seed=0] [--config=NAME] [--plot=FILE]
 
 Prints musical facts of n melodies of each emotion, means over the nine, beside
 unconditioned samples and real tunes that the model has not learned from; then
@@ -27,6 +27,7 @@ from emotion_musicvae.music import similarity
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument('--n', type=int, default=16)
 parser.add_argument('--seed', type=int, default=0)
+parser.add_argument('--config', default='hierdec-mel_16bar_lite')
 parser.add_argument('--plot')
 flags = parser.parse_args()
 
@@ -35,7 +36,7 @@ own = conditions.Condition.of(emotions)
 condition = conditions.Condition.of(
   [e for e in emotions for _ in range(flags.n)]
 )
-model = EmotionMusicVAE.from_pretrained(max_batch_size=64)
+model = EmotionMusicVAE.from_pretrained(config=flags.config, max_batch_size=64)
 model.generate('peaceful')  # What is built once is not counted.
 
 
