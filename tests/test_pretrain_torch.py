@@ -25,14 +25,15 @@ pytestmark = [
 ]
 
 
-def test_an_update_is_the_package_s(tmp_path):
+@pytest.mark.parametrize('latched', [True, False])
+def test_an_update_is_the_package_s(tmp_path, latched):
   hparams = configuration.ModelHparams(
     z_size=16,
     enc_rnn_size=(40, 32),
     dec_rnn_size=(48, 36),
     free_bits=8.0,
     batch_size=4,
-    latched=True,
+    latched=latched,
     sounding=0.5,
     weight_decay=0.1,
     averaging=0.9,
@@ -41,7 +42,9 @@ def test_an_update_is_the_package_s(tmp_path):
   shapes = hierdec.variable_shapes(
     hparams.z_size, hparams.enc_rnn_size, hparams.dec_rnn_size
   )
-  weights = initialization.latched(hierdec.initial_weights(shapes, 0), 0)
+  weights = hierdec.initial_weights(shapes, 0)
+  if latched:
+    weights = initialization.latched(weights, 0)
   pretrainer = trainer.Pretrainer(hparams, weights, 0)
   rng = np.random.default_rng(0)
   tokens, heard, told = rng.integers(0, 90, [3, 4, 256], np.int32)

@@ -22,6 +22,7 @@ import multiprocessing
 import os
 import sys
 from typing import Any
+from typing import NoReturn
 
 from absl import app
 from absl import flags
@@ -182,11 +183,15 @@ class Model:
     weights: mapping of Magenta's variables and, for `sounding_loss`, the second
       decoder's.
     dtype: of what is multiplied.
+    latched: whether the first units of the encoder's first layer are clocks.
   """
 
-  def __init__(self, weights: Weights, dtype: torch.dtype) -> None:
+  def __init__(
+    self, weights: Weights, dtype: torch.dtype, latched: bool
+  ) -> None:
     self.weights = weights
     self.dtype = dtype
+    self.latched = latched
 
   def encode(self, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation, [B, Z] each, of [B, 256] tokens."""
@@ -204,7 +209,7 @@ class Model:
       kernels, biases = zip(*map(self._cell, scopes))
       kernel = torch.stack(kernels)
       more = torch.stack(biases)[:, None, None]
-      if layer:
+      if layer and self.latched:
         # A latch compares the clocks' sum, times ten, with the step that it is
         # due at: more digits than those of a half. They are all melodies' own.
         clocks = [*range(_CLOCKS), *range(units, units + _CLOCKS)]
@@ -339,7 +344,9 @@ class Trainer:
     self.hparams = hparams
     self.step_number = int(arrays['global_step'])
     state = {k: torch.tensor(v) for k, v in arrays.items()}
-    self._masks = {k: torch.tensor(v) for k, v in masks.items()}
+    self._masks = {}
+    if hparams.latched:
+      self._masks = {k: torch.tensor(v) for k, v in masks.items()}
     self.names = sorted(
       k[: -len('/Adam')] for k in state if k.endswith('/Adam')
     )
@@ -355,7 +362,7 @@ class Trainer:
       for k in self.names
       for suffix in ('/Adam', '/Adam_1')
     }
-    self.model = Model(self.weights, dtype)
+    self.model = Model(self.weights, dtype, hparams.latched)
 
   def state(self) -> dict[str, np.ndarray]:
     """All arrays by the name that they have in a checkpoint."""
@@ -392,17 +399,15 @@ class Trainer:
     sets = {'': {**self.weights, **self.average}}
     if self.hparams.averaging:
       sets['/Trained'] = self.weights
-    size = self.hparams.batch_size
+    parts = torch.tensor(tokens, dtype=torch.int64).split(
+      self.hparams.batch_size
+    )
+    found = {}
     with torch.no_grad():
-      return {
-        suffix: torch.cat(
-          [
-            Model(weights, self.model.dtype).summary(part)
-            for part in torch.tensor(tokens, dtype=torch.int64).split(size)
-          ]
-        ).numpy()
-        for suffix, weights in sets.items()
-      }
+      for suffix, weights in sets.items():
+        model = Model(weights, self.model.dtype, self.hparams.latched)
+        found[suffix] = torch.cat([model.summary(part) for part in parts])
+    return {suffix: summary.numpy() for suffix, summary in found.items()}
 
   def step(
     self,
@@ -571,13 +576,25 @@ def prepare() -> None:
       library.mallopt(option, value)
 
 
+def _refuse(problem: str) -> NoReturn:
+  print(problem, file=sys.stderr)
+  sys.exit(2)
+
+
 def main(argv: list[str]) -> None:
   del argv
   prepare()
+  if not os.path.exists(os.path.join(FLAGS.run_dir, 'train', 'checkpoint')):
+    _refuse(
+      f'--run_dir: no checkpoint in {FLAGS.run_dir}/train; begin it with '
+      'emotion_musicvae_pretrain --num_steps=1'
+    )
   recipe = _recipe(FLAGS.run_dir)
   hparams = configuration.build(
     configuration.ModelHparams, recipe['hparams'], 'run_dir'
   )
+  if not len(hparams.enc_rnn_size) == len(hparams.dec_rnn_size) == 2:
+    _refuse('--run_dir: this takes two layers in the encoder and the decoder')
   seed = recipe['seed']
   context = multiprocessing.get_context('spawn')
   with (
@@ -606,6 +623,11 @@ def main(argv: list[str]) -> None:
         )
       if step % FLAGS.eval_every and step != FLAGS.num_steps:
         continue
+      if not math.isfinite(kept['loss'][-1]):
+        raise FloatingPointError(
+          f'the loss is not finite at step {step}; the last good state is the '
+          f'newest checkpoint in {FLAGS.run_dir}/train'
+        )
       means = ', '.join(f'{k} {np.mean(v):.1f}' for k, v in kept.items())
       bar.write(f'step {step}: {means}')
       kept = {}
