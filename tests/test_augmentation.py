@@ -152,7 +152,8 @@ def windows():
   tokens = np.zeros([40, 256], np.uint8)
   tokens[:, ::4] = _tokens(rng.choice([60, 62, 64, 65, 67, 69, 71], [40, 64]))
   tokens[:, -4] = _tokens([60])
-  cut = corpus.Cut(tokens, np.arange(40) < 10, np.zeros(40, np.uint8))
+  closes = np.arange(40) < 10
+  cut = corpus.Cut(tokens, closes, np.zeros(40, np.uint8), np.zeros(40, bool))
   return draws.Windows.in_one_key(
     cut,
     configuration.CorpusHparams(one_key=True, aligned=0.75),

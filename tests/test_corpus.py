@@ -8,6 +8,7 @@ from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.pretraining import draws
+from emotion_musicvae.pretraining import holdout
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
@@ -60,7 +61,7 @@ def _with_notes(tune, notes):
 def test_a_tune_in_two_keys_is_one_family():
   tunes = list(_random_tunes(20))
   higher = [_with_notes(t, t.notes + np.float32([0, 0, 5])) for t in tunes]
-  family = corpus.families(tunes + higher)
+  family = holdout.families(tunes + higher)
   assert len(set(family)) == 20
   np.testing.assert_array_equal(family[:20], family[20:])
 
@@ -73,9 +74,9 @@ def test_nothing_held_out_has_a_variant_on_the_training_side():
     notes = tune.notes.copy()
     notes[0, 2] += 1
     variants.append(_with_notes(tune, notes))
-  held_out = corpus.are_held_out(tunes + variants, 3)
+  held_out = holdout.are_held_out(tunes + variants, 3)
   np.testing.assert_array_equal(held_out[:200], held_out[200:])
-  alone = corpus.are_held_out(tunes, 3)
+  alone = holdout.are_held_out(tunes, 3)
   assert 0 < held_out[:200].sum() < alone.sum() < 100
 
 
@@ -120,8 +121,8 @@ def test_a_commonplace_makes_no_family():
       notes[9, 2] = i
       yield _with_notes(tune, notes)
 
-  assert len(set(corpus.families(list(tunes(50))))) == 1
-  assert len(set(corpus.families(list(tunes(150))))) == 150
+  assert len(set(holdout.families(list(tunes(50))))) == 1
+  assert len(set(holdout.families(list(tunes(150))))) == 150
 
 
 def test_the_melodies_of_one_piece_stay_on_one_side():
@@ -129,13 +130,44 @@ def test_the_melodies_of_one_piece_stay_on_one_side():
     dataclasses.replace(tune, name=f'piece {i // 4}')
     for i, tune in enumerate(_random_tunes(400))
   ]
-  held_out = corpus.are_held_out(tunes, 5).reshape(100, 4)
+  held_out = holdout.are_held_out(tunes, 5).reshape(100, 4)
   assert (held_out == held_out[:, :1]).all()
   assert 5 < held_out[:, 0].sum() < 40
 
 
+def test_a_jig_is_read_where_tunes_in_three_are_asked_for(tmp_path):
+  path = tmp_path / 'jig.abc'
+  path.write_text(
+    'X:1\nT:Jig\nM:6/8\nL:1/8\nK:C\n'
+    'G|CDE F2A|c3 G2G|CDE F2A|G3 c2G|CDE F2A|c3 G2G|CDE F2A|G3 c2|]\n',
+    'utf-8',
+  )
+  found, refusals = readers.read(str(path))
+  assert not found and refusals[0].reason == tunes.NOT_QUADRUPLE
+  (tune,), refusals = readers.read(str(path), triple=True)
+  assert not refusals and tune.stretched
+  assert tune.quarters == 32  # eight bars of 4/4
+  assert tune.notes[:8, 0].tolist() == [-0.5, 0, 1, 1.5, 2, 3.5, 4, 6]
+  assert tune.notes[:8, 1].tolist() == [0.5, 1, 0.5, 0.5, 1.5, 0.5, 2, 1.5]
+
+
+def test_tunes_in_three_are_never_held_out_nor_give_it_away():
+  plain = list(_random_tunes(60))
+  in_three = [
+    dataclasses.replace(_with_notes(t, t.notes + [0, 0, 5]), stretched=True)
+    for t in plain
+  ]
+  hparams = configuration.CorpusHparams(held_out=10, triple=0.5)
+  _, alone = corpus.split_windows(plain, hparams)
+  train, held_out = corpus.split_windows(plain + in_three, hparams)
+  np.testing.assert_array_equal(held_out.tokens, alone.tokens)
+  assert not held_out.stretched.any()
+  # Their variants in three are left out, and only theirs.
+  assert train.stretched.sum() == (~train.stretched).sum() > 0
+
+
 def test_of_a_handful_of_pieces_one_is_held_out():
-  assert corpus.are_held_out(list(_random_tunes(3)), 1000).sum() == 1
+  assert holdout.are_held_out(list(_random_tunes(3)), 1000).sum() == 1
 
 
 def _write(path, body, metre='4/4'):

@@ -33,6 +33,22 @@ def _scale(metre, bars=16, tonic=60):
   return tokens
 
 
+@pytest.mark.parametrize(
+  'text, bar, there',
+  [
+    ('3/4', [0, 1, 2, 3], [0, 2, 3, 4]),
+    ('3/8', [0, 0.5, 1, 1.5], [0, 1, 1.5, 2]),
+    ('6/8', [0, 0.5, 1, 1.5, 2.5, 3], [0, 1, 1.5, 2, 3.5, 4]),
+    ('12/8', [4.5, 5.5, 6, -0.5], [6, 7.5, 8, -0.5]),
+    ('3/2', [0, 1, 2, 6], [0, 2, 4, 8]),
+  ],
+)
+def test_what_is_in_three_is_stretched_to_four(text, bar, there):
+  metre = metres.parse(text)
+  assert metre.is_triple
+  np.testing.assert_allclose(metre.in_four(bar), there)
+
+
 @pytest.mark.parametrize('text', METRES)
 def test_a_bar_of_the_metre_is_laid_on_the_models_whole(text):
   metre = metres.parse(text)

@@ -35,7 +35,7 @@ def refusal(score: scores.Score) -> tunes.Refusal | None:
 
 
 def piece(
-  score: scores.Score, any_metre: bool = False
+  score: scores.Score, any_metre: bool = False, triple: bool = False
 ) -> tunes.Piece | tunes.Refusal:
   """A score with every melody in it, or the `Refusal` of none.
 
@@ -47,6 +47,8 @@ def piece(
     score: a `scores.Score`.
     any_metre: also take what is in another metre, bars of four quarters being
       counted all the same.
+    triple: also take what is in three, stretched to four; see
+      `metres.Metre.in_four`.
   """
   refused = refusal(score)
   if refused:
@@ -57,8 +59,10 @@ def piece(
     for part in score.parts
     if not part.is_drum
     for section in sections
-    if section.is_quadruple or any_metre
-    for tune in _tunes(score, section, part)
+    if section.is_quadruple
+    or any_metre
+    or (triple and section.metre and section.metre.is_triple)
+    for tune in _tunes(score, section, part, triple)
   )
   if found:
     return tunes.Piece(score.name, found, score)
@@ -78,10 +82,21 @@ def in_range(notes: scores.Notes) -> scores.Notes:
 
 
 def _tunes(
-  score: scores.Score, section: scores.Section, part: scores.Part
+  score: scores.Score,
+  section: scores.Section,
+  part: scores.Part,
+  triple: bool,
 ) -> Iterator[tunes.Tune]:
   """The melodies of one part in one section."""
   placed = section.place(in_range(part.notes), score.performed)
+  length = section.length
+  metre = section.metre
+  stretched = triple and metre is not None and metre.is_triple
+  if metre and stretched:
+    ends = metre.in_four(placed[:, ONSET] + placed[:, DURATION])
+    placed[:, ONSET] = metre.in_four(placed[:, ONSET])
+    placed[:, DURATION] = ends - placed[:, ONSET]
+    length = float(metre.in_four(length))
   line = melody_line(placed, score.performed)
   ends = line[:, ONSET] + line[:, DURATION]
   silent = line[1:, ONSET] - ends[:-1] >= melody.BEATS_PER_BAR
@@ -98,11 +113,11 @@ def _tunes(
       # A written bar is there to its end, and a verse closes at the bar line of
       # four quarters (or two, in 2/4) after a last bar that is short.
       ended = float(run[-1, ONSET] + run[-1, DURATION])
-      whole = section.length if run[-1, ONSET] == line[-1, ONSET] else ended
+      whole = length if run[-1, ONSET] == line[-1, ONSET] else ended
       quarters = float(np.ceil(round(max(whole, ended) / 2, 3)) * 2)
     notes = run[:, [ONSET, DURATION, PITCH]].astype(np.float32)
     notes[:, 0] -= np.float32(start)
-    yield tunes.Tune(score.name, notes, quarters - start)
+    yield tunes.Tune(score.name, notes, quarters - start, bool(stretched))
 
 
 def _on_grid(line: scores.Notes) -> scores.Notes:

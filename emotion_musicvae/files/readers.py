@@ -22,11 +22,14 @@ MAX_FILE_BYTES = 2**20  # of one song, some 100,000 notes of MIDI
 _MAX_RECORDS, _MAX_UNPACKED, _MAX_NOTATION = 2**34, 2**26, 2**24
 
 
-def read(path: str) -> tuple[list[tunes.Tune], list[tunes.Refusal]]:
+def read(
+  path: str, triple: bool = False
+) -> tuple[list[tunes.Tune], list[tunes.Refusal]]:
   """Reads the tunes in quadruple metre of one file.
 
   Args:
     path: a file whose name ends in one of `FORMATS`.
+    triple: as in `pieces`.
 
   Returns:
     `(tunes, refusals)`: a `Tune` for each melody, and a `Refusal` for each
@@ -37,7 +40,7 @@ def read(path: str) -> tuple[list[tunes.Tune], list[tunes.Refusal]]:
   """
   read: list[tunes.Tune] = []
   refusals = []
-  for found in pieces(path):
+  for found in pieces(path, triple=triple):
     if isinstance(found, tunes.Refusal):
       refusals.append(found)
     else:
@@ -46,7 +49,7 @@ def read(path: str) -> tuple[list[tunes.Tune], list[tunes.Refusal]]:
 
 
 def pieces(
-  path: str, any_metre: bool = False
+  path: str, any_metre: bool = False, triple: bool = False
 ) -> Iterator[tunes.Piece | tunes.Refusal]:
   """Reads one file piece by piece.
 
@@ -56,6 +59,7 @@ def pieces(
   Args:
     path: a file whose name ends in one of `FORMATS`.
     any_metre: whether to take what is in other metres, too.
+    triple: whether to take what is in three, stretched to four.
 
   Yields:
     A `Piece`, or the `Refusal` of one without a tune.
@@ -67,7 +71,7 @@ def pieces(
     if isinstance(score, tunes.Refusal):
       yield score
     else:
-      yield lines.piece(score, any_metre)
+      yield lines.piece(score, any_metre, triple)
 
 
 def read_scores(path: str) -> Iterator[scores.Score | tunes.Refusal]:

@@ -35,11 +35,14 @@ class Tune:
     notes: [N, 3] float32 of onset and duration in quarter notes and MIDI
       pitch, in order of onset. The notes of a pick-up have negative onsets.
     quarters: length of one verse in quarter notes, without the pick-up.
+    stretched: whether it is in three as it is written; see
+      `metres.Metre.in_four`.
   """
 
   name: str
   notes: npt.NDArray[np.float32]
   quarters: float
+  stretched: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,6 +87,27 @@ class Metre(NamedTuple):
     beats = self.bar_steps // self.beat_steps
     return (beats + 1) // 2 * self.beat_steps
 
+  @property
+  def is_triple(self) -> bool:
+    """Whether a bar is one, two or four groups of three units."""
+    return self.numerator in (3, 6, 12)
+
+  def in_four(self, quarters: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Times of a triple metre as they are in four.
+
+    The first of three units takes the time of two, as where a jig is played as
+    a reel, so that a bar becomes one, two or four of 4/4, or half of one.
+
+    Args:
+      quarters: [N] quarter notes from a bar line.
+
+    Returns:
+      [N] float64 quarter notes from it.
+    """
+    unit = self.unit_steps / melody.STEPS_PER_QUARTER
+    group, rest = np.divmod(np.asarray(quarters, np.float64), 3 * unit)
+    return 4 * unit * group + np.minimum(rest, unit) + rest
+
   def strength(self, steps: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """How strong places in a bar are.
 

@@ -11,29 +11,24 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import os
 from typing import Any
-import zlib
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from emotion_musicvae.files import readers
 from emotion_musicvae.files import tunes
 from emotion_musicvae.music import melody
 from emotion_musicvae.pretraining import augmentation
+from emotion_musicvae.pretraining import holdout
 from emotion_musicvae.support import configuration
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import parallel
 from emotion_musicvae.support.errors import UserError
 
 FOLK_COLLECTIONS = ('airdsAirs', 'oneills1850', 'ryansMammoth', 'miscFolk')
-# Variants of a tune share successions of this many intervals, this share of
-# them at least; a succession that more tunes than these share is a commonplace
-# and tells nothing.
-_RUN, _SHARED_RUNS, _COMMONPLACE = 8, 0.2, 100
 _NOT_ON_GRID = messages.mark(
   'off the grid of sixteenths or outside onsets_per_bar'
 )
@@ -47,11 +42,13 @@ class Cut:
     tokens: [N, 256] uint8.
     closes: [N] bool, whether a window ends as its tune does.
     finals: [N] uint8, pitch class of the tune's last note.
+    stretched: [N] bool, whether it is in three as it is written.
   """
 
   tokens: melody.Tokens
   closes: npt.NDArray[np.bool_]
   finals: npt.NDArray[np.uint8]
+  stretched: npt.NDArray[np.bool_]
 
   @classmethod
   def joined(cls, cuts: Sequence['Cut']) -> 'Cut':
@@ -62,19 +59,24 @@ class Cut:
       ),
       np.concatenate([np.zeros(0, bool)] + [c.closes for c in cuts]),
       np.concatenate([np.zeros(0, np.uint8)] + [c.finals for c in cuts]),
+      np.concatenate([np.zeros(0, bool)] + [c.stretched for c in cuts]),
     )
 
   @classmethod
   def read(cls, arrays: Mapping[str, npt.NDArray[Any]], name: str) -> 'Cut':
     """What `arrays` gave under a name; of tokens alone, nothing is known."""
     tokens = arrays[name]
-    closes, finals = (
+    closes, finals, stretched = (
       arrays[name + suffix]
       if name + suffix in arrays
       else np.zeros(len(tokens), kind)
-      for suffix, kind in (('_closes', bool), ('_finals', np.uint8))
+      for suffix, kind in (
+        ('_closes', bool),
+        ('_finals', np.uint8),
+        ('_stretched', bool),
+      )
     )
-    return cls(tokens, closes, finals)
+    return cls(tokens, closes, finals, stretched)
 
   def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
     """Dictionary of arrays to keep it by, see `read`."""
@@ -82,6 +84,7 @@ class Cut:
       name: self.tokens,
       name + '_closes': self.closes,
       name + '_finals': self.finals,
+      name + '_stretched': self.stretched,
     }
 
   def __len__(self) -> int:
@@ -139,18 +142,20 @@ def input_files(path: str) -> list[str]:
 
 
 def read_files(
-  files: Sequence[str], progress: Callable[..., Any]
+  files: Sequence[str], progress: Callable[..., Any], triple: bool = False
 ) -> tuple[list[tunes.Tune], list[tunes.Refusal]]:
   """Reads many files, in as many processes as their number is worth.
 
   Args:
     files: paths, as `readers.read` takes them.
     progress: wraps the iterator over files, as `tqdm` does.
+    triple: as `readers.read` takes it.
 
   Returns:
     `(tunes, refusals)` of all files, in their order.
   """
-  results = list(parallel.in_parallel(readers.read, files, progress))
+  read = functools.partial(readers.read, triple=triple)
+  results = list(parallel.in_parallel(read, files, progress))
   return (
     [tune for found, _ in results for tune in found],
     [refusal for _, refused in results for refusal in refused],
@@ -200,83 +205,6 @@ def tune_windows(
   return np.stack(windows)
 
 
-def families(found: Sequence[tunes.Tune]) -> npt.NDArray[np.int64]:
-  """Groups variants of one tune, whatever name or key they go under.
-
-  Two tunes are variants where they share a fifth of the shorter one's
-  successions of eight intervals. The melodies of one piece are a family too.
-
-  Args:
-    found: the tunes.
-
-  Returns:
-    [N] int array, equal for tunes of one family.
-  """
-  columns: dict[bytes, int] = {}
-  rows: list[int] = []
-  cols: list[int] = []
-  for row, tune in enumerate(found):
-    intervals = np.diff(tune.notes[:, 2]).astype(np.int8)
-    starts = range(len(intervals) - _RUN + 1)
-    runs = {intervals[i : i + _RUN].tobytes() for i in starts}
-    rows += [row] * len(runs)
-    cols += [columns.setdefault(run, len(columns)) for run in sorted(runs)]
-  shape = [len(found), max(len(columns), 1)]
-  has = sparse.csc_array((np.ones(len(rows)), (rows, cols)), shape=shape)
-  has = has[:, has.sum(axis=0) <= _COMMONPLACE].tocsr()
-  shared = (has @ has.T).tocoo()
-  runs = has.sum(axis=1)
-  shorter = np.minimum(runs[shared.row], runs[shared.col])
-  near = shared.data >= _SHARED_RUNS * shorter
-  first = _first_of_piece(found)
-  links = (
-    np.append(shared.row[near], np.arange(len(found))),
-    np.append(shared.col[near], first),
-  )
-  graph = sparse.coo_array(
-    (np.ones(len(links[0])), links), shape=[len(found)] * 2
-  )
-  return csgraph.connected_components(graph, directed=False)[1]
-
-
-def are_held_out(
-  found: Sequence[tunes.Tune], one_in: int
-) -> npt.NDArray[np.bool_]:
-  """Which tunes belong to the held-out set, the same on every machine.
-
-  Decided by how a piece begins. A tune with a variant on the training side is
-  on that side too, so that nothing held out has been heard under another name.
-  Where that holds out nothing, as among a handful of pieces, one family is.
-
-  Args:
-    found: the tunes.
-    one_in: about one tune in this many is held out.
-
-  Returns:
-    [N] bool array.
-  """
-  beginnings = np.array(
-    [
-      zlib.crc32(np.diff(tune.notes[:12, 2]).astype(np.int8).tobytes())
-      for tune in found
-    ],
-    np.uint32,
-  )[_first_of_piece(found)]
-  family = families(found)
-  held_out = ~np.isin(family, family[beginnings % one_in != 0])
-  if len(found) and not held_out.any():
-    held_out = family == family[np.argmin(beginnings)]
-  return held_out
-
-
-def _first_of_piece(found: Sequence[tunes.Tune]) -> npt.NDArray[np.int64]:
-  """[N] indices of the first tune of each tune's piece."""
-  first: dict[str, int] = {}
-  return np.array(
-    [first.setdefault(tune.name, i) for i, tune in enumerate(found)], int
-  )
-
-
 def load(
   files: Sequence[str],
   hparams: configuration.CorpusHparams,
@@ -296,7 +224,7 @@ def load(
   Raises:
     UserError: there are no windows, or none but those to hold out.
   """
-  found, refusals = read_files(files, progress)
+  found, refusals = read_files(files, progress, hparams.triple > 0)
   train, held_out = split_windows(found, hparams)
   if not len(held_out):
     raise UserError(
@@ -398,12 +326,16 @@ def split_windows(
       final = int(tune.notes[-1, 2]) % 12
       kept.append(tune)
       cut.append(
-        Cut(windows[fits], closes[fits], np.full(fits.sum(), final, np.uint8))
+        Cut(
+          windows[fits],
+          closes[fits],
+          np.full(fits.sum(), final, np.uint8),
+          np.full(fits.sum(), tune.stretched),
+        )
       )
-  sides = are_held_out(kept, hparams.held_out)
   train, held_out = (
-    Cut.joined([c for c, side in zip(cut, sides) if side == held])
-    for held in (False, True)
+    Cut.joined([c for c, is_there in zip(cut, side) if is_there])
+    for side in holdout.split(kept, hparams.held_out)
   )
   return train, held_out
 

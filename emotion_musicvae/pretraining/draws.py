@@ -50,10 +50,13 @@ class Windows:
       hparams: `configuration.AugmentationHparams`.
     """
     share = _balance(cut.tokens, corpus_hparams.density_balance)
-    aligned = corpus_hparams.aligned
-    if aligned and cut.closes.any() and not cut.closes.all():
-      for side, part in ((cut.closes, aligned), (~cut.closes, 1.0 - aligned)):
-        share[side] *= part / share[side].sum()
+    for kind, part in (
+      (cut.stretched, corpus_hparams.triple),
+      (cut.closes, corpus_hparams.aligned),
+    ):
+      if part and kind.any() and not kind.all():
+        for side, of_it in ((kind, part), (~kind, 1.0 - part)):
+          share[side] *= of_it / share[side].sum()
     return cls(cut.tokens, share / share.sum(), cut, hparams)
 
   def batch(

@@ -66,6 +66,7 @@ class CorpusHparams:
   held_out: int = 20
   one_key: bool = False
   aligned: float = 0.0
+  triple: float = 0.0
 
   def __post_init__(self) -> None:
     """Refuses what no corpus can be cut by."""
