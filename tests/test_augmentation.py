@@ -187,3 +187,43 @@ def test_draws_bring_bars_back(windows):
   varied = windows.batch(200, (57, 79), 0, 0)
   again = [similarity.form(x)['bars_again'] for x in (plain, varied)]
   assert again[0] < 0.05 < 0.15 < again[1]
+
+
+def test_bars_give_way_to_others_that_join_as_they_did(windows):
+  bars = augmentation.Bars(windows.tokens)
+  rng = np.random.default_rng(0)
+  row = windows.tokens[0].copy()
+  row[128:192] = row[:64]
+  found = bars.exchanged(row, 1.0, rng)
+  before, after = row.reshape(16, 16), found.reshape(16, 16)
+  assert (before != after).any(axis=1).sum() >= 8
+  np.testing.assert_array_equal(after[8:12], after[:4])
+  known = {bar.tobytes() for bar in windows.tokens.reshape(-1, 16)}
+  for old, new in zip(before, after):
+    assert new.tobytes() in known
+    old, new = _pitches(old), _pitches(new)
+    assert (len(old), old[0], old[-1]) == (len(new), new[0], new[-1])
+  np.testing.assert_array_equal(bars.exchanged(row, 0.0, rng), row)
+
+
+def test_a_bar_without_notes_stays():
+  row = np.zeros(256, np.uint8)
+  row[0] = _tokens(60)
+  bars = augmentation.Bars(row[None])
+  rng = np.random.default_rng(0)
+  np.testing.assert_array_equal(bars.exchanged(row, 1.0, rng), row)
+
+
+def test_tunes_in_three_are_the_share_asked_for():
+  tokens = np.zeros([40, 256], np.uint8)
+  tokens[:, ::4] = _tokens([60])
+  in_three = np.arange(40) < 30
+  tokens[in_three, 0] = _tokens([62])
+  cut = corpus.Cut(tokens, np.zeros(40, bool), np.zeros(40, np.uint8), in_three)
+  drawn = draws.Windows.in_one_key(
+    cut,
+    configuration.CorpusHparams(one_key=True, triple=0.2),
+    configuration.AugmentationHparams(),
+  ).batch(4000, (57, 79), 0, 0, varied=False)
+  share = np.mean(drawn[:, 0] == _tokens([62]))
+  assert share == pytest.approx(0.2, abs=0.03)

@@ -4,8 +4,9 @@ The base model knows one key signature, the one without sharps and flats, so it
 cannot be shown a tune in twelve keys. What it is shown instead is played in
 other ways: its parts in another order, in forms whose bars return; moved within
 the scale, so that major becomes relative minor; an octave away; with ornaments
-more or fewer, and with even beats dotted. Bars that are equal before are equal
-afterwards, as form is what the model has to learn.
+more or fewer, and with even beats dotted; with bars of other tunes where they
+fit. Bars that are equal before are equal afterwards, as form is what the model
+has to learn.
 """
 
 import numpy as np
@@ -233,6 +234,63 @@ def varied(row: melody.Tokens, rng: np.random.Generator) -> melody.Tokens:
     bars = with_rhythm(bars, before, after)
   result = bars[where].reshape(-1)
   return result if (result >= melody.FIRST_ONSET).sum() > 1 else row
+
+
+class Bars:
+  """Distinct bars of many tunes, by what joins them to the bars around them.
+
+  Args:
+    tokens: [N, 256] int tokens of the tunes, in one key.
+  """
+
+  def __init__(self, tokens: melody.Tokens) -> None:
+    bars = np.ascontiguousarray(tokens, np.uint8).reshape(-1, _BAR)
+    whole = np.unique(bars.view(f'V{_BAR}').reshape(-1))
+    bars = whole.view(np.uint8).reshape(-1, _BAR)
+    keys = _joins(bars)
+    order = np.argsort(keys, kind='stable')
+    self._bars, self._keys = bars[order], keys[order]
+
+  def exchanged(
+    self, row: melody.Tokens, share: float, rng: np.random.Generator
+  ) -> melody.Tokens:
+    """Plays bars of other tunes in place of some of a melody's.
+
+    A bar gives way to one with as many notes that begins and ends on the same
+    pitches, so that the line goes on as it did; one without notes stays.
+
+    Args:
+      row: [256] int tokens.
+      share: of the melody's distinct bars.
+      rng: `np.random.Generator`.
+
+    Returns:
+      [256] int tokens; bars that were equal are equal.
+    """
+    bars, where = np.unique(row.reshape(-1, _BAR), axis=0, return_inverse=True)
+    where = where.reshape(-1)
+    keys = _joins(bars)
+    first = np.searchsorted(self._keys, keys, 'left')
+    count = np.searchsorted(self._keys, keys, 'right') - first
+    drawn = rng.random(len(bars)), rng.random(len(bars))
+    for i in np.flatnonzero((drawn[0] < share) & (count > 0) & (keys > 0)):
+      bars[i] = self._bars[first[i] + int(drawn[1][i] * count[i])]
+    return bars[where].reshape(-1)
+
+
+def _joins(bars: melody.Tokens) -> npt.NDArray[np.int64]:
+  """[N] equal for bars that may stand for each other; 0 without notes.
+
+  Bars are [N, 16] tokens.
+  """
+  onset = bars >= melody.FIRST_ONSET
+  count = onset.sum(axis=1)
+  rows = np.arange(len(bars))
+  first = bars[rows, onset.argmax(axis=1)].astype(int)
+  last = bars[rows, _BAR - 1 - onset[:, ::-1].argmax(axis=1)].astype(int)
+  begins = np.minimum(bars[:, 0], melody.FIRST_ONSET).astype(int)
+  key = ((count * 3 + begins) * 128 + first) * 128 + last
+  return np.where(count > 0, key, 0)
 
 
 def octave_for(

@@ -127,6 +127,8 @@ class Windows:
         row = augmentation.in_form(
           row, self.tokens[self._partner(i, rng)], form
         )
+    if rng.random() < h.exchanged:
+      row = self._bars.exchanged(row, rng.uniform(0.3, 1.0), rng)
     if rng.random() < h.varied:
       row = augmentation.varied(row, rng)
     if rng.random() < h.moved:
@@ -147,6 +149,11 @@ class Windows:
     keys, pools = self._pools
     pool = pools[keys[i]]
     return int(pool[rng.integers(len(pool))])
+
+  @functools.cached_property
+  def _bars(self) -> augmentation.Bars:
+    """The bars of all windows."""
+    return augmentation.Bars(self.tokens)
 
   @functools.cached_property
   def _pools(

@@ -106,6 +106,7 @@ class AugmentationHparams:
   """Shares of the draws that are changed, and how; see configs/."""
 
   recombined: float = 0.0
+  exchanged: float = 0.0
   varied: float = 0.0
   moved: float = 0.0
   octave: float = 0.0
