@@ -173,6 +173,8 @@ def test_draws_in_one_key_follow_from_seed_and_step(windows):
   told = [windows.noisy(one, 3, step)[1] for step in (5, 5, 6)]
   np.testing.assert_array_equal(told[0], told[1])
   assert (told[0] != told[2]).any()
+  for plain in windows.noisy(one, 3, 5, share=0.0):
+    np.testing.assert_array_equal(plain, one)
 
 
 def test_windows_that_close_are_the_share_asked_for(windows):

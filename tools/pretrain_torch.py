@@ -418,7 +418,7 @@ class Trainer:
   ) -> dict[str, float]:
     """One update, as `trainer.Pretrainer.step`, by [B, Z] noise."""
     h, number = self.hparams, self.step_number
-    fading = h.decay_rate**number
+    fading = h.fading(number)
     rate = (h.learning_rate - h.min_learning_rate) * fading
     rate = (rate + h.min_learning_rate) * min(
       1.0, (number + 1) / max(h.warmup_steps, 1)
@@ -543,11 +543,14 @@ def _batch(
   """Tokens, what the encoder hears and the decoder is told of them, noise."""
   windows, mean_pitch = _windows(run_dir)
   tokens = windows.batch(size, mean_pitch, seed, step)
-  z_size = _recipe(run_dir)['hparams']['z_size']
-  noise = np.random.default_rng([seed, step, 2]).standard_normal(
-    [size, z_size], np.float32
+  hparams = configuration.build(
+    configuration.ModelHparams, _recipe(run_dir)['hparams'], run_dir
   )
-  return tokens, *windows.noisy(tokens, seed, step), noise
+  noise = np.random.default_rng([seed, step, 2]).standard_normal(
+    [size, hparams.z_size], np.float32
+  )
+  told = windows.noisy(tokens, seed, step, hparams.fading(step))
+  return tokens, *told, noise
 
 
 def _recipe(run_dir: str) -> dict[str, Any]:

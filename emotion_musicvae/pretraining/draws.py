@@ -90,9 +90,15 @@ class Windows:
     )
 
   def noisy(
-    self, tokens: melody.Tokens, seed: int, step: int
+    self, tokens: melody.Tokens, seed: int, step: int, share: float = 1.0
   ) -> tuple[melody.Tokens, melody.Tokens]:
     """What the encoder and the decoder are told of a batch.
+
+    Args:
+      tokens: [B, 256] int32.
+      seed: integer seed.
+      step: number of the update.
+      share: of the noise that `hparams` ask for.
 
     Returns:
       `(heard, told)`, [B, 256] int32 each; see `augmentation`.
@@ -102,9 +108,9 @@ class Windows:
       return tokens, tokens
     rng = np.random.default_rng([seed, step, 1])
     return (
-      augmentation.encoder_view(tokens, h.encoder_noise, rng),
+      augmentation.encoder_view(tokens, share * h.encoder_noise, rng),
       augmentation.decoder_view(
-        tokens, h.decoder_dropout, h.decoder_noise, rng
+        tokens, share * h.decoder_dropout, share * h.decoder_noise, rng
       ),
     )
 

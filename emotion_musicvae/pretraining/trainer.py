@@ -161,7 +161,7 @@ class Pretrainer:
       Dictionary of scalar name to float, named as Magenta's summaries.
     """
     h = self.hparams
-    fading = h.decay_rate**self.step_number
+    fading = h.fading(self.step_number)
     rate = (
       h.learning_rate - h.min_learning_rate
     ) * fading + h.min_learning_rate
@@ -305,7 +305,8 @@ def train(
     while step < num_steps:
       tokens = windows.batch(h.batch_size, mean_pitch, pretrainer.seed, step)
       scalars = pretrainer.step(
-        tokens, *windows.noisy(tokens, pretrainer.seed, step)
+        tokens,
+        *windows.noisy(tokens, pretrainer.seed, step, h.fading(step)),
       )
       step = pretrainer.step_number
       if h.whiten_every and step % h.whiten_every == 0:

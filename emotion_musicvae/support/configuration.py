@@ -52,6 +52,10 @@ class ModelHparams:
   averaging: float = 0.0
   warmup_steps: int = 1
 
+  def fading(self, step: int) -> float:
+    """What helps at the start only is left by this share, as the rate is."""
+    return self.decay_rate**step
+
 
 @dataclasses.dataclass(frozen=True)
 class CorpusHparams:
