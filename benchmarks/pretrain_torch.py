@@ -5,7 +5,7 @@ python benchmarks/pretrain_torch.py --updates=6 --rounds=3
 Same sizes, batches and losses (hierdec-mel_16bar_form). The two take turns,
 each in a process of its own, as TensorFlow and PyTorch's compiler do not get on
 in one. Prints a JSON: melodies a second of each, how many times faster the tool
-is, and whether the processor multiplies halves (AMX), without which it is not.
+is, and by what the processor multiplies bfloat16, without which it is not.
 """
 
 import argparse
@@ -117,10 +117,10 @@ def main():
         )
   ratios = [b / a for a, b in zip(rates['package'], rates['tool'])]
   with open('/proc/cpuinfo', encoding='utf-8') as f:
-    halves = 'amx_bf16' in f.read()
+    known = f.read().split()
   result = {
     'cores': os.cpu_count(),
-    'multiplies halves': halves,
+    'bfloat16': [k for k in ('amx_bf16', 'avx512_bf16') if k in known],
     'times faster': [round(ratio, 2) for ratio in ratios],
     'melodies a second': {
       name: [round(rate, 1) for rate in found] for name, found in rates.items()

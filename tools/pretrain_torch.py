@@ -5,7 +5,7 @@ python tools/pretrain_torch.py --run_dir=run --num_steps=4000
 
 The same objective, recipe, batches and checkpoints, so that either can go on
 where the other stopped. TensorFlow's compiler multiplies in float32; PyTorch
-multiplies bfloat16 by the units that recent processors have for it (AMX), and
+multiplies bfloat16 by what recent processors have for it (AMX, AVX-512), and
 sums in float32. States and gates' sums stay float32.
 
 Needs PyTorch, which the package does not: pip install torch
