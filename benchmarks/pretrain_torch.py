@@ -5,7 +5,7 @@ python benchmarks/pretrain_torch.py --updates=6 --rounds=3
 Same sizes, batches and losses (hierdec-mel_16bar_form). The two take turns,
 each in a process of its own, as TensorFlow and PyTorch's compiler do not get on
 in one. Prints a JSON: melodies a second of each, how many times faster the tool
-is, and by what the processor multiplies bfloat16, without which it is not.
+is, and by what the processor multiplies bfloat16.
 """
 
 import argparse

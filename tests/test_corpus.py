@@ -210,6 +210,9 @@ def test_settings_that_cut_nothing_are_refused():
     configuration.CorpusHparams(slowdowns=(0.0, 1.0))
   with pytest.raises(UserError, match='mean_pitch.*two numbers'):
     configuration.CorpusHparams(mean_pitch=(60.0,))
+  for name in ('aligned', 'triple'):
+    with pytest.raises(UserError, match=f'{name}: expected a share.*1.5'):
+      configuration.CorpusHparams(**{name: 1.5})
 
 
 def test_without_a_range_of_pitches_windows_stay_in_their_key():

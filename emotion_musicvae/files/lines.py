@@ -59,9 +59,7 @@ def piece(
     for part in score.parts
     if not part.is_drum
     for section in sections
-    if section.is_quadruple
-    or any_metre
-    or (triple and section.metre and section.metre.is_triple)
+    if section.is_quadruple or any_metre or (triple and section.is_triple)
     for tune in _tunes(score, section, part, triple)
   )
   if found:
@@ -89,9 +87,8 @@ def _tunes(
 ) -> Iterator[tunes.Tune]:
   """The melodies of one part in one section."""
   placed = section.place(in_range(part.notes), score.performed)
-  length = section.length
-  metre = section.metre
-  stretched = triple and metre is not None and metre.is_triple
+  length, metre = section.length, section.metre
+  stretched = triple and section.is_triple
   if metre and stretched:
     ends = metre.in_four(placed[:, ONSET] + placed[:, DURATION])
     placed[:, ONSET] = metre.in_four(placed[:, ONSET])
@@ -117,7 +114,7 @@ def _tunes(
       quarters = float(np.ceil(round(max(whole, ended) / 2, 3)) * 2)
     notes = run[:, [ONSET, DURATION, PITCH]].astype(np.float32)
     notes[:, 0] -= np.float32(start)
-    yield tunes.Tune(score.name, notes, quarters - start, bool(stretched))
+    yield tunes.Tune(score.name, notes, quarters - start, stretched)
 
 
 def _on_grid(line: scores.Notes) -> scores.Notes:

@@ -133,6 +133,11 @@ class Section(NamedTuple):
     return self.metre is not None and self.metre.bar_steps in (8, 16, 32)
 
   @property
+  def is_triple(self) -> bool:
+    """Whether its bars are in three; see `metres.Metre.in_four`."""
+    return self.metre is not None and self.metre.is_triple
+
+  @property
   def length(self) -> float:
     """Quarter notes from the first full bar to the end, on the grid."""
     return self.places[-1] + self.end - self.bars[-1].start

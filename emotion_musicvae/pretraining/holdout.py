@@ -22,8 +22,8 @@ def split(
   """Which tunes are learned from and which are held out; see `are_held_out`.
 
   Tunes that are in three as they are written are learned from only, so that
-  models with and without them are measured by the same ones. Their variants of
-  what is held out are on neither side.
+  models with and without them are measured by the same ones, unless there are
+  no others. Their variants of what is held out are on neither side.
 
   Args:
     found: the tunes.

@@ -92,6 +92,10 @@ class CorpusHparams:
         messages.say('two numbers or none'),
       ),
       ('held_out', self.held_out > 1, above(1)),
+      *(
+        (name, 0 <= getattr(self, name) <= 1, messages.say('a share, 0 to 1'))
+        for name in ('aligned', 'triple')
+      ),
     ):
       if not fits:
         raise UserError(
