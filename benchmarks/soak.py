@@ -32,13 +32,12 @@ def _resident_mib():
 
 def calls(number):
   """Memory at the end of each tenth of the calls, and its median seconds."""
-  from emotion_musicvae import api
   from emotion_musicvae import EmotionMusicVAE
   from emotion_musicvae.emotions import catalogue
 
   model = EmotionMusicVAE.from_pretrained()
   known = catalogue.load()
-  z = api.prior(0, 1, model.z_size)
+  z = model.sample_prior(0, 1)
   tenths, counts = [], []
   for tenth in range(11):
     seconds, decodes = [], []

@@ -20,9 +20,13 @@ import pytest
 
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import prior
 from emotion_musicvae.support import configuration
 
 LITE = 'hierdec-mel_16bar_lite'
+FORM_PRIOR = os.path.join(
+  os.path.dirname(checkpoints.bundled('hierdec-mel_16bar_form')), prior.FILE
+)
 G = '--emotion=gloomy'
 OUT = '--output_file=a.yaml'
 JOB = '--output_dir=o'
@@ -450,6 +454,9 @@ ROWS = [
   ('generate', [G, '--run_dir={in}/none'], '--run_dir: no checkpoint'),
   ('generate', [G, '--actor_dir=nowhere'], "no checkpoint in 'nowhere'"),
   ('generate', [G, '--actor_dir={in}/cut'], '--actor_dir: no checkpoint'),
+  ('generate', [G, '--prior=nowhere.npz'], 'nowhere.npz: cannot be read'),
+  ('generate', [G, '--prior={in}/cut.tar'], 'damaged, or no prior'),
+  ('generate', [G, f'--prior={FORM_PRIOR}'], 'the prior of another base'),
   ('train', ['--base_run_dir={in}/none'], '--base_run_dir: no checkpoint'),
   ('train', ['--checkpoint_file={in}/nan'], 'is not finite'),
   ('train', ['--distribution_strategy=many'], 'expected one of one_device,'),

@@ -46,7 +46,7 @@ def asked(bench):
   """First vectors and targets of as many melodies as are refined at once."""
   wanted = (bench.emotions * 3)[: refinement.Refinement.BATCH]
   targets, _ = conditions.Condition.of(wanted).in_canonical_key()
-  return api.prior(5, len(wanted), bench.model.z_size), targets
+  return bench.model.sample_prior(5, len(wanted)), targets
 
 
 def _missed(bench, z, targets):

@@ -1,86 +1,66 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 
-from emotion_musicvae.pretraining import flow
-from emotion_musicvae.pretraining import prior
-from emotion_musicvae.support import configuration
+from emotion_musicvae import EmotionMusicVAE
+from emotion_musicvae.music import similarity
+from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import lookback
+from emotion_musicvae.musicvae import posterior
+from emotion_musicvae.musicvae import prior
 from emotion_musicvae.support.errors import UserError
 
-HPARAMS = configuration.PriorHparams(
-  units=48, blocks=2, batch_size=128, num_steps=600, learning_rate=0.003
-)
+
+@pytest.fixture(scope='module')
+def base_weights():
+  shapes = hierdec.variable_shapes(8, (16, 16), (16, 16))
+  return hierdec.initial_weights(shapes, 0)
 
 
 @pytest.fixture(scope='module')
-def two_modes():
-  """Posteriors of 2,000 vectors: a third about (2, -1), the rest (-1, 0.5)."""
-  rng = np.random.default_rng(0)
-  mode = rng.random([2000, 1]) < 1 / 3
-  mean = np.where(mode, [2.0, -1.0], [-1.0, 0.5])
-  mean = mean + 0.2 * rng.standard_normal([2000, 2])
-  return mean, np.full([2000, 2], 0.1)
-
-
-@pytest.fixture(scope='module')
-def fitted(two_modes):
-  return flow.fit(*two_modes, 'model', HPARAMS, seed=1)
-
-
-def test_two_modes_are_found_with_their_shares(two_modes, fitted):
-  drawn = fitted.sample(4000, seed=5)
-  mean, deviation = two_modes
-  np.testing.assert_allclose(drawn.mean(axis=0), mean.mean(axis=0), atol=0.08)
-  spread = np.sqrt(mean.var(axis=0) + np.square(deviation[0]))
-  np.testing.assert_allclose(drawn.std(axis=0), spread, rtol=0.07)
-  right = drawn[:, 0] > 0.5
-  assert right.mean() == pytest.approx(1 / 3, abs=0.04)
-  # Few lie between the modes, where a normal density has its middle.
-  between = np.abs(drawn[:, 0] - 0.5) < 0.4
-  assert between.mean() < 0.06
-  for side, centre in ((right, [2.0, -1.0]), (~right, [-1.0, 0.5])):
-    np.testing.assert_allclose(drawn[side].mean(axis=0), centre, atol=0.15)
-
-
-def test_the_same_seed_gives_the_same_bytes(two_modes, fitted, tmp_path):
-  short = dataclasses.replace(HPARAMS, num_steps=20)
-  for name in 'ab':
-    flow.fit(*two_modes, 'model', short, seed=3).save(str(tmp_path / name))
-  assert (tmp_path / 'a').read_bytes() == (tmp_path / 'b').read_bytes()
-  few, many = fitted.sample(3, seed=2), fitted.sample(200, seed=2)
-  np.testing.assert_array_equal(few, many[:3])
-  assert (fitted.sample(3, seed=4) != few).all()
-
-
-def test_noise_and_vectors_are_each_others_inverse(fitted):
-  noise = np.random.default_rng(0).standard_normal([50, 2], np.float32)
-  back = fitted.noise(fitted.vectors(noise))
-  assert np.median(np.abs(back - noise)) < 0.02
-
-
-def test_the_network_in_numpy_is_the_one_that_is_trained():
-  rng = np.random.default_rng(0)
-  weights = prior.initial_weights(4, 16, 2, seed=0)
+def fitted():
   weights = {
-    k: rng.standard_normal(v.shape).astype(np.float32)
-    for k, v in weights.items()
+    name: value.astype(np.float16).astype(np.float32)
+    for name, value in lookback.initial_weights(16, seed=0).items()
   }
-  x = rng.standard_normal([5, 4]).astype(np.float32)
-  time = np.full([5, 1], 0.3, np.float32)
-  np.testing.assert_allclose(
-    flow._velocity(weights, x, time),
-    prior.velocity(weights, x, np.float32(0.3)),
-    rtol=1e-4,
-    atol=1e-4,
-  )
+  return prior.Prior(weights, 0.9, 'model')
+
+
+def test_vectors_are_draws_of_the_posteriors_of_what_is_drawn(
+  base_weights, fitted
+):
+  encode = functools.partial(posterior.encode, base_weights)
+  seeds = [(3, i) for i in range(200)]
+  z = fitted.vectors(seeds, encode)
+  mean, deviation = encode(fitted.melodies(seeds))
+  noise = (z - mean) / deviation
+  np.testing.assert_allclose(noise.mean(), 0.0, atol=0.1)
+  np.testing.assert_allclose(noise.std(axis=0), 1.0, atol=0.2)
+  # Noise of its own for each melody and each number.
+  assert np.abs(np.corrcoef(noise.T) - np.eye(8)).max() < 0.3
+
+
+def test_a_vector_follows_from_its_seed_alone(base_weights, fitted):
+  encode = posterior.Encoder(base_weights).posterior
+  seeds = [(2, i) for i in range(30)]
+  many = fitted.vectors(seeds, encode)
+  np.testing.assert_array_equal(many[:3], fitted.vectors(seeds[:3], encode))
+  np.testing.assert_array_equal(many[20:], fitted.vectors(seeds[20:], encode))
+  assert len(np.unique(many, axis=0)) == 30
+  assert len(np.unique(fitted.melodies(seeds), axis=0)) == 30
 
 
 def test_a_prior_is_read_back_by_its_own_model_only(fitted, tmp_path):
   path = str(tmp_path / prior.FILE)
   fitted.save(path)
   again = prior.load(path, 'model')
-  np.testing.assert_array_equal(again.sample(4, 0), fitted.sample(4, 0))
+  seeds = [(0, i) for i in range(4)]
+  np.testing.assert_array_equal(again.melodies(seeds), fitted.melodies(seeds))
+  assert again.digest() == fitted.digest()
+  other = dataclasses.replace(fitted, temperature=0.8)
+  assert other.digest() != fitted.digest()
   with pytest.raises(UserError, match='another base model'):
     prior.load(path, 'other')
 
@@ -99,11 +79,46 @@ def test_a_prior_with_an_array_missing_or_not_finite_is_refused(
   fitted, tmp_path
 ):
   path = str(tmp_path / prior.FILE)
-  without = {k: v for k, v in fitted.weights.items() if k != 'out/bias'}
-  broken = {**fitted.weights, 'out/bias': np.full(2, np.nan, np.float32)}
+  without = {k: v for k, v in fitted.weights.items() if k != 'output/bias'}
+  broken = {**fitted.weights, 'again/bias': np.full(4, np.nan, np.float32)}
   for weights in (without, broken):
     dataclasses.replace(fitted, weights=weights).save(path)
     with pytest.raises(UserError, match='damaged'):
       prior.load(path, 'model')
   with pytest.raises(UserError, match='cannot be read'):
     prior.load(str(tmp_path / 'none'), 'model')
+
+
+def test_the_prior_beside_the_checkpoint_is_taken(fitted, tmp_path):
+  (tmp_path / 'train').mkdir()
+  in_run = str(tmp_path / 'train' / 'model.ckpt-3')
+  assert prior.find(None, in_run, 'model') is None
+  fitted.save(str(tmp_path / prior.FILE))
+  for prefix in (in_run, str(tmp_path / 'model.ckpt')):
+    found = prior.find(None, prefix, 'model')
+    assert found.digest() == fitted.digest()
+    assert prior.find(prior.NORMAL, prefix, 'model') is None
+    with pytest.raises(UserError, match='another base model'):
+      prior.find(None, prefix, 'other')
+  elsewhere = prior.find(str(tmp_path / prior.FILE), 'model.ckpt', 'model')
+  assert elsewhere.digest() == fitted.digest()
+
+
+@pytest.mark.slow
+def test_bars_return_where_the_form_model_starts_from_its_prior():
+  config = 'hierdec-mel_16bar_form'
+  own = EmotionMusicVAE.from_pretrained(config)
+  plain = EmotionMusicVAE.from_pretrained(config, prior=prior.NORMAL)
+  assert plain.description()['prior'] == prior.NORMAL
+  assert own.description()['prior'] != prior.NORMAL
+  np.testing.assert_array_equal(
+    own.sample_prior(3, 20)[:5], own.sample_prior(3, 5)
+  )
+  fitted, normal = (
+    similarity.form(model.decode(model.sample_prior(3, 64), 0.5, 3))
+    for model in (own, plain)
+  )
+  assert fitted['bars_again'] > 0.1
+  assert normal['bars_again'] < 0.02
+  assert fitted['leaps'] < 0.06 < normal['leaps']
+  assert fitted['steps'] > 0.45 > normal['steps']

@@ -14,9 +14,9 @@ import numpy as np
 
 import emotion_musicvae
 from emotion_musicvae.musicvae import checkpoints
+from emotion_musicvae.musicvae import prior
 from emotion_musicvae.pretraining import corpus
 from emotion_musicvae.pretraining import draws
-from emotion_musicvae.pretraining import prior
 from emotion_musicvae.steering import actors
 from emotion_musicvae.support import configuration
 

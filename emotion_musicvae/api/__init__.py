@@ -12,5 +12,4 @@ from emotion_musicvae.api.model import EmotionMusicVAE as EmotionMusicVAE
 from emotion_musicvae.api.pipeline import DRAWS_PER_OUTPUT as DRAWS_PER_OUTPUT
 from emotion_musicvae.api.pipeline import Order as Order
 from emotion_musicvae.api.stages import measure as measure
-from emotion_musicvae.api.starts import prior as prior
 from emotion_musicvae.api.starts import slerp as slerp

@@ -67,14 +67,14 @@ class Between(pipeline.Pipeline):
     followed = arguments.emotion(emotion)
     plan, start = self._plan(song, start_bar, followed, intensity)
     windows = len(start.z)
-    z0 = np.concatenate(
+    drawn = self._from_prior(
       [
-        starts.slerp(
-          start.z, starts.draw(seed, number, windows, self.z_size), distance
-        )
+        own
         for number in range(n)
+        for own in starts.latent_seeds(seed, number, windows)
       ]
     )
+    z0 = starts.slerp(np.tile(start.z, (n, 1)), drawn, distance)
     seeds = [
       own
       for number in range(n)

@@ -196,15 +196,21 @@ class Pipeline(steered.SteeredModel):
       [order.emotion for order in orders],
       [order.intensity for order in orders],
     )
+    z = self._from_prior(
+      [
+        own
+        for o in orders
+        for own in starts.latent_seeds(o.seed, o.number, 1, o.section.number)
+      ]
+    )
     begun = [
       starts.Start(
-        starts.draw(o.seed, o.number, 1, self.z_size, o.section.number),
+        z[i : i + 1],
         section=o.section,
         metre=metres.parse(o.emotion.time_signature),
       )
-      for o in orders
+      for i, o in enumerate(orders)
     ]
-    z = np.concatenate([start.z for start in begun])
 
     def tunes() -> melody.Tokens:
       decoder = stages.seeded(

@@ -250,39 +250,24 @@ class SongEncoder:
     return means
 
 
-def prior(seed: int, n: int, z_size: int) -> npt.NDArray[np.float32]:
-  """Draws of the prior.
-
-  Args:
-    seed: integer from 0.
-    n: how many; draw i follows from the seed and i alone.
-    z_size: size of a latent vector.
-
-  Returns:
-    [n, z_size] float32.
-  """
-  return _draw([(seed, i, _LATENT) for i in range(n)], z_size)
-
-
-def draw(
-  seed: int, number: int, windows: int, z_size: int, first: int = 0
-) -> npt.NDArray[np.float32]:
-  """[windows, z_size] draws of the prior for one melody of a seed.
+def latent_seeds(
+  seed: int, number: int, windows: int, first: int = 0
+) -> list[tuple[int, ...]]:
+  """Seeds of the latent vector of each 16 bars of a melody.
 
   Args:
     seed: integer from 0.
     number: of the melody.
     windows: how many 16 bars of it.
-    z_size: size of a latent vector.
     first: which 16 bars they begin with.
   """
-  return _draw(_seeds(seed, number, _LATENT, windows, first), z_size)
+  return _seeds(seed, number, _LATENT, windows, first)
 
 
 def noise_seeds(
   seed: int, number: int, windows: int, first: int = 0
 ) -> list[tuple[int, ...]]:
-  """Seeds of the decoder's noise for each 16 bars, as in `draw`."""
+  """Seeds of the decoder's noise for each 16 bars, as in `latent_seeds`."""
   return _seeds(seed, number, _NOISE, windows, first)
 
 
@@ -295,9 +280,10 @@ def _seeds(
   ]
 
 
-def _draw(
+def normal(
   seeds: Sequence[tuple[int, ...]], z_size: int
 ) -> npt.NDArray[np.float32]:
+  """[N, z_size] draws of N(0, 1), each following from its seed alone."""
   return np.stack(
     [np.random.default_rng(seed).standard_normal(z_size) for seed in seeds]
   ).astype(np.float32)

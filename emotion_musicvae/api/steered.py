@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import functools
 import threading
 from typing import Any
@@ -20,6 +21,7 @@ from emotion_musicvae.emotions import conditions
 from emotion_musicvae.music import melody
 from emotion_musicvae.musicvae import checkpoints
 from emotion_musicvae.musicvae import posterior
+from emotion_musicvae.musicvae import prior as priors
 from emotion_musicvae.musicvae import stock
 from emotion_musicvae.steering import actors
 from emotion_musicvae.steering import guidance as guiding
@@ -47,6 +49,7 @@ class SteeredModel:
     fingerprint: of the weights, from `checkpoints.fingerprint`.
     actor: maps [B, Z] latent vectors and [B, F] features to moved vectors.
     max_batch_size: melodies that are decoded at once.
+    prior: where latent vectors are drawn from; N(0, 1) when None.
 
   Attributes:
     z_size: size Z of a latent vector.
@@ -60,11 +63,13 @@ class SteeredModel:
     fingerprint: str,
     actor: networks.Actor,
     max_batch_size: int,
+    prior: priors.Prior | None = None,
   ) -> None:
     self._config = config
     self._weights = weights
     self._fingerprint = fingerprint
     self._actor = actor
+    self._prior = prior
     entry, hparams = configuration.load_model_config(config)
     self.z_size: int = hparams.z_size
     self._stock = stock.StockModel(
@@ -88,6 +93,7 @@ class SteeredModel:
     hparams: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     train_actor: bool = False,
+    prior: str | None = None,
   ) -> Self:
     """Loads a base model and the actor that was trained for it.
 
@@ -108,13 +114,17 @@ class SteeredModel:
       train_actor: train an actor first where there is none for this checkpoint.
         That takes up to an hour; it is kept in the cache folder, and resumed
         where it was interrupted.
+      prior: where latent vectors are drawn from: path of a `prior.npz` that
+        `emotion_musicvae_pretrain` fitted to this checkpoint, or `normal`, N(0,
+        1) as in Magenta. When None what lies beside the checkpoint or in its
+        run's folder, and N(0, 1) where nothing does.
 
     Returns:
       The model.
 
     Raises:
       UserError: a checkpoint that is missing, unreadable or of another
-        configuration, or an actor of another checkpoint.
+        configuration, or an actor or a prior of another checkpoint.
       actors.NoActorError: none was trained for this checkpoint.
     """
     forks.check()
@@ -131,7 +141,15 @@ class SteeredModel:
         )
       else:
         actor = actors.find(config, fingerprint)
-      return cls(config, prefix, weights, fingerprint, actor, max_batch_size)
+      return cls(
+        config,
+        prefix,
+        weights,
+        fingerprint,
+        actor,
+        max_batch_size,
+        priors.find(prior, prefix, fingerprint),
+      )
 
   def description(self) -> dict[str, Any]:
     """What the model is, as plain values for a JSON."""
@@ -141,7 +159,32 @@ class SteeredModel:
       'base': entry['base'],
       'hparams': entry['hparams'],
       'fingerprint': self._fingerprint,
+      'prior': self._prior.digest() if self._prior else priors.NORMAL,
     }
+
+  def sample_prior(self, seed: int, n: int) -> melody.Floats:
+    """Draws latent vectors from the prior.
+
+    Args:
+      seed: integer from 0.
+      n: how many, at least 1; vector i follows from the seed and i alone.
+
+    Returns:
+      [n, Z] float32.
+    """
+    return self._from_prior(
+      [starts.latent_seeds(seed, i, 1)[0] for i in range(n)]
+    )
+
+  def _from_prior(self, seeds: Sequence[tuple[int, ...]]) -> melody.Floats:
+    """[N, Z] draws of the prior, each following from its seed alone."""
+    if self._prior:
+      # Melodies of other emotions set out from the same vectors.
+      distinct = list(dict.fromkeys(seeds))
+      drawn = self._prior.vectors(distinct, self._encode.posterior)
+      where = {seed: i for i, seed in enumerate(distinct)}
+      return drawn[[where[seed] for seed in seeds]]
+    return starts.normal(seeds, self.z_size)
 
   def note_sequences(self, tokens: melody.Tokens) -> list[Any]:
     """[N, T] tokens as N NoteSequences at 120 quarter notes a minute."""

@@ -44,6 +44,7 @@ from emotion_musicvae.batch import requests
 from emotion_musicvae.batch import shards
 from emotion_musicvae.batch import storage
 from emotion_musicvae.files import playing
+from emotion_musicvae.musicvae import prior
 from emotion_musicvae.support import atomic
 from emotion_musicvae.support import messages
 from emotion_musicvae.support import refusals
@@ -107,7 +108,11 @@ class Job:
 
     model = {
       name: whole(value)
-      if isinstance(value, str) and name.endswith(('_dir', '_file'))
+      if isinstance(value, str)
+      and (
+        name.endswith(('_dir', '_file'))
+        or (name == 'prior' and value != prior.NORMAL)
+      )
       else value
       for name, value in self.model.items()
     }

@@ -48,7 +48,12 @@ FLAGS = flags.FLAGS
 
 playing_flags.define()
 shared_flags.define(
-  'actor_dir', 'checkpoint_file', 'config', 'emotions_file', 'run_dir'
+  'actor_dir',
+  'checkpoint_file',
+  'config',
+  'emotions_file',
+  'prior',
+  'run_dir',
 )
 flags.DEFINE_string('requests', None, 'File of requests, .jsonl or .csv.')
 flags.DEFINE_list(
@@ -157,6 +162,7 @@ def main() -> None:
           'run_dir': FLAGS.run_dir,
           'actor_dir': FLAGS.actor_dir,
           'train_actor': True,
+          'prior': FLAGS.prior,
           'max_batch_size': _BATCH_SIZE,
         },
       )

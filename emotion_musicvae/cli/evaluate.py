@@ -23,7 +23,9 @@ from emotion_musicvae.terms import own
 
 FLAGS = flags.FLAGS
 
-shared_flags.define('actor_dir', 'checkpoint_file', 'config', 'run_dir')
+shared_flags.define(
+  'actor_dir', 'checkpoint_file', 'config', 'prior', 'run_dir'
+)
 flags.DEFINE_list(
   'arms',
   ['prior', 'ours'],
@@ -100,6 +102,7 @@ def main() -> None:
       actor_dir=FLAGS.actor_dir,
       progress=tqdm.tqdm,
       train_actor=True,
+      prior=FLAGS.prior,
     )
   if terms:
     found = targets.evaluate(model, terms, FLAGS.num_outputs, seeds[0])

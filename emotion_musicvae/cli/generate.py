@@ -123,6 +123,7 @@ def main() -> None:
     overrides,
     tqdm.tqdm,
     train_actor=True,
+    prior=FLAGS.prior,
   )
   for e in wanted.emotions:
     beyond = actors.beyond_training(e)

@@ -20,7 +20,12 @@ def define() -> None:
   """Defines them, but for those of every command."""
   playing_flags.define()
   shared_flags.define(
-    'actor_dir', 'checkpoint_file', 'config', 'emotions_file', 'run_dir'
+    'actor_dir',
+    'checkpoint_file',
+    'config',
+    'emotions_file',
+    'prior',
+    'run_dir',
   )
   flags.DEFINE_string(
     'emotion',

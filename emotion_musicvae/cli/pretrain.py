@@ -6,7 +6,6 @@ emotion_musicvae_pretrain --run_dir=run --mode=eval
 emotion_musicvae_pretrain --run_dir=run --mode=prior --init_checkpoint=X.tar
 """
 
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -29,10 +28,13 @@ from emotion_musicvae.support import ranges
 from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
+  from emotion_musicvae.music import melody
+  from emotion_musicvae.musicvae import prior
   from emotion_musicvae.pretraining import draws
-  from emotion_musicvae.pretraining import prior
 
 FLAGS = flags.FLAGS
+
+_PRIOR_EPOCHS = 30  # at most
 
 shared_flags.define('config', 'distribution_strategy')
 flags.DEFINE_string(
@@ -183,7 +185,7 @@ def main() -> None:
 
 
 def _prior_path() -> str:
-  from emotion_musicvae.pretraining import prior
+  from emotion_musicvae.musicvae import prior
 
   return os.path.join(FLAGS.run_dir, prior.FILE)
 
@@ -191,7 +193,7 @@ def _prior_path() -> str:
 def _fitted_prior(weights: dict[str, Any]) -> 'prior.Prior | None':
   """The run's prior, or None where none was fitted for these weights."""
   from emotion_musicvae.musicvae import checkpoints
-  from emotion_musicvae.pretraining import prior
+  from emotion_musicvae.musicvae import prior
 
   if not os.path.exists(_prior_path()):
     return None
@@ -204,29 +206,41 @@ def _fit_prior(
   mean_pitch: tuple[float, ...],
   hparams: configuration.PriorHparams,
 ) -> None:
-  """Fits a prior to what training draws, and writes it to the run."""
+  """Fits a prior to the tunes, and writes it to the run."""
   import tqdm
 
   from emotion_musicvae.musicvae import checkpoints
-  from emotion_musicvae.musicvae import posterior
-  from emotion_musicvae.pretraining import flow
+  from emotion_musicvae.musicvae import prior
+  from emotion_musicvae.pretraining import lookback_training
 
-  def progress(
-    iterable: Iterable[Any],
-    description: str = messages.mark('fitting the prior'),
-  ) -> Iterable[Any]:
-    return tqdm.tqdm(iterable, messages.say(description), mininterval=2.0)
+  # With bars of other tunes in it, a melody is less of one than it could be.
+  if windows.hparams:
+    windows = dataclasses.replace(
+      windows, hparams=dataclasses.replace(windows.hparams, exchanged=0.0)
+    )
+  # A few tunes are soon known by heart.
+  batches = -(-len(windows.tokens) // hparams.batch_size)
+  hparams = dataclasses.replace(
+    hparams, num_steps=min(hparams.num_steps, _PRIOR_EPOCHS * batches)
+  )
 
-  count = min(hparams.melodies, 16 * len(windows.tokens))
-  tokens = windows.batch(count, mean_pitch, FLAGS.seed, 0)
-  mean, deviation = posterior.encode(weights, tokens, progress=progress)
-  fitted = flow.fit(
-    mean,
-    deviation,
-    checkpoints.fingerprint(weights),
+  def draw(step: int) -> 'melody.Tokens':
+    # Varied, so that none is learned by heart; in the end as tunes are.
+    varied = step < hparams.varied * hparams.num_steps
+    size = hparams.batch_size
+    return windows.batch(size, mean_pitch, FLAGS.seed, step, varied)
+
+  learned = lookback_training.fit(
+    draw,
     hparams,
     FLAGS.seed,
-    progress,
+    lambda steps: tqdm.tqdm(
+      steps, messages.say('fitting the prior'), mininterval=2.0
+    ),
+    _prior_path() + '.unfinished',
+  )
+  fitted = prior.Prior(
+    learned, hparams.temperature, checkpoints.fingerprint(weights)
   )
   fitted.save(_prior_path())
   print(messages.say('{value} is fitted.', value=_prior_path()))

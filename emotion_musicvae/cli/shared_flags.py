@@ -74,6 +74,16 @@ _FLAGS: dict[str, tuple[Callable[..., Any], Any, str]] = {
     'ERROR',
     messages.mark('What to log: DEBUG, INFO, WARN, ERROR or FATAL.'),
   ),
+  'prior': (
+    flags.DEFINE_string,
+    None,
+    messages.mark(
+      'Where latent vectors are drawn from: a prior.npz that '
+      'emotion_musicvae_pretrain fitted to the checkpoint, or normal for N(0, '
+      '1). What lies beside the checkpoint if not given, and N(0, 1) where '
+      'nothing does.'
+    ),
+  ),
   'run_dir': (
     flags.DEFINE_string,
     None,

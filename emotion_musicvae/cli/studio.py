@@ -26,7 +26,9 @@ from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
-shared_flags.define('actor_dir', 'checkpoint_file', 'config', 'run_dir')
+shared_flags.define(
+  'actor_dir', 'checkpoint_file', 'config', 'prior', 'run_dir'
+)
 flags.DEFINE_string(
   'host',
   '127.0.0.1',
@@ -118,6 +120,7 @@ def _load() -> object:
     FLAGS.run_dir,
     FLAGS.max_batch_size,
     FLAGS.actor_dir,
+    prior=FLAGS.prior,
   )
 
 

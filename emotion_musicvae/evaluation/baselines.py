@@ -113,7 +113,7 @@ class AttributeVectors:
     emotions = [e for e in bench.emotions for _ in range(8)]
     condition, _ = conditions.Condition.of(emotions).in_canonical_key()
     # Other vectors than any that the baselines are measured on.
-    start = api.prior(2**31 + bench.seed, len(emotions), bench.model.z_size)
+    start = bench.model.sample_prior(2**31 + bench.seed, len(emotions))
     temperature, seed = bench.hparams.temperature, bench.seed
     for i in range(len(self._steps)):
       excess = []

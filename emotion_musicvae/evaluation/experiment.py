@@ -148,7 +148,7 @@ def _run(
   condition = conditions.Condition.of(
     [e for e in bench.emotions for _ in range(n)]
   )
-  start = api.prior(seed, len(condition.mean_pitch), bench.model.z_size)
+  start = bench.model.sample_prior(seed, len(condition.mean_pitch))
   began = time.process_time()
   z, tokens = _decode(bench, baseline, start, condition, temperature, seed)
   cpu = (time.process_time() - began) / len(tokens)
@@ -279,7 +279,7 @@ def _sweeps(
         for emotion, value in zip(emotions, np.linspace(low, high, n))
       ]
     )
-    start = api.prior(0, n, bench.model.z_size)
+    start = bench.model.sample_prior(0, n)
     _, tokens = _decode(bench, baseline, start, condition, temperature, 0)
     measured = api.measure(tokens, condition)[name]
     known = np.isfinite(measured)
@@ -342,7 +342,7 @@ def _generalization(
   condition = conditions.Condition.of(
     [e for e in bench.emotions for _ in range(n // len(bench.emotions))]
   )
-  start = api.prior(6, len(condition.mean_pitch), bench.model.z_size)
+  start = bench.model.sample_prior(6, len(condition.mean_pitch))
   by_strength = []
   for strength in STRENGTHS:
     _, tokens = _decode(
@@ -370,7 +370,7 @@ def _unseen_hits(
   rng = np.random.default_rng(5)
   drawn = sampling.ConditionSampler(bench.emotions, hparams)(rng, n)
   unseen = drawn.with_chords_transposed(rng.integers(12, size=n))
-  start = api.prior(5, n, bench.model.z_size)
+  start = bench.model.sample_prior(5, n)
   _, tokens = _decode(bench, baseline, start, unseen, temperature, 0)
   met = hits.total_excess(api.measure(tokens, unseen), unseen) == 0
   return float(met.mean())
@@ -406,7 +406,7 @@ def _interpolation(
     for pair in pairs
   ]
   condition = conditions.Condition.of([e for e in blends for _ in range(each)])
-  start = api.prior(7, len(condition.mean_pitch), bench.model.z_size)
+  start = bench.model.sample_prior(7, len(condition.mean_pitch))
   _, tokens = _decode(bench, baseline, start, condition, temperature, 0)
   measured = api.measure(tokens, condition)
   density = [hits.density_tolerance(e.onsets_per_bar) for e in bench.emotions]

@@ -14,7 +14,7 @@ from emotion_musicvae.support import messages
 
 
 class Encoder:
-  """The posterior's mean of few melodies at a time, without compiling.
+  """The posterior of few melodies at a time, without compiling.
 
   Args:
     weights: mapping of Magenta's variables.
@@ -34,18 +34,27 @@ class Encoder:
     # Nothing here depends on a tensor's value, and converting the code takes
     # longer than all else.
     self._run = tf.function(
-      lambda x: hierdec.encode(self._weights, x, lstm.outputs)[0],
-      autograph=False,
+      lambda x: hierdec.encode(self._weights, x, lstm.outputs), autograph=False
     )
 
   def __call__(self, tokens: melody.Tokens) -> npt.NDArray[np.float32]:
     """[N, Z] means of [N, 256] tokens, N at least 1."""
+    return self.posterior(tokens)[0]
+
+  def posterior(
+    self, tokens: melody.Tokens
+  ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """`(mean, deviation)`, [N, Z] each, of [N, 256] tokens, N at least 1."""
     padded = np.pad(tokens, [(0, -len(tokens) % self._ROWS), (0, 0)])
     parts = [
-      self._run(tf.constant(padded[i : i + self._ROWS], tf.int32)).numpy()
+      self._run(tf.constant(padded[i : i + self._ROWS], tf.int32))
       for i in range(0, len(padded), self._ROWS)
     ]
-    return np.concatenate(parts)[: len(tokens)]
+    mean, deviation = (
+      np.concatenate([part[k].numpy() for part in parts])[: len(tokens)]
+      for k in range(2)
+    )
+    return mean, deviation
 
 
 def encode(

@@ -1,15 +1,19 @@
 """What a base model makes of held-out tunes, and what its prior sounds like."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from emotion_musicvae.music import melody
 from emotion_musicvae.music import similarity
 from emotion_musicvae.musicvae import hierdec
+from emotion_musicvae.musicvae import posterior
+from emotion_musicvae.musicvae import prior
 from emotion_musicvae.pretraining import augmentation
 from emotion_musicvae.pretraining import draws
+from emotion_musicvae.pretraining import lookback_training
 from emotion_musicvae.pretraining import objective
-from emotion_musicvae.pretraining import prior
 
 _DENSITIES = (2, 4, 6, 8, 12)  # onsets a bar
 _AGAIN = 6  # times that samples are encoded and decoded again
@@ -109,13 +113,18 @@ def sample_prior(
   Returns:
     [n, 256] int32 tokens.
   """
-  noise = np.concatenate(
-    [
-      normal(tf.constant([seed, i]) + 1, weights, batch_size).numpy()
-      for i in range(0, n, batch_size)
-    ]
-  )[:n]
-  z = fitted.vectors(noise) if fitted else noise
+  if fitted:
+    z = fitted.vectors(
+      [(seed, i) for i in range(n)],
+      functools.partial(posterior.encode, weights),
+    )
+  else:
+    z = np.concatenate(
+      [
+        normal(tf.constant([seed, i]) + 1, weights, batch_size).numpy()
+        for i in range(0, n, batch_size)
+      ]
+    )[:n]
   return decode(weights, z, temperature, seed, batch_size)
 
 
@@ -178,9 +187,11 @@ def report(
     fitted: the model's `prior.Prior`, if it has one.
 
   Returns:
-    What `evaluate` gives, and under the name of each set of melodies what
+    What `evaluate` gives, the nats that the fitted prior's model of melodies
+    takes a held-out one for, and under the name of each set of melodies what
     `compare` gives: N samples of N(0, 1) at two temperatures, of the fitted
-    prior and of the held-out tunes' own posteriors at 0.5; samples of N(0, 1)
+    prior and of the held-out tunes' own posteriors at 0.5; the melodies whose
+    posteriors the fitted prior drew from; samples of N(0, 1)
     that were encoded and decoded again and again, which leads to where the
     model's own posteriors lie; and what to read them against, the held-out
     tunes themselves, as many windows of other real tunes, and what training
@@ -198,17 +209,23 @@ def report(
   }
   if windows.cut is not None:
     sets['training draws'] = windows.batch(n, mean_pitch, seed, 0)
+  scores = evaluate(weights, held_out, seed)
   if fitted:
     sets['fitted prior at temperature 0.5'] = sample_prior(
       weights, n, 0.5, seed, fitted=fitted
     )
+    sets['melodies of the fitted prior'] = fitted.melodies(
+      [(seed, i) for i in range(n)]
+    )
+    nats = lookback_training.surprise(fitted.weights, held_out)
+    scores['fitted_prior_nats'] = float(nats.sum(axis=1).mean())
   again = sets['prior at temperature 0.5']
   for number in range(1, _AGAIN + 1):
     again = sample_posterior(weights, again, 0.5, seed + number)
   sets['prior at temperature 0.5, again and again'] = again
   in_one_key = windows.cut is not None
   return {
-    **evaluate(weights, held_out, seed),
+    **scores,
     **{
       name: compare(melodies, held_out, windows.tokens, in_one_key)
       for name, melodies in sets.items()

@@ -127,15 +127,15 @@ class AugmentationHparams:
 class PriorHparams:
   """Settings of the prior; see configs/prior.yaml for what they do."""
 
-  melodies: int = 16384
-  units: int = 512
-  blocks: int = 3
-  batch_size: int = 256
-  num_steps: int = 6000
-  learning_rate: float = 0.001
-  weight_decay: float = 0.01
-  posterior_noise: float = 1.0
-  ode_steps: int = 24
+  units: int = 384
+  batch_size: int = 32
+  num_steps: int = 4000
+  varied: float = 0.8
+  learning_rate: float = 0.003
+  weight_decay: float = 0.1
+  unheard: float = 0.1
+  dropout: float = 0.3
+  temperature: float = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
