@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Are melodies of one emotion melodies, and each another? With default flags.
 
-python benchmarks/variety.py [--n=16] [--seed=0] [--config=NAME] [--plot=FILE]
+python benchmarks/variety.py [--n=16] [--seed=0] [--config=NAME] [--prior=FILE]
+    [--plot=FILE]
 
 Prints musical facts of n melodies of each emotion, means over the nine, beside
 unconditioned samples and real tunes that the model has not learned from; then
@@ -28,6 +29,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument('--n', type=int, default=16)
 parser.add_argument('--seed', type=int, default=0)
 parser.add_argument('--config', default='hierdec-mel_16bar_lite')
+parser.add_argument('--prior')
 parser.add_argument('--plot')
 flags = parser.parse_args()
 
@@ -36,7 +38,9 @@ own = conditions.Condition.of(emotions)
 condition = conditions.Condition.of(
   [e for e in emotions for _ in range(flags.n)]
 )
-model = EmotionMusicVAE.from_pretrained(config=flags.config, max_batch_size=64)
+model = EmotionMusicVAE.from_pretrained(
+  config=flags.config, max_batch_size=64, prior=flags.prior
+)
 model.generate('peaceful')  # What is built once is not counted.
 
 
