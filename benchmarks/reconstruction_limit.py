@@ -1,7 +1,7 @@
 """What limits how well a base model gives tunes back: data, encoder, decoder.
 
 emotion_musicvae_pretrain --config=hierdec-mel_16bar_form --run_dir=base \\
-  --num_steps=1        # reads the tunes
+  --num_steps=1 --prior_hparams=num_steps=0        # reads the tunes
 python benchmarks/reconstruction_limit.py --run_dir=base
 
 Prints a JSON: for windows of tunes that were learned from and of tunes that

@@ -1,7 +1,9 @@
 """Goes on with a run of emotion_musicvae_pretrain in PyTorch.
 
-emotion_musicvae_pretrain --run_dir=run --num_steps=1
+emotion_musicvae_pretrain --run_dir=run --num_steps=1 \\
+  --prior_hparams=num_steps=0
 python tools/pretrain_torch.py --run_dir=run --num_steps=4000
+emotion_musicvae_pretrain --run_dir=run --mode=prior
 
 The same objective, recipe, batches and checkpoints, so that either can go on
 where the other stopped. TensorFlow's compiler multiplies in float32; PyTorch
@@ -590,7 +592,7 @@ def main(argv: list[str]) -> None:
   if not os.path.exists(os.path.join(FLAGS.run_dir, 'train', 'checkpoint')):
     _refuse(
       f'--run_dir: no checkpoint in {FLAGS.run_dir}/train; begin it with '
-      'emotion_musicvae_pretrain --num_steps=1'
+      'emotion_musicvae_pretrain --num_steps=1 --prior_hparams=num_steps=0'
     )
   recipe = _recipe(FLAGS.run_dir)
   hparams = configuration.build(
