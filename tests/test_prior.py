@@ -10,6 +10,7 @@ from emotion_musicvae.musicvae import hierdec
 from emotion_musicvae.musicvae import lookback
 from emotion_musicvae.musicvae import posterior
 from emotion_musicvae.musicvae import prior
+from emotion_musicvae.support import configuration
 from emotion_musicvae.support.errors import UserError
 
 
@@ -122,3 +123,17 @@ def test_bars_return_where_the_form_model_starts_from_its_prior():
   assert normal['bars_again'] < 0.02
   assert fitted['leaps'] < 0.06 < normal['leaps']
   assert fitted['steps'] > 0.45 > normal['steps']
+
+
+@pytest.mark.parametrize(
+  ('setting', 'expected'),
+  [
+    ({'temperature': 0.0}, 'temperature: expected above 0, got 0.0'),
+    ({'dropout': 1.0}, 'dropout: expected a share below 1, got 1.0'),
+    ({'unheard': 2.0}, 'unheard: expected a share, 0 to 1, got 2.0'),
+    ({'units': 0}, 'units: expected above 0, got 0'),
+  ],
+)
+def test_settings_that_no_prior_can_be_fitted_by(setting, expected):
+  with pytest.raises(UserError, match=expected):
+    configuration.PriorHparams(**setting)

@@ -133,6 +133,8 @@ class SteeredModel:
     ) as prefix:
       weights = checkpoints.load_model(prefix, config)
       fingerprint = checkpoints.fingerprint(weights)
+      # Before an actor is trained, which may take an hour.
+      drawn_from = priors.find(prior, prefix, fingerprint)
       if actor_dir:
         actor = actors.of_run(actor_dir, fingerprint)
       elif train_actor:
@@ -148,7 +150,7 @@ class SteeredModel:
         fingerprint,
         actor,
         max_batch_size,
-        priors.find(prior, prefix, fingerprint),
+        drawn_from,
       )
 
   def description(self) -> dict[str, Any]:

@@ -47,14 +47,7 @@ if TYPE_CHECKING:
 FLAGS = flags.FLAGS
 
 playing_flags.define()
-shared_flags.define(
-  'actor_dir',
-  'checkpoint_file',
-  'config',
-  'emotions_file',
-  'prior',
-  'run_dir',
-)
+shared_flags.define(*shared_flags.MODEL, 'emotions_file')
 flags.DEFINE_string('requests', None, 'File of requests, .jsonl or .csv.')
 flags.DEFINE_list(
   'emotions', None, 'Names of emotions, or all, in place of a file of requests.'

@@ -23,9 +23,7 @@ from emotion_musicvae.terms import own
 
 FLAGS = flags.FLAGS
 
-shared_flags.define(
-  'actor_dir', 'checkpoint_file', 'config', 'prior', 'run_dir'
-)
+shared_flags.define(*shared_flags.MODEL)
 flags.DEFINE_list(
   'arms',
   ['prior', 'ours'],

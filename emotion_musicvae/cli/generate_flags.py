@@ -19,14 +19,7 @@ flags.disclaim_key_flags()
 def define() -> None:
   """Defines them, but for those of every command."""
   playing_flags.define()
-  shared_flags.define(
-    'actor_dir',
-    'checkpoint_file',
-    'config',
-    'emotions_file',
-    'prior',
-    'run_dir',
-  )
+  shared_flags.define(*shared_flags.MODEL, 'emotions_file')
   flags.DEFINE_string(
     'emotion',
     None,

@@ -29,7 +29,6 @@ from emotion_musicvae.support.errors import UserError
 
 if TYPE_CHECKING:
   from emotion_musicvae.music import melody
-  from emotion_musicvae.musicvae import prior
   from emotion_musicvae.pretraining import draws
 
 FLAGS = flags.FLAGS
@@ -112,6 +111,7 @@ def main() -> None:
   import tqdm
 
   from emotion_musicvae.musicvae import checkpoints
+  from emotion_musicvae.musicvae import prior
   from emotion_musicvae.pretraining import draws
   from emotion_musicvae.pretraining import measurement
   from emotion_musicvae.pretraining import trainer
@@ -152,13 +152,14 @@ def main() -> None:
   held_out = real.batch(512, mean_pitch, 0, 0, varied=False)
 
   if FLAGS.mode == 'eval':
+    assert begun
     scores = measurement.report(
       weights,
       held_out,
       windows,
       mean_pitch,
       FLAGS.seed,
-      _fitted_prior(weights),
+      prior.find(None, begun, checkpoints.fingerprint(weights)),
     )
     print(json.dumps(scores, indent=2))
     return
@@ -188,16 +189,6 @@ def _prior_path() -> str:
   from emotion_musicvae.musicvae import prior
 
   return os.path.join(FLAGS.run_dir, prior.FILE)
-
-
-def _fitted_prior(weights: dict[str, Any]) -> 'prior.Prior | None':
-  """The run's prior, or None where none was fitted for these weights."""
-  from emotion_musicvae.musicvae import checkpoints
-  from emotion_musicvae.musicvae import prior
-
-  if not os.path.exists(_prior_path()):
-    return None
-  return prior.load(_prior_path(), checkpoints.fingerprint(weights))
 
 
 def _fit_prior(

@@ -14,6 +14,9 @@ from emotion_musicvae.support import messages
 # What is defined here belongs to the command that asks for it.
 flags.disclaim_key_flags()
 
+# Of the commands that compose: which model does.
+MODEL = ('actor_dir', 'checkpoint_file', 'config', 'prior', 'run_dir')
+
 # Of every command.
 _COMMON = ('cache_dir', 'lang', 'log', 'version')
 

@@ -26,9 +26,7 @@ from emotion_musicvae.support.errors import UserError
 
 FLAGS = flags.FLAGS
 
-shared_flags.define(
-  'actor_dir', 'checkpoint_file', 'config', 'prior', 'run_dir'
-)
+shared_flags.define(*shared_flags.MODEL)
 flags.DEFINE_string(
   'host',
   '127.0.0.1',

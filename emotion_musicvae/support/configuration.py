@@ -1,5 +1,6 @@
 """Settings: frozen dataclasses, read from YAML, overridden by `a=1,b=2`."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 import copy
 import dataclasses
@@ -57,6 +58,34 @@ class ModelHparams:
     return self.decay_rate**step
 
 
+# Of a setting: its name, whether it fits, and what would.
+_Rule = tuple[str, Any, str]
+
+
+def _check(argument: str, settings: Any, *rules: _Rule) -> None:
+  """Refuses the first of settings that does not fit."""
+  for name, fits, expected in rules:
+    if not fits:
+      raise UserError(
+        argument,
+        messages.say(
+          '{name}: expected {expected}, got {value}',
+          name=name,
+          expected=expected,
+          value=getattr(settings, name),
+        ),
+      )
+
+
+def _above(number: int) -> str:
+  return messages.say('above {number}', number=number)
+
+
+def _shares(settings: Any, *names: str) -> Iterator[_Rule]:
+  expected = messages.say('a share, 0 to 1')
+  return ((n, 0 <= getattr(settings, n) <= 1, expected) for n in names)
+
+
 @dataclasses.dataclass(frozen=True)
 class CorpusHparams:
   """How tunes become training windows; see configs/ for the meaning."""
@@ -74,13 +103,11 @@ class CorpusHparams:
 
   def __post_init__(self) -> None:
     """Refuses what no corpus can be cut by."""
-
-    def above(number: int) -> str:
-      return messages.say('above {number}', number=number)
-
-    for name, fits, expected in (
-      ('slowdowns', self.slowdowns and min(self.slowdowns) > 0, above(0)),
-      ('hop_bars', self.hop_bars > 0, above(0)),
+    _check(
+      'hparams',
+      self,
+      ('slowdowns', self.slowdowns and min(self.slowdowns) > 0, _above(0)),
+      ('hop_bars', self.hop_bars > 0, _above(0)),
       (
         'onsets_per_bar',
         len(self.onsets_per_bar) == 2,
@@ -91,22 +118,9 @@ class CorpusHparams:
         len(self.mean_pitch) in (0, 2),
         messages.say('two numbers or none'),
       ),
-      ('held_out', self.held_out > 1, above(1)),
-      *(
-        (name, 0 <= getattr(self, name) <= 1, messages.say('a share, 0 to 1'))
-        for name in ('aligned', 'triple')
-      ),
-    ):
-      if not fits:
-        raise UserError(
-          'hparams',
-          messages.say(
-            '{name}: expected {expected}, got {value}',
-            name=name,
-            expected=expected,
-            value=getattr(self, name),
-          ),
-        )
+      ('held_out', self.held_out > 1, _above(1)),
+      *_shares(self, 'aligned', 'triple'),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +150,17 @@ class PriorHparams:
   unheard: float = 0.1
   dropout: float = 0.3
   temperature: float = 0.9
+
+  def __post_init__(self) -> None:
+    """Refuses what no prior can be fitted by or drawn at."""
+    positive = ('units', 'batch_size', 'learning_rate', 'temperature')
+    _check(
+      'prior_hparams',
+      self,
+      *((name, getattr(self, name) > 0, _above(0)) for name in positive),
+      *_shares(self, 'varied', 'unheard'),
+      ('dropout', 0 <= self.dropout < 1, messages.say('a share below 1')),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
