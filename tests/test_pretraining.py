@@ -1,4 +1,5 @@
 import functools
+import json
 import os
 import re
 import subprocess
@@ -229,6 +230,40 @@ def test_the_prior_is_fitted_to_the_model_that_was_trained(trained):
   weights = checkpoints.load_weights(prefix)
   encode = functools.partial(posterior.encode, weights)
   assert fitted.vectors([(0, 0), (0, 1)], encode).shape == (2, 8)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_gets_a_prior_and_is_measured_without_training(
+  run, pieces, trained, tmp_path
+):
+  prefix = checkpoints.latest(str(trained[0]))
+  run_dir = tmp_path / 'run'
+  flags = _flags(
+    run_dir, f'--input_dir={pieces}', f'--init_checkpoint={prefix}'
+  )
+  status, _, err = run('pretrain', *flags, '--mode=prior', cwd=tmp_path)
+  assert status == 0, err
+  measure = f'--run_dir={run_dir}', '--mode=eval'
+  status, said, err = run('pretrain', *measure, cwd=tmp_path)
+  assert status == 0, err
+  scores = json.loads(said)
+  assert 0.0 < scores['fitted prior at temperature 0.5']['overlap'] < 1.0
+  assert not (run_dir / 'train').exists()
+
+  # Where no update was kept yet, a run begins where it was to begin.
+  one = '--num_steps=1', '--prior_hparams=num_steps=0'
+  status, _, err = run('pretrain', f'--run_dir={run_dir}', *one, cwd=tmp_path)
+  assert status == 0, err
+  before = checkpoints.load_weights(prefix)
+  after = checkpoints.load_weights(checkpoints.latest(str(run_dir)))
+  for name, value in before.items():
+    np.testing.assert_allclose(after[name], value, atol=0.03)
+
+  status, _, err = run(
+    'pretrain', *measure, '--init_checkpoint=other', cwd=tmp_path
+  )
+  assert status == 2
+  assert 'was begun with init_checkpoint' in err
 
 
 def test_a_file_that_cannot_be_read_is_named_and_counted(trained):

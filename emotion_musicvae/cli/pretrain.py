@@ -4,6 +4,7 @@ emotion_musicvae_pretrain --run_dir=run --num_steps=12000
 emotion_musicvae_pretrain --run_dir=run --input_dir=midi
 emotion_musicvae_pretrain --run_dir=run --mode=eval
 emotion_musicvae_pretrain --run_dir=run --mode=prior --init_checkpoint=X.tar
+emotion_musicvae_pretrain --run_dir=run --mode=eval --init_checkpoint=X.tar
 """
 
 from collections.abc import Mapping
@@ -119,12 +120,8 @@ def main() -> None:
 
   strategy = distribution.strategy(FLAGS.distribution_strategy)
   begun = checkpoints.latest(FLAGS.run_dir)
-  if FLAGS.mode == 'eval' and not begun:
-    raise UserError(
-      'run_dir',
-      messages.say('no checkpoint in {path}/train', path=FLAGS.run_dir),
-    )
-  if FLAGS.mode == 'prior' and not begun and not FLAGS.init_checkpoint:
+  initial = recipe['init_checkpoint']
+  if FLAGS.mode != 'train' and not begun and not initial:
     raise UserError(
       'run_dir',
       messages.say('no checkpoint in {path}/train', path=FLAGS.run_dir),
@@ -132,8 +129,8 @@ def main() -> None:
     )
   if begun:
     weights = checkpoints.load_weights(begun)
-  elif FLAGS.init_checkpoint:
-    weights = _initial_weights(hparams)
+  elif initial:
+    weights = _initial_weights(recipe['config'], initial, hparams)
   else:
     weights = _fresh_weights(hparams)
   cuts = pretrain_run.windows(
@@ -152,14 +149,15 @@ def main() -> None:
   held_out = real.batch(512, mean_pitch, 0, 0, varied=False)
 
   if FLAGS.mode == 'eval':
-    assert begun
+    path = _prior_path()
+    own = checkpoints.fingerprint(weights)
     scores = measurement.report(
       weights,
       held_out,
       windows,
       mean_pitch,
       FLAGS.seed,
-      prior.find(None, begun, checkpoints.fingerprint(weights)),
+      prior.load(path, own) if os.path.exists(path) else None,
     )
     print(json.dumps(scores, indent=2))
     return
@@ -255,15 +253,17 @@ def _fresh_weights(hparams: configuration.ModelHparams) -> dict[str, Any]:
     ) from None
 
 
-def _initial_weights(hparams: configuration.ModelHparams) -> dict[str, Any]:
-  """Weights of `init_checkpoint`, widened where the settings ask for it."""
+def _initial_weights(
+  config: str, checkpoint: str, hparams: configuration.ModelHparams
+) -> dict[str, Any]:
+  """Weights of `checkpoint`, widened where the settings ask for it."""
   from emotion_musicvae.musicvae import checkpoints
   from emotion_musicvae.pretraining import initialization
 
   try:
-    with checkpoints.located(FLAGS.config, FLAGS.init_checkpoint) as prefix:
+    with checkpoints.located(config, checkpoint) as prefix:
       narrower = _narrower(hparams, checkpoints.shapes(prefix))
-      weights = checkpoints.load_model(prefix, FLAGS.config, narrower)
+      weights = checkpoints.load_model(prefix, config, narrower)
   except UserError as e:
     if e.argument == 'checkpoint_file':  # as it is called elsewhere
       raise e.of('init_checkpoint') from None

@@ -76,27 +76,28 @@ def recipe() -> dict[str, Any]:
     old = _flat(before)
   except (ValueError, TypeError, KeyError, RecursionError):
     raise _damaged(path) from None
-  if FLAGS.mode == 'train':
-    new = _flat(json.loads(json.dumps(asked)))  # JSON knows no tuples.
-    given = {name for name in asked if name in FLAGS and FLAGS[name].present}
-    given |= set(configuration.parse_settings(FLAGS.hparams))
-    if 'config' in given:
-      given = set(old)
-    for name in given & set(old):
-      if old[name] != new.get(name):
-        raise UserError(
-          'run_dir',
-          messages.say(
-            '{path!r} was begun with {name} {before}, not {now}',
-            path=FLAGS.run_dir,
-            name=name,
-            before=old[name],
-            now=new.get(name),
-          ),
-          messages.say(
-            'name another folder (--init_checkpoint may start from this one)'
-          ),
-        )
+  new = _flat(json.loads(json.dumps(asked)))  # JSON knows no tuples.
+  given = {name for name in asked if name in FLAGS and FLAGS[name].present}
+  given |= set(configuration.parse_settings(FLAGS.hparams))
+  if 'config' in given:
+    given = set(old)
+  if FLAGS.mode != 'train':
+    given &= {'init_checkpoint'} if FLAGS.init_checkpoint else set()
+  for name in given & set(old):
+    if old[name] != new.get(name):
+      raise UserError(
+        'run_dir',
+        messages.say(
+          '{path!r} was begun with {name} {before}, not {now}',
+          path=FLAGS.run_dir,
+          name=name,
+          before=old[name],
+          now=new.get(name),
+        ),
+        messages.say(
+          'name another folder (--init_checkpoint may start from this one)'
+        ),
+      )
   if not set(asked) <= set(before):
     raise _damaged(path)
   return before
@@ -131,7 +132,7 @@ def files(recipe: dict[str, Any]) -> list[str]:
 
   if os.path.exists(_windows_path()):
     return []
-  if FLAGS.mode == 'eval':
+  if FLAGS.mode == 'eval' and not recipe['init_checkpoint']:
     raise UserError(
       'run_dir', messages.say('no run in {path!r}', path=FLAGS.run_dir)
     )
