@@ -144,6 +144,30 @@ def test_what_is_drawn_follows_the_chances_that_are_trained():
   np.testing.assert_allclose(shares, chances, atol=3e-3)
 
 
+def test_temperature_sharpens_which_pitch_begins_and_not_whether_one_does():
+  rng = np.random.default_rng(1)
+  weights = {
+    name: (0.5 * rng.standard_normal(shape)).astype(np.float32)
+    for name, shape in lookback.shapes(24).items()
+  }
+  line = np.linspace(0, 1, 20001, dtype=np.float32)[:-1, None]
+
+  def shares(temperature):
+    drawn = lookback.sample(weights, line, temperature)[:, 0]
+    return np.bincount(drawn, minlength=melody.NUM_TOKENS) / len(line)
+
+  plain, sharp = shares(1.0), shares(0.5)
+  first = melody.FIRST_ONSET
+  np.testing.assert_allclose(sharp[:first], plain[:first], atol=1e-3)
+  squared = plain[first:] ** 2
+  np.testing.assert_allclose(
+    sharp[first:],
+    plain[first:].sum() * squared / squared.sum(),
+    atol=2e-3,
+  )
+  assert sharp.max() > 1.3 * plain[first:].max()
+
+
 @pytest.fixture
 def kept_often(monkeypatch):
   monkeypatch.setattr(lookback_training, '_KEPT_EVERY', 2)

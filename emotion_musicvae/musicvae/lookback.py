@@ -151,7 +151,8 @@ def sample(
     weights: arrays by name, as `shapes` lays them out.
     noise: [B, 256] uniform from 0 to 1; a melody depends on its own row, and in
       the last bits of its probabilities on how many rows there are.
-    temperature: softmax temperature, above 0.
+    temperature: softmax temperature, above 0, of the pitch of a note that
+      begins; whether one does is drawn as it was learned.
 
   Returns:
     [B, 256] int32 tokens.
@@ -173,11 +174,31 @@ def sample(
     for k in range(len(LOOKBACKS)):
       came = slots[:, k - len(LOOKBACKS)]
       logits[np.arange(count), came] += again[:, k]
-    logits = logits[:, : melody.NUM_TOKENS] / np.float32(temperature)
-    chance = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chance = _chances(logits[:, : melody.NUM_TOKENS], temperature)
     total = np.cumsum(chance, axis=1)
     tokens[:, t] = (total <= noise[:, t, None] * total[:, -1:]).sum(axis=1)
   return np.minimum(tokens, melody.NUM_TOKENS - 1)
+
+
+def _chances(logits: Floats, temperature: float) -> Floats:
+  """[B, 90] of each token, up to a factor.
+
+  What is unlikely for a note and yet drawn is mostly a wrong pitch. Sharpened
+  as a whole, tokens would be more often the likeliest one, which is that
+  nothing happens, and melodies be slower than tunes.
+  """
+
+  def softmax(x: Floats) -> Floats:
+    x = np.exp(x - x.max(axis=1, keepdims=True))
+    return x / x.sum(axis=1, keepdims=True)
+
+  chance = softmax(logits)
+  pitches = slice(melody.FIRST_ONSET, None)
+  begins = chance[:, pitches].sum(axis=1, keepdims=True)
+  chance[:, pitches] = begins * softmax(
+    logits[:, pitches] / np.float32(temperature)
+  )
+  return chance
 
 
 def _cell(gates: Floats, c: Floats) -> tuple[Floats, Floats]:

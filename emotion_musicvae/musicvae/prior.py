@@ -31,7 +31,7 @@ from emotion_musicvae.support.errors import UserError
 
 FILE = 'prior.npz'
 NORMAL = 'normal'  # what is asked for where no prior is to be taken
-_VERSION = 2
+_VERSION = 3
 # Drawn at once, so that a melody does not depend on how many there are.
 _ROWS = 12
 _MAX_BYTES = 2**28
@@ -47,7 +47,7 @@ class Prior:
 
   Attributes:
     weights: of `lookback`, in as many digits as half precision has.
-    temperature: softmax temperature at which melodies are drawn.
+    temperature: softmax temperature of the pitches of melodies.
     fingerprint: `checkpoints.fingerprint` of the base model.
   """
 

@@ -149,7 +149,7 @@ class PriorHparams:
   weight_decay: float = 0.1
   unheard: float = 0.1
   dropout: float = 0.3
-  temperature: float = 0.9
+  temperature: float = 0.65
 
   def __post_init__(self) -> None:
     """Refuses what no prior can be fitted by or drawn at."""
