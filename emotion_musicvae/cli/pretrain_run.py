@@ -79,10 +79,10 @@ def recipe() -> dict[str, Any]:
   new = _flat(json.loads(json.dumps(asked)))  # JSON knows no tuples.
   given = {name for name in asked if name in FLAGS and FLAGS[name].present}
   given |= set(configuration.parse_settings(FLAGS.hparams))
-  if 'config' in given:
-    given = set(old)
   if FLAGS.mode != 'train':
-    given &= {'init_checkpoint'} if FLAGS.init_checkpoint else set()
+    given &= {'init_checkpoint'}
+  elif 'config' in given:
+    given = set(old)
   for name in given & set(old):
     if old[name] != new.get(name):
       raise UserError(
